@@ -1,0 +1,73 @@
+"""What can go wrong, by name. Every error says what failed, what was expected, what came and what to do."""
+
+import equinox as eqx
+
+
+class JaxlgksError(Exception):
+    """Base of every error this library raises on purpose."""
+
+
+class InputError(JaxlgksError, ValueError):
+    """An argument is not what the function needs."""
+
+
+class NotHermitianError(InputError):
+    """An operator that must be Hermitian is not."""
+
+
+class ShapeError(InputError):
+    """Operators do not act on the same space, or an array has the wrong shape."""
+
+
+class TemperatureError(InputError):
+    """A temperature is not positive and finite."""
+
+
+class NoBathError(InputError):
+    """A system was given without any bath."""
+
+
+class PrecisionError(JaxlgksError, RuntimeError):
+    """64-bit numbers are switched off and single precision was not asked for."""
+
+
+class SingularDensityError(JaxlgksError, ValueError):
+    """The derivative of a bath's rate at zero frequency is needed and does not exist."""
+
+
+class DerivativeOrderError(JaxlgksError, NotImplementedError):
+    """A derivative of higher order in the Hamiltonian than the library provides was asked for."""
+
+
+class NonUniqueSteadyStateError(JaxlgksError, ValueError):
+    """The generator has more than one steady state; the message says what is conserved."""
+
+
+class TruncationError(JaxlgksError, ValueError):
+    """A truncated (Fock) space is too small: its last levels are populated."""
+
+
+class SteadyStateError(JaxlgksError, RuntimeError):
+    """A steady state was computed but does not satisfy its equation to the accuracy asked for."""
+
+
+class StateFollowingError(JaxlgksError, ValueError):
+    """The eigenstates moved so far from the reference that pinned groups cannot follow them."""
+
+
+class RESULTS(eqx.Enumeration):  # pyright: ignore
+    """How a steady state was found (`SteadyState.result`)."""
+
+    successful = ""
+    non_unique = (
+        "The steady state is not unique to working precision: the generator has a second (almost) "
+        "vanishing eigenvalue. Couple the baths so that they connect all levels, or start from a "
+        "chosen state with `evolve`."
+    )
+    large_residual = (
+        "The steady state does not satisfy L rho = 0 to the accuracy expected of the solver."
+    )
+    truncated = (
+        "The highest levels kept of an infinite space hold more than 1e-8 of the population. "
+        "Enlarge the Fock space or lower the temperatures."
+    )

@@ -1,0 +1,17 @@
+"""The Bohr structure of a Hamiltonian: its energies, the groups of equal transition frequency, and the filter F(Ω_H)."""
+
+from ._divided import derivative as derivative, divided_difference as divided_difference
+from ._filter import (
+    bohr_filter as bohr_filter,
+    needs_slope_at_zero as needs_slope_at_zero,
+    refuse as refuse,
+)
+from ._structure import (
+    Groups as Groups,
+    Reference as Reference,
+    Structure as Structure,
+    bohr_structure as bohr_structure,
+    find_groups as find_groups,
+    follow as follow,
+    pin as pin,
+)

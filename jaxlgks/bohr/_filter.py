@@ -1,0 +1,165 @@
+"""F(Ω_H)[S], resolved by groups: the one primitive of which every master equation is made.
+
+Enters: the structure of H, an operator S, a function F, groups g. Leaves: for each g the operator
+
+    A_g = (1_g F)(Ω_H)[S],     Ω_H[X] = XH − HX,     (A_g)_mn = 1_g(m,n) F(ω_mn) S_mn   in the eigenbasis of H,
+
+with ω_mn = E_n − E_m, so that [H, S(ω)] = −ω S(ω).
+
+Derivative (Daleckii–Krein). For H → H + δV: Ω_V[X] = XV − VX multiplies from the right or from the left; F(Ω_H) of
+two commuting multiplications has the divided differences of F as its first derivative. In the eigenbasis
+
+    (A_g⁽¹⁾)_mn = Σ_k ( F_g[ω_mn, ω_mk] S_mk V_kn − F_g[ω_mn, ω_kn] V_mk S_kn ),     F_g = 1_g F.
+
+The groups are held fixed: 1_g is attached to pairs of states, not to values of ω. Two transitions of one group give the
+smooth F[x, y], with F'(x) where they coincide: no denominator ever vanishes, at any degeneracy. Two transitions of
+different groups give (1_g(x)F(x) − 1_g(y)F(y))/(x − y), and different groups have x ≠ y. JAX's own derivative of
+`eigh` divides by E_m − E_n and is NaN there.
+"""
+
+from collections.abc import Callable
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Complex
+
+from .._errors import DerivativeOrderError, SingularDensityError
+from .._inputs import is_concrete
+from ._divided import divided_difference
+from ._structure import Groups, Structure
+
+
+def bohr_filter(
+    structure: Structure,
+    S: Complex[Array, "d d"],
+    F: Callable[[Array], Array],
+    groups: Groups,
+    *,
+    smooth_at_zero: bool = True,
+) -> Complex[Array, "g d d"]:
+    """A_g = (1_g F)(Ω_H)[S] for every group g, in the basis in which H is given.
+
+    Differentiable once in H (exact at any degeneracy, groups fixed), and any number of times in S and in the numbers
+    inside F. Say `smooth_at_zero=False` where F'(0) does not exist: a derivative in H that would need it is refused.
+
+    **Raises:** `DerivativeOrderError` on a second derivative in H; `SingularDensityError` (a runtime error of the same
+    text under `jit`) on a first one that may need an F'(0) that does not exist.
+    """
+    return _filter(structure.hamiltonian, S, F, structure, groups, smooth_at_zero)
+
+
+@eqx.filter_custom_jvp
+def _filter(H: Array, S: Array, F: Callable, structure: Structure, groups: Groups, smooth: bool) -> Array:
+    del H, smooth  # the value of H sits in `structure`; as an argument of its own it carries the tangent
+    weights = groups.masks * F(structure.frequencies)
+    return structure.from_eigenbasis(weights * structure.to_eigenbasis(S))
+
+
+@_filter.def_jvp
+def _filter_jvp(primals, tangents):
+    H, S, F, structure, groups, smooth = primals
+    dH, dS, dF, *_ = tangents
+    rest = (structure, groups, smooth)
+    out = _filter(H, S, F, *rest)
+    tangent = jnp.zeros_like(out)
+    if dS is not None:
+        tangent += _filter(H, dS, F, *rest)
+    if any(leaf is not None for leaf in jax.tree.leaves(dF, is_leaf=lambda x: x is None)):
+        tangent += _filter(H, S, _Tangent(F, dF), *rest)
+    if dH is not None:
+        if not smooth:
+            S = refuse(S, may_need_slope_at_zero(structure, S, groups), _AT_ZERO)
+        tangent += _daleckii_krein(H, dH, S, F, structure, groups)
+    return out, tangent
+
+
+_AT_ZERO = (
+    "SingularDensityError: a derivative in the Hamiltonian needs the slope of the bath's rate at zero frequency, which "
+    "does not exist for this spectral density: a degenerate level carries a coupling that the derivative may split. "
+    "Use a density that is smooth at zero (DrudeLorentz, Ohmic with shape 'gaussian' or 'drude'), or, for one "
+    "direction V, response or autodiff_response, which look at V itself."
+)
+
+
+def refuse(x: Array, condition: Array, message: str) -> Array:
+    """`x`, or `SingularDensityError` where the condition holds (at run time if it is traced)."""
+    if not is_concrete(condition):
+        return eqx.error_if(x, condition, message)
+    if condition:
+        raise SingularDensityError(message)
+    return x
+
+
+def may_need_slope_at_zero(structure: Structure, S: Array, groups: Groups) -> Array:
+    """Whether some V makes F'(0) count: S is not a multiple of the identity inside a degenerate level."""
+    S = jnp.where(groups.secular.labels == 1, structure.to_eigenbasis(S), 0.0)
+    spread = jnp.abs(jnp.diag(S)[:, None] - jnp.diag(S)[None, :]) * groups.secular.labels
+    unequal = jnp.abs(S - jnp.diag(jnp.diag(S))) + spread
+    return jnp.max(unequal) > 1e-10 * jnp.max(jnp.abs(S))
+
+
+def needs_slope_at_zero(structure: Structure, S: Array, V: Array, groups: Groups) -> Array:
+    """Whether this V makes F'(0) count: [S₀, V₀] ≠ 0, the commutator of the parts inside the levels."""
+    inside = groups.secular.labels
+    S0, V0 = (jnp.where(inside == 1, structure.to_eigenbasis(X), 0.0) for X in (S, V))
+    return jnp.max(jnp.abs(S0 @ V0 - V0 @ S0)) > 1e-10 * jnp.max(jnp.abs(S)) * jnp.max(jnp.abs(V))
+
+
+class _Tangent(eqx.Module):
+    """ω ↦ the change of F(ω) along a tangent of the numbers inside F."""
+
+    function: Callable
+    tangent: Callable
+
+    def __call__(self, omega: Array) -> Array:
+        return eqx.filter_jvp(lambda f: f(omega), (self.function,), (self.tangent,))[1]
+
+
+@eqx.filter_custom_jvp
+def _daleckii_krein(H: Array, V: Array, S: Array, F: Callable, structure: Structure, groups: Groups) -> Array:
+    del H
+    V, S = structure.to_eigenbasis(V), structure.to_eigenbasis(S)
+    omega, labels = structure.frequencies, groups.labels
+    # Index order [m, n, k]. Moving the right index compares (m,n) with (m,k), moving the left one (m,n) with (k,n).
+    right = _kernel(F, omega[:, :, None], omega[:, None, :], labels[:, :, None] == labels[:, None, :])
+    left = _kernel(F, omega[:, :, None], omega.T[None, :, :], labels[:, :, None] == labels.T[None, :, :])
+    inside = jnp.einsum("mnk,mk,kn->mn", right.inside, S, V) - jnp.einsum("mnk,mk,kn->mn", left.inside, V, S)
+    A = groups.masks * F(omega) * S
+    outside = jnp.einsum("gmk,mnk,kn->gmn", A, right.pole, V) - jnp.einsum("mk,mnk,gkn->gmn", V, left.pole, A)
+    return structure.from_eigenbasis(groups.masks * inside - outside)
+
+
+@_daleckii_krein.def_jvp
+def _daleckii_krein_jvp(primals, tangents):
+    H, V, S, F, structure, groups = primals
+    dH, dV, dS, dF, _, _ = tangents
+    if dH is not None:
+        raise DerivativeOrderError(
+            "The second derivative in the Hamiltonian was asked for; the filter F(Omega_H) provides the first. "
+            "Derivatives in temperatures, coupling strengths and coupling operators may be taken in any number."
+        )
+    out = _daleckii_krein(H, V, S, F, structure, groups)
+    tangent = jnp.zeros_like(out)
+    if dV is not None:
+        tangent += _daleckii_krein(H, dV, S, F, structure, groups)
+    if dS is not None:
+        tangent += _daleckii_krein(H, V, dS, F, structure, groups)
+    if any(leaf is not None for leaf in jax.tree.leaves(dF, is_leaf=lambda x: x is None)):
+        tangent += _daleckii_krein(H, V, S, _Tangent(F, dF), structure, groups)
+    return out, tangent
+
+
+class _Kernel(eqx.Module):
+    """What multiplies S V: `inside` for the member of the group, `pole` = 1/(x − y) for its neighbours outside."""
+
+    inside: Array
+    pole: Array
+
+
+def _kernel(F: Callable, x: Array, y: Array, same: Array) -> _Kernel:
+    x, y = jnp.broadcast_arrays(x, y)
+    pole = jnp.where(same, 0.0, 1.0 / jnp.where(same, 1.0, x - y))
+    partner = jnp.where(same, y, x)  # equal nodes where unused: no overflow far apart
+    inside = jnp.where(same, divided_difference(F, x, partner), F(x) * pole)
+    return _Kernel(inside, pole)

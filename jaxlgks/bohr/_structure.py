@@ -1,0 +1,126 @@
+"""Energies, eigenvectors and groups of Bohr frequencies.
+
+Enters: a Hamiltonian H. Leaves: its eigenbasis, and an integer label for each pair (m, n) of eigenstates that says to
+which group of equal Bohr frequency ω_mn = E_n − E_m the transition n → m belongs (paper, Eq. 7). Labels are data, not
+structure: they are found by sorting, so everything here runs under `jit` and `vmap`. They are constants of
+differentiation: a derivative follows the states, groups fixed.
+"""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Complex, Float, Int
+
+from .._errors import StateFollowingError
+from .._inputs import is_concrete
+
+
+class Structure(eqx.Module):
+    """H together with its eigenbasis.
+
+    `hamiltonian` carries the derivative; `energies` (ascending) and `vectors` (columns) are the point at which
+    functions of H are evaluated and carry none: their own derivatives do not exist where levels coincide, those of
+    the filter do.
+    """
+
+    hamiltonian: Complex[Array, "d d"]
+    energies: Float[Array, " d"]
+    vectors: Complex[Array, "d d"]
+
+    @property
+    def frequencies(self) -> Float[Array, "d d"]:
+        """ω_mn = E_n − E_m: what the transition n → m gives to the bath."""
+        return self.energies[None, :] - self.energies[:, None]
+
+    def to_eigenbasis(self, X: Array) -> Array:
+        """U† X U."""
+        return self.vectors.conj().T @ X @ self.vectors
+
+    def from_eigenbasis(self, X: Array) -> Array:
+        """U X U†."""
+        return self.vectors @ X @ self.vectors.conj().T
+
+
+def bohr_structure(hamiltonian: Complex[Array, "d d"]) -> Structure:
+    """Diagonalise H (its Hermitian part, so that derivatives stay within Hermitian matrices)."""
+    hamiltonian = (hamiltonian + hamiltonian.conj().T) / 2
+    energies, vectors = jnp.linalg.eigh(jax.lax.stop_gradient(hamiltonian))
+    return Structure(hamiltonian, jax.lax.stop_gradient(energies), jax.lax.stop_gradient(vectors))
+
+
+class Groups(eqx.Module):
+    """Groups of Bohr frequencies: `labels[m, n]` ascends with ω_mn, `zero` is the label of the group that holds ω = 0.
+
+    `count` bounds the number of groups: exact where H is known, d² − d + 1 where it is traced.
+    """
+
+    labels: Int[Array, "d d"]
+    zero: Int[Array, ""]
+    count: int = eqx.field(static=True)
+
+    @property
+    def masks(self) -> Float[Array, "g d d"]:
+        """1_g as an array over groups."""
+        return (self.labels == jnp.arange(self.count)[:, None, None]).astype(float)
+
+    @property
+    def secular(self) -> "Groups":
+        """The two-member partition: inside a level (label 1, ω = 0) or between levels (label 0)."""
+        return Groups((self.labels == self.zero).astype(int), jnp.asarray(1), 2)
+
+
+def find_groups(structure: Structure, tolerance: float) -> Groups:
+    """Chain Bohr frequencies together while neighbours are closer than `tolerance` × spectral width.
+
+    The set of frequencies is symmetric under ω → −ω, so the groups are too. Rounding of the energies, a few
+    eps·max|E|, never separates.
+    """
+    omega = structure.frequencies.reshape(-1)
+    rounding = 100 * jnp.finfo(omega.dtype).eps * jnp.max(jnp.abs(structure.energies))
+    gap = tolerance * (structure.energies[-1] - structure.energies[0]) + rounding
+    order = jnp.argsort(omega)
+    steps = jnp.diff(omega[order]) > gap
+    ranks = jnp.concatenate([jnp.zeros(1, int), jnp.cumsum(steps)])
+    dim = structure.energies.size
+    labels = jnp.zeros(dim * dim, int).at[order].set(ranks).reshape(dim, dim)
+    count = int(ranks[-1]) + 1 if is_concrete(ranks) else dim * dim - dim + 1
+    return Groups(labels, labels[0, 0], count)
+
+
+class Reference(eqx.Module):
+    """Where groups were pinned: the eigenvectors there, and for each the first state with the same labels."""
+
+    vectors: Complex[Array, "d d"]
+    twin: Int[Array, " d"]
+    groups: Groups
+
+
+def pin(structure: Structure, groups: Groups) -> Reference:
+    """Remember the groups together with the states they belong to."""
+    alike = jnp.all(groups.labels[:, None, :] == groups.labels[None, :, :], axis=-1)
+    return Reference(structure.vectors, jnp.argmax(alike, axis=1), groups)
+
+
+def follow(reference: Reference, structure: Structure) -> Groups:
+    """The pinned groups carried over to the eigenstates of another Hamiltonian.
+
+    Each eigenstate takes the labels of the reference states it overlaps most, states that share all their labels
+    (a degenerate level) counting as one. Beyond the point where this is unambiguous the groups have lost their
+    meaning: `StateFollowingError` where values are known, else the labels are made invalid and the result NaN.
+    """
+    dim = structure.energies.size
+    overlap = jnp.abs(reference.vectors.conj().T @ structure.vectors) ** 2
+    weight = jnp.zeros((dim, dim)).at[reference.twin].add(overlap)  # [level of the reference, state]
+    state = jnp.argmax(weight, axis=0)
+    sizes = jnp.zeros(dim, int).at[reference.twin].add(1)
+    taken = jnp.zeros(dim, int).at[state].add(1)
+    valid = jnp.all(sizes == taken) & jnp.all(jnp.max(weight, axis=0) > 0.5)
+    if is_concrete(valid) and not np.all(valid):
+        raise StateFollowingError(
+            "Pinned groups cannot follow the eigenstates: the Hamiltonian is too far from the one `.fixed(system)` "
+            f"was called with (weakest overlap of a state with a pinned level: {float(jnp.max(weight, axis=0).min()):.2f}, "
+            "needed: 0.5). Pin the groups nearer to this Hamiltonian, or do not pin them."
+        )
+    labels = reference.groups.labels[state[:, None], state[None, :]]
+    return Groups(jnp.where(valid, labels, -1), reference.groups.zero, reference.groups.count)

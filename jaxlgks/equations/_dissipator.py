@@ -1,0 +1,51 @@
+"""A dissipator as operators, not as a d²×d² matrix.
+
+Enters: operators L_j, R_j, K. Leaves: the superoperator and its adjoint,
+
+    D ρ = Σ_j L_j ρ R_j† − K ρ − ρ K†,        D† X = Σ_j L_j† X R_j − K† X − X K.
+
+Every generator that preserves Hermiticity and trace has this form; D[A] is L = R = A, K = ½ Σ A†A.
+"""
+
+import equinox as eqx
+import jax.numpy as jnp
+from jaxtyping import Array, Complex
+
+
+class Dissipator(eqx.Module):
+    """D ρ = Σ_j L_j ρ R_j† − K ρ − ρ K†."""
+
+    left: Complex[Array, "j d d"]
+    right: Complex[Array, "j d d"]
+    drift: Complex[Array, "d d"]
+
+    def __call__(self, rho: Complex[Array, "d d"]) -> Complex[Array, "d d"]:
+        """D ρ."""
+        jumps = jnp.einsum("jmk,kl,jnl->mn", self.left, rho, self.right.conj())
+        return jumps - self.drift @ rho - rho @ self.drift.conj().T
+
+    def adjoint(self, X: Complex[Array, "d d"]) -> Complex[Array, "d d"]:
+        """D† X (Heisenberg picture)."""
+        jumps = jnp.einsum("jkm,kl,jln->mn", self.left.conj(), X, self.right)
+        return jumps - self.drift.conj().T @ X - X @ self.drift
+
+    def matrix(self) -> Complex[Array, "d*d d*d"]:
+        """The d²×d² matrix in column stacking, vec(AρB) = (Bᵀ ⊗ A) vec(ρ)."""
+        dim = self.drift.shape[-1]
+        identity = jnp.eye(dim, dtype=self.drift.dtype)
+        jumps = jnp.einsum("jnl,jmk->nmlk", self.right.conj(), self.left).reshape(dim * dim, dim * dim)
+        return jumps - jnp.kron(identity, self.drift) - jnp.kron(self.drift.conj(), identity)
+
+
+def lindblad(A: Complex[Array, "j d d"]) -> Dissipator:
+    """Σ_j D[A_j]."""
+    return Dissipator(A, A, jnp.einsum("jkm,jkn->mn", A.conj(), A) / 2)
+
+
+def lindblad_tangent(A: Complex[Array, "j d d"], dA: Complex[Array, "j d d"]) -> Dissipator:
+    """The first-order change of Σ_j D[A_j] when A_j changes by dA_j (paper, Eq. 17)."""
+    return Dissipator(
+        jnp.concatenate([dA, A]),
+        jnp.concatenate([A, dA]),
+        (jnp.einsum("jkm,jkn->mn", dA.conj(), A) + jnp.einsum("jkm,jkn->mn", A.conj(), dA)) / 2,
+    )

@@ -1,0 +1,113 @@
+"""The paper's two oscillators in a linear field (Sec. III B), in a truncated Fock space.
+
+Enters: frequencies, couplings, temperatures, a cutoff. Leaves: the system in the displaced basis of its normal modes,
+in which H is diagonal and the truncation spoils nothing but the last levels.
+"""
+
+from collections.abc import Sequence
+
+import equinox as eqx
+import jax.numpy as jnp
+from jaxtyping import Array, ArrayLike, Complex, Float
+
+from .._errors import InputError
+from .._system import Bath, System
+from ..spectra import CallableSpectrum
+from ._operators import lowering
+
+
+class _TwoRates(eqx.Module):
+    """γ(ω): the constant rate that belongs to the nearer of the two normal frequencies."""
+
+    rates: Float[Array, " 2"]
+    frequencies: Float[Array, " 2"]
+
+    def __call__(self, omega: Array) -> Array:
+        distance = jnp.abs(omega[..., None] - self.frequencies)
+        return self.rates[jnp.argmin(distance, axis=-1)]
+
+
+class Oscillators(eqx.Module):
+    """Two coupled oscillators: the `system`, and its operators in the same truncated basis.
+
+    `a`, `b` are the oscillators of the paper's Eq. (25), `d_plus`, `d_minus` the normal modes
+    d± = (b ± a)/√2 of Eq. (27). `cubic` is V = ω₋ (d₋ + d₋†)³, Eqs. (29), (B9).
+    """
+
+    system: System
+    d_plus: Complex[Array, "d d"]
+    d_minus: Complex[Array, "d d"]
+    cubic: Complex[Array, "d d"]
+
+    @property
+    def a(self) -> Complex[Array, "d d"]:
+        """a = (d₊ − d₋)/√2 (Eq. B3)."""
+        return (self.d_plus - self.d_minus) / jnp.sqrt(2.0)
+
+    @property
+    def b(self) -> Complex[Array, "d d"]:
+        """b = (d₊ + d₋)/√2 (Eq. B3)."""
+        return (self.d_plus + self.d_minus) / jnp.sqrt(2.0)
+
+    @property
+    def occupation(self) -> Complex[Array, "d d"]:
+        """a†a."""
+        return self.a.conj().T @ self.a
+
+
+def two_oscillators(
+    omega: ArrayLike,
+    g: ArrayLike,
+    gamma: ArrayLike | tuple[ArrayLike, ArrayLike],
+    epsilon: ArrayLike,
+    temperatures: Sequence[ArrayLike],
+    fock: tuple[int, int] = (3, 14),
+) -> Oscillators:
+    """Two coupled oscillators in a linear field between two baths (paper, Eqs. 25–26, B1–B5),
+
+        H = ω₊ D†D + ω₋ d₋†d₋ − ε²/ω₊,    D = d₊ + ε/ω₊,    ω± = ω ± g,
+        S_a = a + a† = (D + D† − 2ε/ω₊ − d₋ − d₋†)/√2,    S_b the same with + d₋.
+
+    The displaced mode D is truncated, not d₊: H is diagonal there and its ground state exact at any field.
+
+    **Arguments:**
+
+    - `omega`, `g`, `epsilon`: frequency, coupling, field; energies with ω > |g|.
+    - `gamma`: the constant rate γ of both baths, or (γ₋, γ₊), one for each normal frequency.
+    - `temperatures`: (T_a, T_b).
+    - `fock`: numbers of levels kept of D and of d₋. A steady state with more than 1e−8 in the last levels is refused
+      (`TruncationError`).
+
+    **Returns:** `Oscillators`.
+    """
+    if len(temperatures) != 2:
+        raise InputError(f"two_oscillators: two temperatures are needed, (T_a, T_b); got {len(temperatures)}.")
+    if min(fock) < 2:
+        raise InputError(f"two_oscillators: at least two levels are needed of each mode; got fock={fock}.")
+    omega, g, epsilon = (jnp.asarray(x, float) for x in (omega, g, epsilon))
+    plus, minus = omega + g, omega - g
+    both = gamma if isinstance(gamma, tuple) else (gamma, gamma)
+    rates = _TwoRates(jnp.stack([jnp.asarray(rate, float) for rate in both]), jnp.stack([minus, plus]))
+    spectrum = CallableSpectrum(rates, at_zero="singular")
+
+    D = jnp.kron(lowering(fock[0]), jnp.eye(fock[1]))
+    d_minus = jnp.kron(jnp.eye(fock[0]), lowering(fock[1]))
+    levels_plus, levels_minus = jnp.arange(fock[0]), jnp.arange(fock[1])
+    energies = plus * levels_plus[:, None] + minus * levels_minus[None, :] - epsilon**2 / plus
+    identity = jnp.eye(fock[0] * fock[1], dtype=complex)
+    d_plus = D - epsilon / plus * identity
+    # (d + d†)³ needs the matrix elements of the untruncated power: cut after multiplying, not before.
+    x = lowering(fock[1] + 3)
+    x = x + x.conj().T
+    cubic = minus * jnp.kron(jnp.eye(fock[0]), (x @ x @ x)[: fock[1], : fock[1]])
+    x_plus, x_minus = d_plus + d_plus.conj().T, d_minus + d_minus.conj().T
+    edge = (levels_plus[:, None] == fock[0] - 1) | (levels_minus[None, :] == fock[1] - 1)
+    system = System(
+        jnp.diag(energies.reshape(-1)),
+        (
+            Bath((x_plus - x_minus) / jnp.sqrt(2.0), temperatures[0], spectrum, "a"),
+            Bath((x_plus + x_minus) / jnp.sqrt(2.0), temperatures[1], spectrum, "b"),
+        ),
+        edge=jnp.diag(edge.reshape(-1).astype(float)),
+    )
+    return Oscillators(system, d_plus, d_minus, cubic)

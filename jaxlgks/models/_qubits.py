@@ -1,0 +1,42 @@
+"""The paper's two qubits (Sec. III D)."""
+
+from collections.abc import Sequence
+
+from jaxtyping import ArrayLike
+
+from .._errors import InputError
+from .._system import Bath, System
+from ..spectra import AbstractSpectrum, Flat
+from ._operators import pauli
+
+
+def two_qubits(
+    omega: ArrayLike,
+    g: ArrayLike,
+    gamma: ArrayLike | None = None,
+    temperatures: Sequence[ArrayLike] = (1.0, 1.0),
+    spectrum: AbstractSpectrum | Sequence[AbstractSpectrum] | None = None,
+) -> System:
+    """Two coupled qubits, each with a bath of its own (paper, Eqs. 37–38),
+
+        H = ω/2 (σ_z^A + σ_z^B) + g/2 (σ_x^A σ_x^B + σ_y^A σ_y^B),     S_a = σ_x^A,  S_b = σ_x^B.
+
+    **Arguments:**
+
+    - `omega`, `g`: frequency and coupling, energies.
+    - `gamma`: constant rate of both baths (`Flat`); or give `spectrum`, one density or one per bath.
+    - `temperatures`: (T_a, T_b).
+
+    **Returns:** a `System` of dimension 4, basis |s_A s_B⟩ with |0⟩ the upper state of σ_z.
+    """
+    if (gamma is None) == (spectrum is None):
+        raise InputError("two_qubits: give either gamma (constant rate) or spectrum, and not both.")
+    if len(temperatures) != 2:
+        raise InputError(f"two_qubits: two temperatures are needed, (T_a, T_b); got {len(temperatures)}.")
+    if gamma is not None:
+        spectrum = Flat(gamma)
+    spectra = tuple(spectrum) if isinstance(spectrum, Sequence) else (spectrum, spectrum)
+    H = 0.5 * omega * (pauli("ZI") + pauli("IZ")) + 0.5 * g * (pauli("XX") + pauli("YY"))
+    hot = Bath(pauli("XI"), temperatures[0], spectra[0], "a")
+    cold = Bath(pauli("IX"), temperatures[1], spectra[1], "b")
+    return System(H, (hot, cold))

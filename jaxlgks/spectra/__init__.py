@@ -1,0 +1,7 @@
+"""Spectral densities of baths, one file a member: each gives γ(ω), and Γ(ω) at any temperature on both signs of ω."""
+
+from ._base import AbstractSpectrum as AbstractSpectrum
+from ._callable import CallableSpectrum as CallableSpectrum, as_spectrum as as_spectrum
+from ._drude import DrudeLorentz as DrudeLorentz
+from ._flat import Flat as Flat
+from ._ohmic import Ohmic as Ohmic

@@ -1,0 +1,74 @@
+"""From a spectral density γ(ω), ω > 0, to the rate Γ(ω) of a thermal bath on the whole axis.
+
+Enters: γ and a temperature T. Leaves: Γ(ω) and √Γ(ω), exact in value and derivative through ω = 0, obeying
+KMS, Γ(−ω) = e^{−ω/T} Γ(ω) (paper, below Eq. 12).
+
+With γ(ω) = |ω| κ(ω), κ even,
+
+    Γ(ω) = γ(ω)(n(ω)+1)  for ω > 0,   γ(|ω|) n(|ω|)  for ω < 0
+         = T κ(ω) B(ω/T),     B(x) = x / (1 − e^{−x}) = e^{x/2} (x/2)/sinh(x/2)
+
+B is positive and analytic, so Γ is as smooth at ω = 0 as κ is; Γ(0) = T κ(0) = T γ'(0).
+"""
+
+import abc
+from typing import Literal
+
+import equinox as eqx
+import jax.numpy as jnp
+from jaxtyping import Array, ArrayLike, Float
+
+ZeroBehaviour = Literal["smooth", "kink", "singular"]
+
+
+def _sinhc(y: Array) -> Array:
+    """sinh(y)/y for |y| ≤ 0.5 by its series: nine terms leave 1e−23."""
+    square = y * y
+    total = jnp.ones_like(y)
+    for k in range(9, 0, -1):
+        total = 1 + total * square / (2 * k * (2 * k + 1))
+    return total
+
+
+def root_bose(x: Float[Array, "..."]) -> Float[Array, "..."]:
+    """√B(x) = √(x / (1 − e^{−x})), relative accuracy 1e−15, no overflow, no underflow before √B itself underflows.
+
+    Away from zero √B = e^{min(x,0)/2} √(|x| / (1 − e^{−|x|})): the second root lies above 1 for all x, so its
+    derivative never meets 0/0.
+    """
+    near = jnp.abs(x) < 1.0
+    small = jnp.where(near, x, 0.0)
+    large = jnp.abs(jnp.where(near, 2.0, x))
+    outer = jnp.exp(jnp.minimum(jnp.where(near, 0.0, x), 0.0) / 2) * jnp.sqrt(large / -jnp.expm1(-large))
+    return jnp.where(near, jnp.exp(small / 4) / jnp.sqrt(_sinhc(small / 2)), outer)
+
+
+class AbstractSpectrum(eqx.Module):
+    """A bath's spectral density γ(ω); every number in it can be differentiated.
+
+    Members define `reduced`, κ(ω) = γ(|ω|)/|ω|, and `at_zero`, how Γ behaves at ω = 0: "smooth" (Γ is
+    differentiable), "kink" (its slopes from the left and the right differ) or "singular" (Γ(0) is 0 by convention).
+    """
+
+    at_zero: eqx.AbstractClassVar[ZeroBehaviour] | eqx.AbstractVar[ZeroBehaviour]
+
+    @abc.abstractmethod
+    def reduced(self, omega: Float[Array, "..."]) -> Float[Array, "..."]:
+        """κ(ω) = γ(|ω|)/|ω|, even in ω, dimensionless."""
+
+    def density(self, omega: ArrayLike) -> Array:
+        """γ(ω) for ω > 0, a rate."""
+        omega = jnp.asarray(omega, dtype=jnp.result_type(omega, float))
+        return jnp.abs(omega) * self.reduced(omega)
+
+    def amplitude(self, omega: Float[Array, "..."], temperature: Float[Array, ""]) -> Float[Array, "..."]:
+        """√Γ(ω), the filter function of the Davies, unified and universal Lindblad equations."""
+        scaled = temperature * self.reduced(omega)
+        occupied = scaled != 0
+        root = jnp.sqrt(jnp.where(occupied, scaled, 1.0))  # NaN for a negative density: loud, not plausible
+        return jnp.where(occupied, root, 0.0) * root_bose(omega / temperature)
+
+    def rate(self, omega: ArrayLike, temperature: ArrayLike) -> Array:
+        """Γ(ω) = ∫ F(τ) e^{iωτ} dτ ≥ 0 at any sign of ω: emission into the bath for ω > 0 (paper, Eq. 9)."""
+        omega = jnp.asarray(omega, dtype=jnp.result_type(omega, float))
+        return self.amplitude(omega, jnp.asarray(temperature, omega.dtype)) ** 2

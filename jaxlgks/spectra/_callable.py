@@ -1,0 +1,80 @@
+"""Any function γ(ω), ω > 0, as a spectral density."""
+
+from collections.abc import Callable
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from .._errors import InputError
+from .._inputs import is_concrete
+from ._base import AbstractSpectrum, ZeroBehaviour
+
+_NODES, _WEIGHTS = np.polynomial.legendre.leggauss(8)
+_NODES, _WEIGHTS = (_NODES + 1) / 2, _WEIGHTS / 2
+
+
+class CallableSpectrum(AbstractSpectrum):
+    """γ(ω) given by a JAX function of ω > 0.
+
+    κ(ω) = γ(ω)/ω loses its digits near ω = 0 when γ(0) = 0, and its derivative loses twice as many. Where γ is
+    still almost linear, κ(ω) = ∫₀¹ γ'(sω) ds is used instead (eight Gauss–Legendre nodes).
+
+    **Arguments:** `function`: elementwise in ω; an `equinox.Module` with `__call__` keeps its numbers
+    differentiable. `at_zero`: "smooth" (γ(0) = γ''(0) = 0), "kink" (γ(0) = 0 only) or "singular"; found from the
+    function when left out, which needs its numbers to be known (not inside `jit` or `grad`).
+    """
+
+    function: Callable[[Array], Array]
+    at_zero: ZeroBehaviour = eqx.field(static=True)
+
+    def __init__(self, function: Callable[[Array], Array], at_zero: ZeroBehaviour | None = None):
+        # A bare function holds no numbers: as a Partial it is a pytree without leaves.
+        self.function = function if isinstance(function, eqx.Module) else jax.tree_util.Partial(function)
+        self.at_zero = _behaviour_at_zero(self.function) if at_zero is None else at_zero
+
+    def reduced(self, omega: Float[Array, "..."]) -> Float[Array, "..."]:
+        omega = jnp.abs(omega)
+        if self.at_zero == "singular":
+            at_zero = omega == 0
+            safe = jnp.where(at_zero, 1.0, omega)
+            return jnp.where(at_zero, 0.0, self.function(safe) / safe)
+        at_origin = _slope(self.function, jnp.zeros_like(omega))
+        safe = jnp.where(omega == 0, 1.0, omega)
+        quotient = self.function(safe) / safe
+        near = (omega == 0) | (jnp.abs(quotient - at_origin) < 0.1 * jnp.abs(at_origin))
+        inner = jnp.where(near, omega, 0.0)
+        mean = sum(w * _slope(self.function, s * inner) for s, w in zip(_NODES, _WEIGHTS, strict=True))
+        return jnp.where(near, mean, quotient)
+
+
+def _slope(function: Callable[[Array], Array], omega: Array) -> Array:
+    return jax.jvp(function, (omega,), (jnp.ones_like(omega),))[1]
+
+
+def _behaviour_at_zero(function: Callable[[Array], Array]) -> ZeroBehaviour:
+    zero = jnp.zeros(())
+    value = function(zero)
+    if jnp.shape(value) != ():
+        raise InputError(f"A spectral density must act elementwise; γ(scalar) has shape {jnp.shape(value)}.")
+    slope = _slope(function, zero)
+    curvature = jax.jvp(lambda w: _slope(function, w), (zero,), (jnp.ones(()),))[1]
+    if not is_concrete(value, slope, curvature):
+        raise InputError(
+            "The behaviour of a spectral density at ω = 0 cannot be read off while its numbers are traced: wrap it "
+            "as CallableSpectrum(function, at_zero='smooth' | 'kink' | 'singular')."
+        )
+    if not np.isfinite(value) or value != 0 or not np.isfinite(slope):
+        return "singular"
+    return "smooth" if np.isfinite(curvature) and abs(curvature) <= 1e-12 * abs(slope) else "kink"
+
+
+def as_spectrum(spectrum) -> AbstractSpectrum:
+    """A spectral density as it is, or a function of ω wrapped as one."""
+    if isinstance(spectrum, AbstractSpectrum):
+        return spectrum
+    if callable(spectrum):
+        return CallableSpectrum(spectrum)
+    raise InputError(f"A bath's spectrum must be a spectral density or a function γ(ω); got {type(spectrum).__name__}.")

@@ -1,0 +1,27 @@
+"""The Drude–Lorentz density in the convention of QuTiP's HEOM solver."""
+
+from typing import ClassVar
+
+from jaxtyping import Array, ArrayLike, Float
+
+from .._errors import InputError
+from .._inputs import as_positive
+from ._base import AbstractSpectrum, ZeroBehaviour
+
+
+class DrudeLorentz(AbstractSpectrum):
+    """γ(ω) = 2 J(ω),  J(ω) = 2 λ ω ω_c / (ω² + ω_c²), so that Γ(ω) = 2 J(ω) (n(ω)+1).
+
+    **Arguments:** `strength`: the reorganisation energy λ > 0. `cutoff`: ω_c > 0.
+    """
+
+    strength: Float[Array, ""]
+    cutoff: Float[Array, ""]
+    at_zero: ClassVar[ZeroBehaviour] = "smooth"
+
+    def __init__(self, strength: ArrayLike, cutoff: ArrayLike):
+        self.strength = as_positive(strength, "DrudeLorentz: strength", InputError, "an energy")
+        self.cutoff = as_positive(cutoff, "DrudeLorentz: cutoff", InputError, "a frequency")
+
+    def reduced(self, omega: Float[Array, "..."]) -> Float[Array, "..."]:
+        return 4 * self.strength * self.cutoff / (omega**2 + self.cutoff**2)

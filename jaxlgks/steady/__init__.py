@@ -1,0 +1,5 @@
+"""Steady states: solvers, one file a member, and the function that applies one of them and vouches for the result."""
+
+from ._base import AbstractSolver as AbstractSolver, Pinned as Pinned, pinned_generator as pinned_generator
+from ._dense import Dense as Dense
+from ._solve import SteadyState as SteadyState, steady_state as steady_state

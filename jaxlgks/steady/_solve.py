@@ -1,0 +1,161 @@
+"""The nonequilibrium steady state, and how far it can be trusted.
+
+Enters: a system, a master equation, a solver. Leaves: π with L π = 0, Tr π = 1, π = π†, its residual, an estimate of
+the condition of the problem, and a verdict: unique or not, truncated or not.
+"""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Complex, Float, Int
+
+from .._errors import RESULTS, NonUniqueSteadyStateError, SteadyStateError, TruncationError
+from .._generator import liouvillian, unvec, vec
+from .._inputs import is_concrete
+from .._system import System
+from ..bohr import bohr_structure
+from ..equations import AbstractEquation, Davies
+from ._base import AbstractSolver, pinned_generator
+from ._dense import Dense
+
+EDGE_LIMIT = 1e-8
+
+
+class SteadyState(eqx.Module):
+    """A steady state and how it was found.
+
+    - `rho`: the state π, [d, d].
+    - `residual`: max|Lπ| / max|L|.
+    - `condition`: estimated inverse condition number of the pinned generator; below a hundred times the rounding unit
+      the state is not unique to working precision.
+    - `nullity`: dimension of the null space of L as far as it is known: 1, or 2 for "two or more".
+    - `edge`: population of the last levels of a truncated space (0 where the system has none).
+    - `solver`: name of the solver used.
+    - `result`: a member of `RESULTS`.
+    """
+
+    rho: Complex[Array, "d d"]
+    residual: Float[Array, ""]
+    condition: Float[Array, ""]
+    nullity: Int[Array, ""]
+    edge: Float[Array, ""]
+    result: RESULTS
+    solver: str = eqx.field(static=True)
+
+
+def steady_state(
+    system: System,
+    equation: AbstractEquation = Davies(),
+    solver: AbstractSolver = Dense(),
+    *,
+    throw: bool = True,
+) -> SteadyState:
+    """The steady state: L π = 0, Tr π = 1.
+
+    **Arguments:** `system`, `equation`, `solver`; `throw`: raise when the result cannot be trusted. With
+    `throw=False` the state is returned as computed, with the verdict in `.result`.
+
+    **Returns:** `SteadyState`. Inside `jit`, `vmap` or `grad` nothing can be raised: there a state that would have
+    raised is NaN (unless `throw=False`), and `.result` says why.
+
+    **Raises:** `NonUniqueSteadyStateError` (naming what is conserved), `TruncationError`, `SteadyStateError`.
+
+    ```python
+    import jax; jax.config.update("jax_enable_x64", True)
+    import jaxlgks as lgks
+    system = lgks.models.two_qubits(omega=1.0, g=0.2, gamma=0.01, temperatures=(0.5, 0.4))
+    state = lgks.steady_state(system, lgks.Davies())
+    state.rho, state.residual, state.solver
+    ```
+    """
+    state = _solve(system, equation, solver)
+    failed = state.result != RESULTS.successful
+    if not throw:
+        return state
+    if is_concrete(failed):
+        if failed:
+            _raise(state, system, equation)
+        return state
+    return eqx.tree_at(lambda s: s.rho, state, jnp.where(failed, jnp.nan, state.rho))
+
+
+@eqx.filter_jit
+def _solve(system: System, equation: AbstractEquation, solver: AbstractSolver) -> SteadyState:
+    L = liouvillian(system, equation)
+    pinned = pinned_generator(L)
+    # A fixed vector without symmetry: |M⁻¹ probe| is large exactly when M is almost singular.
+    n = L.shape[-1]
+    probe = jnp.exp(1j * (1.0 + jnp.arange(n)) ** 2).astype(L.dtype) / jnp.sqrt(n)
+    solution = solver.solve(pinned.matrix, jnp.stack([pinned.unit, probe], axis=1))
+    rho = unvec(solution[:, 0])
+    rho = (rho + rho.conj().T) / 2
+    M = jax.lax.stop_gradient(pinned.matrix)
+    size = jnp.max(jnp.sum(jnp.abs(M), axis=1))
+    condition = 1.0 / (size * jnp.linalg.norm(jax.lax.stop_gradient(solution[:, 1])))
+    frozen = jax.lax.stop_gradient(rho)
+    residual = jnp.max(jnp.abs(jax.lax.stop_gradient(L) @ vec(frozen))) / jnp.max(jnp.abs(M))
+    edge = jnp.zeros(()) if system.edge is None else jnp.trace(system.edge @ frozen).real
+    result, nullity = _verdict(condition, residual, edge, n)
+    return SteadyState(rho, residual, condition, nullity, edge.astype(residual.dtype), result, solver.name)
+
+
+def _verdict(condition: Array, residual: Array, edge: Array, n: int) -> tuple[RESULTS, Array]:
+    eps = jnp.finfo(condition.dtype).eps
+    unique = condition > 100 * eps  # NaN counts as not unique
+    accurate = residual <= 100 * n * eps
+    result = RESULTS.where(edge > EDGE_LIMIT, RESULTS.truncated, RESULTS.successful)
+    result = RESULTS.where(accurate, result, RESULTS.large_residual)
+    result = RESULTS.where(unique, result, RESULTS.non_unique)
+    return result, jnp.where(unique, 1, 2)
+
+
+def _raise(state: SteadyState, system: System, equation: AbstractEquation) -> None:
+    if state.result == RESULTS.truncated:
+        raise TruncationError(
+            f"steady_state: the last levels of the truncated space hold {float(state.edge):.2e} of the population, "
+            f"more than {EDGE_LIMIT:.0e}. Keep more levels (fock=...) or lower the temperatures."
+        )
+    if state.result == RESULTS.non_unique:
+        raise NonUniqueSteadyStateError(_describe_conserved(system, equation, float(state.condition)))
+    raise SteadyStateError(
+        f"steady_state: max|L rho|/max|L| = {float(state.residual):.2e} after the {state.solver} solver; the generator "
+        f"is too badly conditioned (inverse condition number {float(state.condition):.1e})."
+    )
+
+
+def _describe_conserved(system: System, equation: AbstractEquation, condition: float) -> str:
+    """Which quantities a degenerate generator conserves, in words: the null space of L†, read in the energy basis."""
+    L = np.asarray(liouvillian(system, equation))
+    if not np.all(np.isfinite(L)):
+        return "steady_state: the generator holds NaN or infinity; check rates, temperatures and operators."
+    _, values, rows = np.linalg.svd(L.conj().T)
+    null = rows[values < 1e-12 * values[0]].conj()
+    head = (
+        f"steady_state: the steady state is not unique: {len(null)} independent quantities are conserved "
+        f"(inverse condition number {condition:.1e}). "
+    )
+    # A generic Hermitian member: its eigenspaces are the sectors between which nothing moves.
+    weights = np.cos(1.0 + np.arange(len(null)))
+    generic = sum(w * np.asarray(unvec(jnp.asarray(q))) for w, q in zip(weights, null, strict=True))
+    generic = generic + generic.conj().T + 1j * (generic - generic.conj().T) * 0.37
+    structure = bohr_structure(system.hamiltonian)
+    values, sectors = np.linalg.eigh(np.asarray(structure.to_eigenbasis(jnp.asarray(generic))))
+    parts = np.split(np.arange(values.size), 1 + np.flatnonzero(np.diff(values) > 1e-8 * np.ptp(values)))
+    energies = np.asarray(structure.energies)
+    words = [_sector(np.abs(sectors[:, part]) ** 2, energies) for part in parts]
+    return (
+        head
+        + "The population of each of these sectors is conserved: "
+        + "; ".join(words)
+        + ". Couple the sectors (a bath operator or a term of H between them), or choose the state with `evolve`."
+    )
+
+
+def _sector(weights: np.ndarray, energies: np.ndarray) -> str:
+    share = weights.sum(axis=1)
+    members = np.flatnonzero(share > 1e-6)
+    whole = np.all(share[members] > 1 - 1e-6)
+    listed = ", ".join(f"{energies[m]:.6g}" for m in members[:8]) + (", ..." if members.size > 8 else "")
+    kind = "eigenstates" if whole else f"{weights.shape[1]} state(s) inside the eigenstates"
+    return f"{kind} with energies [{listed}]"
