@@ -1,9 +1,29 @@
 """jaxlgks: response theory of open quantum systems between thermal baths, in JAX."""
 
 from . import models as models
+from ._entropy import von_neumann_entropy as von_neumann_entropy
+from ._evolution import Evolution as Evolution, evolve as evolve
 from ._generator import liouvillian as liouvillian
+from ._observables import (
+    Channels as Channels,
+    channel_currents as channel_currents,
+    entropy_production as entropy_production,
+    heat_currents as heat_currents,
+)
 from ._system import Bath as Bath, System as System
 from .equations import Davies as Davies, Local as Local
+from .response import (
+    CrossValidation as CrossValidation,
+    EntropyProduction as EntropyProduction,
+    HeatCurrent as HeatCurrent,
+    LinearResponse as LinearResponse,
+    Parts as Parts,
+    ThermodynamicResponse as ThermodynamicResponse,
+    autodiff_response as autodiff_response,
+    cross_validate as cross_validate,
+    response as response,
+    thermodynamic_response as thermodynamic_response,
+)
 from .spectra import (
     CallableSpectrum as CallableSpectrum,
     DrudeLorentz as DrudeLorentz,

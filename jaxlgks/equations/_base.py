@@ -34,6 +34,11 @@ class AbstractEquation(eqx.Module):
         """The same equation with its groups pinned to those of `system`, so that a finite δ does not regroup."""
 
     @abc.abstractmethod
+    def admit(self, system: System, V: Complex[Array, "d d"]) -> System:
+        """The system, with its densities marked as checked for the direction V; raises `SingularDensityError` if the
+        derivative along V needs a slope Γ'(0) that does not exist."""
+
+    @abc.abstractmethod
     def thermal_hamiltonian(self, system: System) -> Complex[Array, "d d"]:
         """The Hamiltonian whose Gibbs state each bath alone would establish."""
 

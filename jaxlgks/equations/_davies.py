@@ -22,7 +22,7 @@ from ..bohr import (
     pin,
     refuse,
 )
-from ..spectra import AbstractSpectrum
+from ..spectra import AbstractSpectrum, Checked
 from ._base import AbstractEquation, FirstOrder
 from ._dissipator import Dissipator, lindblad, lindblad_tangent
 
@@ -77,6 +77,13 @@ class Davies(AbstractEquation):
         structure = bohr_structure(system.hamiltonian)
         return Davies(self.tolerance, pin(structure, self._groups(structure)))
 
+    def admit(self, system: System, V: Complex[Array, "d d"]) -> System:
+        structure = bohr_structure(system.hamiltonian)
+        groups = self._groups(structure)
+        return eqx.tree_at(
+            lambda s: s.baths, system, tuple(_checked(structure, groups, bath, V) for bath in system.baths)
+        )
+
     def thermal_hamiltonian(self, system: System) -> Complex[Array, "d d"]:
         return system.hamiltonian
 
@@ -120,15 +127,21 @@ def _jumps(structure: Structure, groups: Groups, bath: Bath, S: Array) -> Array:
 
 
 def _first_order(structure: Structure, groups: Groups, bath: Bath, V: Array, X: Array, W: Array) -> FirstOrder:
-    S = bath.coupling
-    if bath.spectrum.at_zero != "smooth":
-        S = refuse(S, needs_slope_at_zero(structure, S, V, groups), _message(bath))
+    S = _checked(structure, groups, bath, V).coupling
     F = RootRate(bath.spectrum, bath.temperature)
     A = _jumps(structure, groups, bath, S)
     rotation = X @ A - A @ X + _jumps(structure, groups, bath, S @ X - X @ S)
     shift = bohr_filter(structure, S @ W - W @ S, _Slope(F), groups)
     tangent = jax.vmap(lambda a, da: lindblad_tangent(a[None], da[None]))
     return FirstOrder(tangent(A, rotation), tangent(A, shift))
+
+
+def _checked(structure: Structure, groups: Groups, bath: Bath, V: Array) -> Bath:
+    """The bath, its density marked as differentiable along V; refused if it is not."""
+    if bath.spectrum.at_zero == "smooth":
+        return bath
+    S = refuse(bath.coupling, needs_slope_at_zero(structure, bath.coupling, V, groups), _message(bath))
+    return eqx.tree_at(lambda b: (b.coupling, b.spectrum), bath, (S, Checked(bath.spectrum)))
 
 
 class _Slope(eqx.Module):

@@ -44,6 +44,9 @@ class Local(AbstractEquation):
     def fixed(self, system: System) -> "Local":
         return self  # nothing of it moves with the system's Hamiltonian
 
+    def admit(self, system: System, V: Complex[Array, "d d"]) -> System:
+        return system  # V does not reach the dissipators
+
     def thermal_hamiltonian(self, system: System) -> Complex[Array, "d d"]:
         return self._at_reference(system).hamiltonian
 

@@ -1,6 +1,6 @@
 """Spectral densities of baths, one file a member: each gives γ(ω), and Γ(ω) at any temperature on both signs of ω."""
 
-from ._base import AbstractSpectrum as AbstractSpectrum
+from ._base import AbstractSpectrum as AbstractSpectrum, Checked as Checked
 from ._callable import CallableSpectrum as CallableSpectrum, as_spectrum as as_spectrum
 from ._drude import DrudeLorentz as DrudeLorentz
 from ._flat import Flat as Flat

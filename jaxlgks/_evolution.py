@@ -1,0 +1,158 @@
+"""States in time.
+
+Enters: a generator or a system with its master equation, an initial state, times. Leaves: the state at each time, by
+the matrix exponential of the dense generator or by an adaptive Runge–Kutta method in the interaction picture.
+"""
+
+from typing import Literal
+
+import diffrax
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import jax.scipy.linalg as jsl
+import numpy as np
+from jaxtyping import Array, ArrayLike, Complex, Float
+
+from ._errors import InputError, ShapeError
+from ._generator import liouvillian, unvec, vec
+from ._inputs import as_operator, is_concrete
+from ._system import System
+from .bohr import bohr_structure
+from .equations import AbstractEquation, Davies, Dissipator
+
+
+class Evolution(eqx.Module):
+    """States `states[i]` at times `ts[i]`."""
+
+    ts: Float[Array, " t"]
+    states: Complex[Array, "t d d"]
+
+    def expect(self, A) -> Float[Array, " t"]:
+        """Tr[A ρ(t)] of a Hermitian A, [t]."""
+        A = as_operator(A, "the observable A", self.states.shape[-1])
+        return jnp.einsum("ij,tji->t", A, self.states).real
+
+
+def evolve(
+    system: System,
+    equation: AbstractEquation = Davies(),
+    rho0=None,
+    ts: ArrayLike = (),
+    method: Literal["expm", "diffrax"] = "expm",
+    *,
+    rtol: float = 1e-10,
+    atol: float = 1e-12,
+    max_steps: int = 100_000,
+    progress: bool = False,
+) -> Evolution:
+    """Solve dρ/dt = L ρ (paper, Eq. 11) from ρ(ts[0]) = rho0.
+
+    **Arguments:**
+
+    - `rho0`: Hermitian, [d, d], the state at the first of the times. `ts`: ascending times, [t], unit 1/energy.
+    - `method`: "expm", the exponential of the d²×d² generator, exact to rounding; or "diffrax", Dormand–Prince 8(5,3)
+      in the interaction picture of H, whose steps follow the relaxation rates, not the Bohr frequencies, and whose
+      memory is O(d²).
+    - `rtol`, `atol`, `max_steps`, `progress` (a text bar): for "diffrax".
+
+    **Returns:** `Evolution`.
+
+    **Raises:** `InputError` (times not ascending, unknown method), `ShapeError`, `NotHermitianError`.
+
+    ```python
+    import jax; jax.config.update("jax_enable_x64", True)
+    import jax.numpy as jnp, jaxlgks as lgks
+    system = lgks.models.two_qubits(omega=1.0, g=0.2, gamma=0.01, temperatures=(0.5, 0.4))
+    rho0 = jnp.diag(jnp.array([1.0, 0.0, 0.0, 0.0]))
+    lgks.evolve(system, lgks.Davies(), rho0, jnp.linspace(0.0, 100.0, 11)).expect(system.hamiltonian)
+    ```
+    """
+    if rho0 is None:
+        raise InputError("evolve: an initial state rho0 [d, d] is needed.")
+    rho0 = as_operator(rho0, "evolve: rho0", system.dim).astype(system.hamiltonian.dtype)
+    ts = as_times(ts, "evolve: ts")
+    if method == "expm":
+        vectors = propagate(liouvillian(system, equation), vec(rho0), ts)
+        return Evolution(ts, jax.vmap(unvec)(vectors))
+    if method == "diffrax":
+        meter = diffrax.TextProgressMeter() if progress else diffrax.NoProgressMeter()
+        return _integrate(system, equation, rho0, ts, rtol, atol, max_steps, meter)
+    raise InputError(f"evolve: method must be 'expm' or 'diffrax'; got {method!r}.")
+
+
+def as_times(ts: ArrayLike, name: str) -> Float[Array, " t"]:
+    """Ascending real times [t]."""
+    ts = jnp.asarray(ts)
+    if ts.ndim != 1 or ts.size == 0 or jnp.issubdtype(ts.dtype, jnp.complexfloating):
+        raise ShapeError(f"{name} must be a real array [t] with at least one time; got {ts.dtype}{tuple(ts.shape)}.")
+    ts = ts.astype(jnp.result_type(ts.dtype, float))
+    if is_concrete(ts) and not np.all(np.diff(ts) >= 0):
+        raise InputError(f"{name} must ascend; the first descent is at index {int(np.argmin(np.diff(ts) >= 0)) + 1}.")
+    return jnp.where(jnp.all(jnp.diff(ts) >= 0), ts, jnp.nan)
+
+
+def propagate(L: Complex[Array, "n n"], x0: Complex[Array, "n ..."], ts: Float[Array, " t"]) -> Array:
+    """exp(L (t − ts[0])) x0 at each time, interval by interval.
+
+    Equal intervals (to 1e−12) share one exponential where the times are known; where they are traced each interval
+    pays its own.
+    """
+    steps = jnp.diff(ts, prepend=ts[:1])
+    if not is_concrete(steps):
+        return _propagate(L, x0, steps, jnp.arange(steps.size))
+    scale = max(float(jnp.max(steps)), np.finfo(float).tiny)
+    _, first, which = np.unique(np.round(np.asarray(steps) / scale, 12), return_index=True, return_inverse=True)
+    return _propagate(L, x0, steps[first], jnp.asarray(which))
+
+
+@eqx.filter_jit
+def _propagate(L: Array, x0: Array, intervals: Array, which: Array) -> Array:
+    # A scan keeps the exponentials out of batched LAPACK calls.
+    exponentials = jax.lax.map(lambda dt: jsl.expm(L * dt, max_squarings=48), intervals)
+
+    def advance(x, i):
+        x = jnp.matmul(exponentials[i], x, precision="highest")
+        return x, x
+
+    return jax.lax.scan(advance, x0.astype(exponentials.dtype), which)[1]
+
+
+@eqx.filter_jit
+def _integrate(system, equation, rho0, ts, rtol, atol, max_steps, meter) -> Evolution:
+    structure = bohr_structure(system.hamiltonian)
+    dissipators = [_rotated(D, structure.vectors) for D in equation.dissipators(system)]
+    # Zero in value; it carries the derivative with respect to H that the fixed eigenbasis does not.
+    remainder = structure.to_eigenbasis(structure.hamiltonian) - jnp.diag(structure.energies)
+
+    def phases(t: Array) -> Array:
+        return jnp.exp(1j * structure.frequencies * (t - ts[0]))  # e^{−i(E_m − E_n)t}
+
+    def field(t, y, _):
+        phase = phases(t)
+        rho = phase * (y[0] + 1j * y[1])
+        change = sum((D(rho) for D in dissipators), -1j * (remainder @ rho - rho @ remainder))
+        change = phase.conj() * change
+        return jnp.stack([change.real, change.imag])
+
+    start = structure.to_eigenbasis(rho0)
+    solution = diffrax.diffeqsolve(
+        diffrax.ODETerm(field),  # pyright: ignore[reportArgumentType]
+        diffrax.Dopri8(),
+        t0=ts[0],
+        t1=ts[-1],
+        dt0=None,
+        y0=jnp.stack([start.real, start.imag]),
+        saveat=diffrax.SaveAt(ts=ts),
+        stepsize_controller=diffrax.PIDController(rtol=rtol, atol=atol),
+        max_steps=max_steps,
+        progress_meter=meter,
+    )
+    assert solution.ys is not None
+    states = jax.vmap(lambda t, y: structure.from_eigenbasis(phases(t) * (y[0] + 1j * y[1])))(ts, solution.ys)
+    return Evolution(ts, states)
+
+
+def _rotated(D: Dissipator, U: Array) -> Dissipator:
+    """The dissipator in the basis of the columns of U."""
+    return jax.tree.map(lambda X: U.conj().T @ X @ U, D)

@@ -1,0 +1,152 @@
+"""What one asks of a state: heat currents, entropy, entropy production.
+
+Enters: a system, a master equation, a state (the steady state when none is given). Leaves: numbers, in the user's
+units of energy and time (ħ = k_B = 1). A heat current is positive INTO the system.
+"""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Complex, Float
+
+from ._entropy import log_state
+from ._inputs import as_operator, is_concrete
+from ._system import System
+from .bohr import bohr_structure
+from .equations import AbstractEquation, Davies, Dissipator
+from .steady import steady_state
+
+
+def expectation(A: Complex[Array, "d d"], rho: Complex[Array, "d d"]) -> Float[Array, ""]:
+    """Tr[A ρ] of Hermitian A and ρ."""
+    return jnp.einsum("ij,ji->", A, rho).real
+
+
+def heat_currents(
+    system: System,
+    equation: AbstractEquation = Davies(),
+    rho=None,
+) -> Float[Array, " baths"]:
+    """Heat current from each bath into the system, J^α = Tr[H D_α ρ] (paper, Eq. 48).
+
+    **Arguments:** `system`, `equation`; `rho`: a state [d, d], the steady state when left out.
+
+    **Returns:** real array, one entry a bath in the order given; energy per time. At the steady state the entries sum
+    to zero (first law).
+
+    **Raises:** what `steady_state` raises; `NotHermitianError`, `ShapeError` for `rho`.
+
+    ```python
+    import jax; jax.config.update("jax_enable_x64", True)
+    import jaxlgks as lgks
+    system = lgks.models.two_qubits(omega=1000.0, g=200.0, gamma=1.0, temperatures=(310.0, 290.0))
+    lgks.heat_currents(system)                     # [3.9463, -3.9463], paper, Eq. (42)
+    ```
+    """
+    return _heat_currents(system, equation, _state(system, equation, rho))
+
+
+@eqx.filter_jit
+def _heat_currents(system: System, equation: AbstractEquation, rho: Array) -> Array:
+    return jnp.stack([expectation(system.hamiltonian, D(rho)) for D in equation.dissipators(system)])
+
+
+def _state(system: System, equation: AbstractEquation, rho) -> Array:
+    if rho is None:
+        return steady_state(system, equation).rho
+    return as_operator(rho, "the state rho", system.dim).astype(system.hamiltonian.dtype)
+
+
+class Channels(eqx.Module):
+    """Heat currents channel by channel: one pair of Bohr groups ±ω of one bath each.
+
+    - `frequencies`: ω ≥ 0 of each channel, ascending, [c].
+    - `currents`: J^{α,ω}, [baths, c]; summed over channels they give `heat_currents`.
+    """
+
+    frequencies: Float[Array, " c"]
+    currents: Float[Array, "baths c"]
+
+
+def channel_currents(system: System, equation: AbstractEquation = Davies(), rho=None) -> Channels:
+    """Heat currents resolved by transition frequency (paper, Eqs. 42 and 46: two channels, four after a splitting).
+
+    **Arguments:** as `heat_currents`.
+
+    **Returns:** `Channels`. Channels to which no bath couples are left out where numbers are known; under `jit` all
+    possible channels are kept, unused ones at the end with frequency and current zero.
+
+    ```python
+    import jax; jax.config.update("jax_enable_x64", True)
+    import jaxlgks as lgks
+    system = lgks.models.two_qubits(omega=1000.0, g=200.0, gamma=1.0, temperatures=(310.0, 290.0))
+    lgks.channel_currents(system).frequencies      # [800, 1200]
+    lgks.channel_currents(system.perturbed(lgks.models.pauli("ZZ"), 50.0)).frequencies  # [700, 900, 1100, 1300]
+    ```
+    """
+    channels, coupled = _channel_currents(system, equation, equation.groups(system), _state(system, equation, rho))
+    if is_concrete(coupled):
+        kept = np.flatnonzero(np.asarray(coupled))
+        channels = Channels(channels.frequencies[kept], channels.currents[:, kept])
+    return channels
+
+
+@eqx.filter_jit
+def _channel_currents(system: System, equation: AbstractEquation, groups, rho: Array) -> tuple[Channels, Array]:
+    structure = bohr_structure(equation.thermal_hamiltonian(system))
+    members = groups.masks
+    size = jnp.sum(members, axis=(1, 2))
+    frequency = jnp.sum(members * structure.frequencies, axis=(1, 2)) / jnp.maximum(size, 1)
+    stacked = equation.channels(system)
+    count = stacked[0].drift.shape[0]
+    by_group = jnp.stack([channel_energies(D, system.hamiltonian, rho) for D in stacked])
+    weight = sum(jnp.max(jnp.abs(D.left), axis=(1, 2, 3)) for D in stacked)
+    pairs = pair_groups(jnp.concatenate([by_group, weight[None]]), groups.zero, count)
+    known = jnp.arange(pairs.shape[-1]) <= groups.zero
+    up = jnp.minimum(groups.zero + jnp.arange(pairs.shape[-1]), groups.count - 1)
+    frequencies = jnp.where(known, jnp.abs(frequency[up]), 0.0)
+    return Channels(frequencies, pairs[:-1]), pairs[-1] > 1e-12 * jnp.max(pairs[-1])
+
+
+def channel_energies(channels: Dissipator, X: Array, rho: Array) -> Array:
+    """Tr[X D_g ρ] for every group g."""
+    return jax.vmap(lambda D: expectation(X, D(rho)))(channels)
+
+
+def pair_groups(values: Float[Array, "... g"], zero: Array, count: int) -> Float[Array, "... c"]:
+    """Add what belongs to ω and −ω: channel c joins the groups `zero` + c and `zero` − c, channel 0 is the zero group.
+
+    Labels ascend with ω and are symmetric about `zero`. Of `count` groups that may exist only 2·zero + 1 do; the rest
+    is padding and holds zeros.
+    """
+    c = jnp.arange((count + 1) // 2)
+    exists = c <= zero
+    up = values[..., jnp.clip(zero + c, 0, count - 1)]
+    down = values[..., jnp.clip(zero - c, 0, count - 1)]
+    return jnp.where(exists, up + jnp.where(c > 0, down, 0.0), 0.0)
+
+
+def entropy_production(system: System, equation: AbstractEquation = Davies(), rho=None) -> Float[Array, ""]:
+    """Entropy production rate σ = dS/dt − Σ_α J^α/T_α (paper, Eq. 47).
+
+    **Arguments:** as `heat_currents`. For a given state dS/dt = −Tr[(Lρ) ln ρ]; at the steady state it is zero.
+
+    **Returns:** real scalar, per time. Not negative for the Davies equation (Spohn's inequality); it can be for `Local`.
+
+    ```python
+    import jax; jax.config.update("jax_enable_x64", True)
+    import jaxlgks as lgks
+    system = lgks.models.two_qubits(omega=1000.0, g=200.0, gamma=1.0, temperatures=(310.0, 290.0))
+    lgks.entropy_production(system)
+    ```
+    """
+    state = _state(system, equation, rho)
+    flow = jnp.sum(_heat_currents(system, equation, state) / system.temperatures)
+    return -flow if rho is None else _entropy_rate(system, equation, state) - flow
+
+
+@eqx.filter_jit
+def _entropy_rate(system: System, equation: AbstractEquation, rho: Array) -> Array:
+    """dS/dt = −Tr[(Lρ) ln ρ] (paper, Eq. 49). The commutator with H drops out: Tr([H, ρ] ln ρ) = 0."""
+    return -sum(expectation(log_state(rho), D(rho)) for D in equation.dissipators(system))

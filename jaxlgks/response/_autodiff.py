@@ -1,0 +1,44 @@
+"""The second route: differentiate the steady state itself.
+
+Enters: a system, a perturbation V, a quantity. Leaves: d⟨A⟩/dδ at δ = 0 by automatic differentiation of
+δ ↦ ⟨A⟩ in the steady state of H + δV, groups fixed: through the linear solve (implicit function theorem) and through
+the derivative rule of the filter (Daleckii–Krein). No perturbation theory of eigenvectors enters.
+"""
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from .._inputs import as_operator
+from .._system import System
+from ..equations import AbstractEquation, Davies
+from ._quantities import as_quantity, steady_value
+
+
+def autodiff_response(system: System, V, A, equation: AbstractEquation = Davies()) -> Float[Array, "*a"]:
+    """d⟨A⟩_ss/dδ at δ = 0 for H → H + δV, by JAX through the steady state.
+
+    **Arguments:** `system`, `V`, `equation` as for `response`; `A`: an observable [d, d], several [..., d, d],
+    `HeatCurrent(bath)` or `EntropyProduction()`.
+
+    **Returns:** real array of the shape of the quantity. It equals `response(...).static().total`.
+
+    **Raises:** as `response`.
+
+    ```python
+    import jax; jax.config.update("jax_enable_x64", True)
+    import jaxlgks as lgks
+    system = lgks.models.two_qubits(omega=1000.0, g=200.0, gamma=1.0, temperatures=(60.0, 40.0))
+    lgks.autodiff_response(system, lgks.models.pauli("ZZ"), lgks.HeatCurrent("a"))
+    ```
+    """
+    V = as_operator(V, "the perturbation V", system.dim).astype(system.hamiltonian.dtype)
+    A = as_quantity(A, system)
+    pinned = equation.fixed(system)
+    admitted = equation.admit(system, V)
+
+    def value(delta: Array) -> Array:
+        return steady_value(admitted.perturbed(V, delta), A, pinned)
+
+    delta = jnp.zeros((), system.temperatures.dtype)
+    return jax.jvp(value, (delta,), (jnp.ones_like(delta),))[1]

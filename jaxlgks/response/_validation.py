@@ -1,0 +1,122 @@
+"""Three witnesses side by side.
+
+Enters: a system, a perturbation V, a quantity. Leaves: its static response by the explicit generator, by automatic
+differentiation, and by finite differences of steady states with the groups fixed.
+"""
+
+import equinox as eqx
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, ArrayLike, Float
+
+from .._inputs import as_operator
+from .._system import System
+from ..bohr import bohr_structure
+from ..equations import AbstractEquation, Davies
+from ._autodiff import autodiff_response
+from ._linear import Parts
+from ._quantities import as_quantity, explicit_response, quantity_name, steady_value
+
+
+class CrossValidation(eqx.Module):
+    """The static response by three routes; `print` shows it as a table.
+
+    - `explicit`: from L₁, in `Parts`. `autodiff`: through the steady state. `finite_difference`: Richardson.
+    - `autodiff_difference`, `finite_difference_difference`: relative to the explicit value.
+    """
+
+    explicit: Parts
+    autodiff: Float[Array, "*a"]
+    finite_difference: Float[Array, "*a"]
+    name: str = eqx.field(static=True)
+
+    @property
+    def autodiff_difference(self) -> Float[Array, "*a"]:
+        """|autodiff − explicit| / max of the two."""
+        return relative_difference(self.autodiff, self.explicit.total)
+
+    @property
+    def finite_difference_difference(self) -> Float[Array, "*a"]:
+        """|finite difference − explicit| / max of the two."""
+        return relative_difference(self.finite_difference, self.explicit.total)
+
+    def __str__(self) -> str:
+        rows = [
+            ("explicit", self.explicit.total, None),
+            ("  kubo", self.explicit.kubo, None),
+            ("  rotation", self.explicit.rotation, None),
+            ("  shift", self.explicit.shift, None),
+            ("  explicit part", self.explicit.explicit, None),
+            ("autodiff", self.autodiff, self.autodiff_difference),
+            ("finite difference", self.finite_difference, self.finite_difference_difference),
+        ]
+        lines = [f"static response of the {self.name}", f"{'route':<20}{'value':>24}{'relative difference':>24}"]
+        for label, value, difference in rows:
+            for index in np.ndindex(*np.shape(value)):
+                mark = label + ("" if not index else f" {list(index)}")
+                right = "" if difference is None else f"{float(difference[index]):.2e}"
+                lines.append(f"{mark:<20}{float(value[index]):>24.15e}{right:>24}")
+        return "\n".join(lines)
+
+
+def relative_difference(a: Array, b: Array) -> Array:
+    """|a − b| / max(|a|, |b|), zero where both vanish."""
+    size = jnp.maximum(jnp.abs(a), jnp.abs(b))
+    return jnp.abs(a - b) / jnp.where(size > 0, size, 1.0)
+
+
+def cross_validate(
+    system: System, V, A, equation: AbstractEquation = Davies(), *, step: ArrayLike | None = None
+) -> CrossValidation:
+    """The static response of A to H → H + δV by three routes that share no derivative formula.
+
+    1. explicit: `response`, first-order perturbation theory;
+    2. autodiff: `autodiff_response`, Daleckii–Krein and implicit differentiation;
+    3. finite difference: central differences of steady states at H ± hV, h, h/2, h/4 extrapolated (Romberg), with the
+       groups pinned.
+
+    **Arguments:** as `autodiff_response`; `step`: h, by default 1e−2 of the smallest energy in the problem over the
+    largest eigenvalue of V.
+
+    **Returns:** `CrossValidation`.
+
+    ```python
+    import jax; jax.config.update("jax_enable_x64", True)
+    import jaxlgks as lgks
+    system = lgks.models.two_qubits(omega=1.0, g=0.2, gamma=0.001, temperatures=(0.45, 0.35))
+    print(lgks.cross_validate(system, lgks.models.pauli("ZZ"), lgks.HeatCurrent("a")))
+    ```
+    """
+    V = as_operator(V, "the perturbation V", system.dim).astype(system.hamiltonian.dtype)
+    A = as_quantity(A, system)
+    return CrossValidation(
+        explicit=explicit_response(system, V, A, equation).static(),
+        autodiff=autodiff_response(system, V, A, equation),
+        finite_difference=finite_difference(system, V, A, equation, step),
+        name=quantity_name(A),
+    )
+
+
+def finite_difference(
+    system: System, V: Array, A, equation: AbstractEquation, step: ArrayLike | None = None
+) -> Float[Array, "*a"]:
+    """Romberg-extrapolated central difference of the steady value, groups pinned; error O(h⁶) plus rounding/h."""
+    pinned = equation.fixed(system)
+    h = _step(system, V, equation) if step is None else jnp.asarray(step, float)
+
+    def slope(h: Array) -> Array:
+        ahead, behind = (steady_value(system.perturbed(V, d), A, pinned) for d in (h, -h))
+        return (ahead - behind) / (2 * h)
+
+    first, second, third = slope(h), slope(h / 2), slope(h / 4)
+    fine, finer = (4 * second - first) / 3, (4 * third - second) / 3
+    return (16 * finer - fine) / 15
+
+
+def _step(system: System, V: Array, equation: AbstractEquation) -> Array:
+    """1e−2 of the smallest of the temperatures and of the distances between levels, per unit of V."""
+    structure = bohr_structure(system.hamiltonian)
+    apart = equation.groups(system).secular.labels == 0
+    gap = jnp.min(jnp.where(apart, jnp.abs(structure.frequencies), jnp.inf))
+    energy = jnp.minimum(gap, jnp.min(system.temperatures))
+    return 1e-2 * energy / jnp.linalg.norm(V, ord="fro")
