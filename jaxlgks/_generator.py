@@ -11,24 +11,24 @@ from ._system import System
 from .equations import AbstractEquation, Davies
 
 
-def vec(X: Complex[Array, "d d"]) -> Complex[Array, " d*d"]:
+def vec(X: Complex[Array, "d d"]) -> Complex[Array, " n"]:
     """Column stacking: vec(AXB) = (Bᵀ ⊗ A) vec(X)."""
     return X.T.reshape(-1)
 
 
-def unvec(x: Complex[Array, " d*d"]) -> Complex[Array, "d d"]:
+def unvec(x: Complex[Array, " n"]) -> Complex[Array, "d d"]:
     """Inverse of `vec`."""
     dim = round(x.shape[-1] ** 0.5)
     return x.reshape(dim, dim).T
 
 
-def commutator_matrix(H: Complex[Array, "d d"]) -> Complex[Array, "d*d d*d"]:
+def commutator_matrix(H: Complex[Array, "d d"]) -> Complex[Array, "n n"]:
     """The matrix of ρ ↦ −i[H, ρ]."""
     identity = jnp.eye(H.shape[-1], dtype=H.dtype)
     return -1j * (jnp.kron(identity, H) - jnp.kron(H.T, identity))
 
 
-def liouvillian(system: System, equation: AbstractEquation = Davies()) -> Complex[Array, "d*d d*d"]:
+def liouvillian(system: System, equation: AbstractEquation = Davies()) -> Complex[Array, "n n"]:
     """The generator as a matrix, L ρ = −i[H, ρ] + Σ_α D_α ρ (paper, Eq. 11).
 
     **Arguments:** `system`: the system between its baths. `equation`: the master equation.

@@ -32,61 +32,67 @@ def require_x64() -> None:
         )
 
 
-def raw_array(operator) -> Array:
-    """The array behind an operator: QuTiP and dynamiqs objects are unpacked, everything else goes to JAX as it is."""
+def unpacked(operator):
+    """The array inside a QuTiP or dynamiqs object; anything else as it is."""
     if hasattr(operator, "full") and hasattr(operator, "dims"):  # qutip.Qobj
-        operator = operator.full()
-    elif hasattr(operator, "to_jax"):  # dynamiqs.QArray
-        operator = operator.to_jax()
-    return jnp.asarray(operator)
+        return operator.full()
+    if hasattr(operator, "to_jax"):  # dynamiqs.QArray
+        return operator.to_jax()
+    return operator
 
 
-def as_operator(operator, name: str, dim: int | None = None, hermitian: bool = True) -> Array:
-    """Convert to a complex square matrix and check it.
+def as_operator(operator, name: str, dim: int | None = None) -> Array:
+    """Convert to a complex Hermitian matrix and check it.
 
     **Raises:** `ShapeError` if it is not a square matrix (of size `dim` when given), `NotHermitianError` if
-    `hermitian` and max|X − X†| exceeds 1e−10 of max|X|.
+    max|X − X†| exceeds 1e−10 of max|X|.
     """
-    matrix = raw_array(operator)
+    raw = unpacked(operator)
+    known = is_concrete(raw)
+    # Known values are checked in NumPy: inside a traced function every JAX operation is traced, on known values too.
+    matrix = np.asarray(raw) if known else jnp.asarray(raw)
     if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1] or matrix.shape[0] == 0:
         raise ShapeError(f"{name} must be a square matrix [d, d]; got shape {tuple(matrix.shape)}.")
     if dim is not None and matrix.shape[0] != dim:
         raise ShapeError(
             f"{name} must act on the space of the Hamiltonian, shape ({dim}, {dim}); got shape {tuple(matrix.shape)}."
         )
-    matrix = matrix.astype(jnp.result_type(matrix.dtype, jnp.complex64))
-    return _hermitian(matrix, name) if hermitian else matrix
+    single = matrix.dtype in (np.float32, np.complex64)
+    tolerance = 1e-5 if single else HERMITICITY_TOLERANCE
+    if known:
+        _require_hermitian(matrix, name, tolerance)
+        return jnp.asarray(matrix, jnp.complex64 if single else complex)
+    hermitian = jnp.max(jnp.abs(matrix - matrix.conj().T)) <= tolerance * jnp.max(jnp.abs(matrix))
+    return jnp.where(hermitian, matrix, jnp.nan).astype(jnp.complex64 if single else complex)
 
 
-def _hermitian(matrix: Array, name: str) -> Array:
-    defect = jnp.max(jnp.abs(matrix - matrix.conj().T))
-    scale = jnp.max(jnp.abs(matrix))
-    tolerance = max(HERMITICITY_TOLERANCE, 10 * float(jnp.finfo(matrix.dtype).eps))
-    valid = defect <= tolerance * scale
-    if not is_concrete(matrix):
-        return jnp.where(valid, matrix, jnp.nan)
+def _require_hermitian(matrix: np.ndarray, name: str, tolerance: float) -> None:
+    if not np.issubdtype(matrix.dtype, np.number) and matrix.dtype != bool:
+        raise ShapeError(f"{name} must hold numbers; got an array of {matrix.dtype}.")
     if not np.all(np.isfinite(matrix)):
         raise NotHermitianError(f"{name} must be finite; it contains NaN or infinity.")
-    if not valid:
+    matrix = matrix.astype(complex)
+    defect, scale = np.max(np.abs(matrix - matrix.conj().T)), np.max(np.abs(matrix))
+    if defect > tolerance * scale:
         raise NotHermitianError(
-            f"{name} must be Hermitian; max|X - X^dagger| = {float(defect):.3g} at max|X| = {float(scale):.3g}. "
+            f"{name} must be Hermitian; max|X - X^dagger| = {defect:.3g} at max|X| = {scale:.3g}. "
             f"Pass (X + X^dagger)/2 if the difference is rounding."
         )
-    return matrix
 
 
 def as_positive(value: ArrayLike, name: str, error: type[Exception], what: str) -> Array:
     """Convert to a real scalar that must be positive and finite; raise `error` otherwise (NaN when traced)."""
-    number = jnp.asarray(value)
-    if jnp.issubdtype(number.dtype, jnp.complexfloating) or number.ndim != 0:
+    number = np.asarray(value) if is_concrete(value) else jnp.asarray(value)
+    if number.ndim != 0 or not (
+        jnp.issubdtype(number.dtype, jnp.floating) or jnp.issubdtype(number.dtype, jnp.integer)
+    ):
         raise error(f"{name} must be a real scalar ({what}); got {number.dtype} of shape {tuple(number.shape)}.")
-    number = number.astype(jnp.result_type(number.dtype, jnp.float32) if jnp.issubdtype(
-        number.dtype, jnp.floating) else float)
-    if not is_concrete(number):
-        return jnp.where((number > 0) & jnp.isfinite(number), number, jnp.nan)
-    if not (math.isfinite(float(number)) and float(number) > 0):
-        raise error(f"{name} must be positive and finite ({what}); got {float(number)}.")
-    return number
+    kind = jnp.float32 if number.dtype == jnp.float32 else float
+    if isinstance(number, np.ndarray):
+        if not (math.isfinite(float(number)) and float(number) > 0):
+            raise error(f"{name} must be positive and finite ({what}); got {float(number)}.")
+        return jnp.asarray(number, kind)
+    return jnp.where((number > 0) & jnp.isfinite(number), number, jnp.nan).astype(kind)
 
 
 def as_temperature(value: ArrayLike, name: str) -> Array:

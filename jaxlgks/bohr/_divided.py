@@ -31,5 +31,6 @@ def divided_difference(F: Callable[[Array], Array], x: Array, y: Array) -> Array
     change = jnp.abs(h) * (jnp.abs(derivative(F, x)) + jnp.abs(derivative(F, y)))
     near = change <= 0.1 * (jnp.abs(fx) + jnp.abs(fy))
     inner = jnp.where(near, h, 0.0)
-    mean = sum(w * derivative(F, x + s * inner) for s, w in zip(_NODES, _WEIGHTS, strict=True))
+    nodes = jnp.asarray(_NODES, inner.dtype).reshape(-1, *[1] * inner.ndim)
+    mean = jnp.tensordot(jnp.asarray(_WEIGHTS, inner.dtype), derivative(F, x + nodes * inner), axes=1)
     return jnp.where(near, mean, (fy - fx) / jnp.where(near, 1.0, h))

@@ -42,6 +42,7 @@ class Structure(eqx.Module):
         return self.vectors @ X @ self.vectors.conj().T
 
 
+@eqx.filter_jit
 def bohr_structure(hamiltonian: Complex[Array, "d d"]) -> Structure:
     """Diagonalise H (its Hermitian part, so that derivatives stay within Hermitian matrices)."""
     hamiltonian = (hamiltonian + hamiltonian.conj().T) / 2
@@ -76,16 +77,21 @@ def find_groups(structure: Structure, tolerance: float) -> Groups:
     The set of frequencies is symmetric under ω → −ω, so the groups are too. Rounding of the energies, a few
     eps·max|E|, never separates.
     """
+    labels = _labels(structure, tolerance)
+    dim = structure.energies.size
+    count = int(jnp.max(labels)) + 1 if is_concrete(labels) else dim * dim - dim + 1
+    return Groups(labels, labels[0, 0], count)
+
+
+@eqx.filter_jit
+def _labels(structure: Structure, tolerance: float) -> Int[Array, "d d"]:
     omega = structure.frequencies.reshape(-1)
     rounding = 100 * jnp.finfo(omega.dtype).eps * jnp.max(jnp.abs(structure.energies))
     gap = tolerance * (structure.energies[-1] - structure.energies[0]) + rounding
     order = jnp.argsort(omega)
     steps = jnp.diff(omega[order]) > gap
     ranks = jnp.concatenate([jnp.zeros(1, int), jnp.cumsum(steps)])
-    dim = structure.energies.size
-    labels = jnp.zeros(dim * dim, int).at[order].set(ranks).reshape(dim, dim)
-    count = int(ranks[-1]) + 1 if is_concrete(ranks) else dim * dim - dim + 1
-    return Groups(labels, labels[0, 0], count)
+    return jnp.zeros(omega.size, int).at[order].set(ranks).reshape(structure.frequencies.shape)
 
 
 class Reference(eqx.Module):
@@ -96,6 +102,7 @@ class Reference(eqx.Module):
     groups: Groups
 
 
+@eqx.filter_jit
 def pin(structure: Structure, groups: Groups) -> Reference:
     """Remember the groups together with the states they belong to."""
     alike = jnp.all(groups.labels[:, None, :] == groups.labels[None, :, :], axis=-1)
@@ -109,18 +116,25 @@ def follow(reference: Reference, structure: Structure) -> Groups:
     (a degenerate level) counting as one. Beyond the point where this is unambiguous the groups have lost their
     meaning: `StateFollowingError` where values are known, else the labels are made invalid and the result NaN.
     """
+    labels, weakest, valid = _follow(reference, structure)
+    if is_concrete(valid) and not valid:
+        raise StateFollowingError(
+            "Pinned groups cannot follow the eigenstates: the Hamiltonian is too far from the one `.fixed(system)` "
+            f"was called with (weakest overlap of a state with a pinned level: {float(weakest):.2f}, needed: more than "
+            "0.5, and each level must keep its number of states). Pin the groups nearer to this Hamiltonian, or do not "
+            "pin them."
+        )
+    return Groups(jnp.where(valid, labels, -1), reference.groups.zero, reference.groups.count)
+
+
+@eqx.filter_jit
+def _follow(reference: Reference, structure: Structure) -> tuple[Array, Array, Array]:
     dim = structure.energies.size
     overlap = jnp.abs(reference.vectors.conj().T @ structure.vectors) ** 2
     weight = jnp.zeros((dim, dim)).at[reference.twin].add(overlap)  # [level of the reference, state]
     state = jnp.argmax(weight, axis=0)
     sizes = jnp.zeros(dim, int).at[reference.twin].add(1)
     taken = jnp.zeros(dim, int).at[state].add(1)
-    valid = jnp.all(sizes == taken) & jnp.all(jnp.max(weight, axis=0) > 0.5)
-    if is_concrete(valid) and not np.all(valid):
-        raise StateFollowingError(
-            "Pinned groups cannot follow the eigenstates: the Hamiltonian is too far from the one `.fixed(system)` "
-            f"was called with (weakest overlap of a state with a pinned level: {float(jnp.max(weight, axis=0).min()):.2f}, "
-            "needed: 0.5). Pin the groups nearer to this Hamiltonian, or do not pin them."
-        )
-    labels = reference.groups.labels[state[:, None], state[None, :]]
-    return Groups(jnp.where(valid, labels, -1), reference.groups.zero, reference.groups.count)
+    weakest = jnp.min(jnp.max(weight, axis=0))
+    valid = jnp.all(sizes == taken) & (weakest > 0.5)
+    return reference.groups.labels[state[:, None], state[None, :]], weakest, valid

@@ -29,7 +29,7 @@ class Dissipator(eqx.Module):
         jumps = jnp.einsum("jkm,kl,jln->mn", self.left.conj(), X, self.right)
         return jumps - self.drift.conj().T @ X - X @ self.drift
 
-    def matrix(self) -> Complex[Array, "d*d d*d"]:
+    def matrix(self) -> Complex[Array, "n n"]:
         """The d²×d² matrix in column stacking, vec(AρB) = (Bᵀ ⊗ A) vec(ρ)."""
         dim = self.drift.shape[-1]
         identity = jnp.eye(dim, dtype=self.drift.dtype)

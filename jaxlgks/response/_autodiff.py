@@ -5,6 +5,7 @@ Enters: a system, a perturbation V, a quantity. Leaves: d⟨A⟩/dδ at δ = 0 b
 the derivative rule of the filter (Daleckii–Krein). No perturbation theory of eigenvectors enters.
 """
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
@@ -34,11 +35,12 @@ def autodiff_response(system: System, V, A, equation: AbstractEquation = Davies(
     """
     V = as_operator(V, "the perturbation V", system.dim).astype(system.hamiltonian.dtype)
     A = as_quantity(A, system)
-    pinned = equation.fixed(system)
-    admitted = equation.admit(system, V)
+    steady_value(system, A, equation)  # raises here what would be NaN inside the compiled derivative
+    return _derivative(equation.admit(system, V), V, A, equation.fixed(system))
 
-    def value(delta: Array) -> Array:
-        return steady_value(admitted.perturbed(V, delta), A, pinned)
 
+@eqx.filter_jit
+def _derivative(system: System, V: Array, A, pinned: AbstractEquation) -> Array:
     delta = jnp.zeros((), system.temperatures.dtype)
+    value = lambda delta: steady_value(system.perturbed(V, delta), A, pinned)  # noqa: E731
     return jax.jvp(value, (delta,), (jnp.ones_like(delta),))[1]

@@ -98,8 +98,7 @@ class LinearResponse(eqx.Module):
         omega = jnp.asarray(omega, float)
         if omega.ndim > 1:
             raise ShapeError(f"susceptibility: omega must be a scalar or [w]; got shape {tuple(omega.shape)}.")
-        columns = self._columns()
-        first = jax.lax.map(lambda w: -_solve(self.generator, columns, w), jnp.atleast_1d(omega))
+        first = -_solve_each(self.generator, self._columns(), jnp.atleast_1d(omega))
         parts = self._parts(first)
         return parts if omega.ndim else jax.tree.map(lambda x: x[0], parts)
 
@@ -111,7 +110,7 @@ class LinearResponse(eqx.Module):
         if t.ndim > 1:
             raise ShapeError(f"t must be a scalar or an array [t]; got shape {tuple(t.shape)}.")
         if is_concrete(t) and np.any(np.asarray(t) < 0):
-            raise InputError(f"t must not be negative: the response is causal; got {float(jnp.min(t))}.")
+            raise InputError(f"t must not be negative: the response is causal; got {np.asarray(t).min()}.")
         times = jnp.where(t < 0, jnp.nan, t).reshape(-1)
         order = jnp.argsort(times)
         states = propagate(generator, start, jnp.concatenate([jnp.zeros(1), times[order]]))[1:]
@@ -128,6 +127,11 @@ class LinearResponse(eqx.Module):
         values = values.real if real else values
         explicit = jnp.broadcast_to(self.explicit, values.shape[1:])
         return Parts(values[0], values[1], values[2], explicit)
+
+
+@eqx.filter_jit
+def _solve_each(L: Array, B: Array, omegas: Array) -> Array:
+    return jax.lax.map(lambda omega: _solve(L, B, omega), omegas)
 
 
 @eqx.filter_jit

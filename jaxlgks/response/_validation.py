@@ -5,6 +5,7 @@ differentiation, and by finite differences of steady states with the groups fixe
 """
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Float
@@ -13,6 +14,7 @@ from .._inputs import as_operator
 from .._system import System
 from ..bohr import bohr_structure
 from ..equations import AbstractEquation, Davies
+from ..steady import steady_state
 from ._autodiff import autodiff_response
 from ._linear import Parts
 from ._quantities import as_quantity, explicit_response, quantity_name, steady_value
@@ -100,23 +102,33 @@ def cross_validate(
 def finite_difference(
     system: System, V: Array, A, equation: AbstractEquation, step: ArrayLike | None = None
 ) -> Float[Array, "*a"]:
-    """Romberg-extrapolated central difference of the steady value, groups pinned; error O(h⁶) plus rounding/h."""
-    pinned = equation.fixed(system)
+    """Romberg-extrapolated central difference of the steady value, groups pinned; error O(h⁶) plus rounding/h. NaN where
+    the pinned groups cannot follow the states over the step."""
     h = _step(system, V, equation) if step is None else jnp.asarray(step, float)
+    return _romberg(system, V, A, equation.fixed(system), h)
 
-    def slope(h: Array) -> Array:
-        ahead, behind = (steady_value(system.perturbed(V, d), A, pinned) for d in (h, -h))
-        return (ahead - behind) / (2 * h)
 
-    first, second, third = slope(h), slope(h / 2), slope(h / 4)
-    fine, finer = (4 * second - first) / 3, (4 * third - second) / 3
+@eqx.filter_jit
+def _romberg(system: System, V: Array, A, pinned: AbstractEquation, h: Array) -> Array:
+    points = h * jnp.array([1.0, -1.0, 0.5, -0.5, 0.25, -0.25])
+    values = jax.lax.map(lambda delta: steady_value(system.perturbed(V, delta), A, pinned), points)
+    slopes = (values[::2] - values[1::2]) / (points[::2] - points[1::2]).reshape(-1, *[1] * (values.ndim - 1))
+    fine, finer = (4 * slopes[1] - slopes[0]) / 3, (4 * slopes[2] - slopes[1]) / 3
     return (16 * finer - fine) / 15
 
 
+@eqx.filter_jit
 def _step(system: System, V: Array, equation: AbstractEquation) -> Array:
-    """1e−2 of the smallest of the temperatures and of the distances between levels, per unit of V."""
+    """A step well inside the radius within which the steady state is analytic in δ.
+
+    Levels must not meet: 1e−2 of the smallest distance between levels, or of the lowest temperature. Where V splits a
+    level, coherences inside it turn against their own decay: 1e−2 of the slowest relaxation (ντ ≪ 1).
+    """
     structure = bohr_structure(system.hamiltonian)
-    apart = equation.groups(system).secular.labels == 0
-    gap = jnp.min(jnp.where(apart, jnp.abs(structure.frequencies), jnp.inf))
-    energy = jnp.minimum(gap, jnp.min(system.temperatures))
-    return 1e-2 * energy / jnp.linalg.norm(V, ord="fro")
+    inside = equation.groups(system).secular.labels == 1
+    gap = jnp.min(jnp.where(inside, jnp.inf, jnp.abs(structure.frequencies)))
+    step = 1e-2 * jnp.minimum(gap, jnp.min(system.temperatures)) / jnp.linalg.norm(V)
+    inner = jnp.linalg.norm(jnp.where(inside & ~jnp.eye(system.dim, dtype=bool), structure.to_eigenbasis(V), 0.0))
+    splits = inner > 1e-12 * jnp.linalg.norm(V)
+    slow = 1e-2 * steady_state(system, equation).slowest / jnp.where(splits, inner, 1.0)
+    return jnp.where(splits, jnp.minimum(step, slow), step)

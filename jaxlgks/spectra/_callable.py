@@ -46,7 +46,8 @@ class CallableSpectrum(AbstractSpectrum):
         quotient = self.function(safe) / safe
         near = (omega == 0) | (jnp.abs(quotient - at_origin) < 0.1 * jnp.abs(at_origin))
         inner = jnp.where(near, omega, 0.0)
-        mean = sum(w * _slope(self.function, s * inner) for s, w in zip(_NODES, _WEIGHTS, strict=True))
+        nodes = jnp.asarray(_NODES, inner.dtype).reshape(-1, *[1] * inner.ndim)
+        mean = jnp.tensordot(jnp.asarray(_WEIGHTS, inner.dtype), _slope(self.function, nodes * inner), axes=1)
         return jnp.where(near, mean, quotient)
 
 

@@ -27,7 +27,9 @@ class SteadyState(eqx.Module):
 
     - `rho`: the state π, [d, d].
     - `residual`: max|Lπ| / max|L|.
-    - `condition`: estimated inverse condition number of the pinned generator; below a hundred times the rounding unit
+    - `slowest`: estimate (from above, within a factor of about d) of the smallest singular value of L on traceless
+      matrices: the slowest relaxation rate, or the weakest restoring force.
+    - `condition`: `slowest` over the norm of L, the estimated inverse condition number; below a hundred times the rounding unit
       the state is not unique to working precision.
     - `nullity`: dimension of the null space of L as far as it is known: 1, or 2 for "two or more".
     - `edge`: population of the last levels of a truncated space (0 where the system has none).
@@ -37,6 +39,7 @@ class SteadyState(eqx.Module):
 
     rho: Complex[Array, "d d"]
     residual: Float[Array, ""]
+    slowest: Float[Array, ""]
     condition: Float[Array, ""]
     nullity: Int[Array, ""]
     edge: Float[Array, ""]
@@ -92,12 +95,13 @@ def _solve(system: System, equation: AbstractEquation, solver: AbstractSolver) -
     rho = (rho + rho.conj().T) / 2
     M = jax.lax.stop_gradient(pinned.matrix)
     size = jnp.max(jnp.sum(jnp.abs(M), axis=1))
-    condition = 1.0 / (size * jnp.linalg.norm(jax.lax.stop_gradient(solution[:, 1])))
+    slowest = 1.0 / jnp.linalg.norm(jax.lax.stop_gradient(solution[:, 1]))
+    condition = slowest / size
     frozen = jax.lax.stop_gradient(rho)
     residual = jnp.max(jnp.abs(jax.lax.stop_gradient(L) @ vec(frozen))) / jnp.max(jnp.abs(M))
     edge = jnp.zeros(()) if system.edge is None else jnp.trace(system.edge @ frozen).real
     result, nullity = _verdict(condition, residual, edge, n)
-    return SteadyState(rho, residual, condition, nullity, edge.astype(residual.dtype), result, solver.name)
+    return SteadyState(rho, residual, slowest, condition, nullity, edge.astype(residual.dtype), result, solver.name)
 
 
 def _verdict(condition: Array, residual: Array, edge: Array, n: int) -> tuple[RESULTS, Array]:
