@@ -50,7 +50,12 @@ def _with_progress(console, work):
     """Run `work` under a progress bar that it moves by tick(stage, step, fraction)."""
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-    columns = (TextColumn("{task.fields[stage]:<16}"), BarColumn(), TimeElapsedColumn(), TextColumn("{task.description}"))
+    columns = (
+        TextColumn("{task.fields[stage]:<16}"),
+        BarColumn(),
+        TimeElapsedColumn(),
+        TextColumn("{task.description}"),
+    )
     with Progress(*columns, console=console, transient=True) as bar:
         task = bar.add_task("starting", total=1.0, stage="")
         return work(lambda stage, step, fraction: bar.update(task, completed=fraction, stage=stage, description=step))

@@ -69,5 +69,7 @@ def _log_tangent_jvp(primals, tangents):
     rho, drho = primals
     moved, dtangent = tangents
     if moved is not None:
-        raise DerivativeOrderError("The logarithm of a state can be differentiated once; its second derivative was asked for.")
+        raise DerivativeOrderError(
+            "The logarithm of a state can be differentiated once; its second derivative was asked for."
+        )
     return _log_tangent(rho, drho), _log_tangent(rho, dtangent)

@@ -64,9 +64,7 @@ class RESULTS(eqx.Enumeration):  # pyright: ignore
         "vanishing eigenvalue. Couple the baths so that they connect all levels, or start from a "
         "chosen state with `evolve`."
     )
-    large_residual = (
-        "The steady state does not satisfy L rho = 0 to the accuracy expected of the solver."
-    )
+    large_residual = "The steady state does not satisfy L rho = 0 to the accuracy expected of the solver."
     truncated = (
         "The highest levels kept of an infinite space hold more than 1e-8 of the population. "
         "Enlarge the Fock space or lower the temperatures."

@@ -19,7 +19,7 @@ from ._generator import liouvillian, unvec, vec
 from ._inputs import as_operator, is_concrete
 from ._system import System
 from .bohr import bohr_structure
-from .equations import AbstractEquation, Davies, Dissipator
+from .equations import AbstractEquation, Dissipator
 
 
 class Evolution(eqx.Module):
@@ -36,9 +36,9 @@ class Evolution(eqx.Module):
 
 def evolve(
     system: System,
-    equation: AbstractEquation = Davies(),
-    rho0=None,
-    ts: ArrayLike = (),
+    equation: AbstractEquation,
+    rho0,
+    ts: ArrayLike,
     method: Literal["expm", "diffrax"] = "expm",
     *,
     rtol: float = 1e-10,
@@ -68,8 +68,6 @@ def evolve(
     lgks.evolve(system, lgks.Davies(), rho0, jnp.linspace(0.0, 100.0, 11)).expect(system.hamiltonian)
     ```
     """
-    if rho0 is None:
-        raise InputError("evolve: an initial state rho0 [d, d] is needed.")
     rho0 = as_operator(rho0, "evolve: rho0", system.dim).astype(system.hamiltonian.dtype)
     ts = as_times(ts, "evolve: ts")
     if method == "expm":

@@ -10,6 +10,7 @@ import math
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 from jaxtyping import Array, ArrayLike
 
 from ._errors import NotHermitianError, PrecisionError, ShapeError, TemperatureError
@@ -19,7 +20,7 @@ HERMITICITY_TOLERANCE = 1e-10
 
 def is_concrete(*values) -> bool:
     """Whether all arrays in the given pytrees hold known numbers (nothing traced)."""
-    return not any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(values))
+    return not any(isinstance(leaf, Tracer) for leaf in jax.tree.leaves(values))
 
 
 def require_x64() -> None:
@@ -48,9 +49,8 @@ def as_operator(operator, name: str, dim: int | None = None) -> Array:
     max|X − X†| exceeds 1e−10 of max|X|.
     """
     raw = unpacked(operator)
-    known = is_concrete(raw)
     # Known values are checked in NumPy: inside a traced function every JAX operation is traced, on known values too.
-    matrix = np.asarray(raw) if known else jnp.asarray(raw)
+    matrix = np.asarray(raw) if is_concrete(raw) else jnp.asarray(raw)
     if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1] or matrix.shape[0] == 0:
         raise ShapeError(f"{name} must be a square matrix [d, d]; got shape {tuple(matrix.shape)}.")
     if dim is not None and matrix.shape[0] != dim:
@@ -59,7 +59,7 @@ def as_operator(operator, name: str, dim: int | None = None) -> Array:
         )
     single = matrix.dtype in (np.float32, np.complex64)
     tolerance = 1e-5 if single else HERMITICITY_TOLERANCE
-    if known:
+    if isinstance(matrix, np.ndarray):
         _require_hermitian(matrix, name, tolerance)
         return jnp.asarray(matrix, jnp.complex64 if single else complex)
     hermitian = jnp.max(jnp.abs(matrix - matrix.conj().T)) <= tolerance * jnp.max(jnp.abs(matrix))

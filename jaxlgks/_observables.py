@@ -101,7 +101,7 @@ def _channel_currents(system: System, equation: AbstractEquation, groups, rho: A
     stacked = equation.channels(system)
     count = stacked[0].drift.shape[0]
     by_group = jnp.stack([channel_energies(D, system.hamiltonian, rho) for D in stacked])
-    weight = sum(jnp.max(jnp.abs(D.left), axis=(1, 2, 3)) for D in stacked)
+    weight = jnp.max(jnp.stack([jnp.max(jnp.abs(D.left), axis=(1, 2, 3)) for D in stacked]), axis=0)
     pairs = pair_groups(jnp.concatenate([by_group, weight[None]]), groups.zero, count)
     known = jnp.arange(pairs.shape[-1]) <= groups.zero
     up = jnp.minimum(groups.zero + jnp.arange(pairs.shape[-1]), groups.count - 1)
@@ -132,7 +132,7 @@ def entropy_production(system: System, equation: AbstractEquation = Davies(), rh
 
     **Arguments:** as `heat_currents`. For a given state dS/dt = −Tr[(Lρ) ln ρ]; at the steady state it is zero.
 
-    **Returns:** real scalar, per time. Not negative for the Davies equation (Spohn's inequality); it can be for `Local`.
+    **Returns:** real scalar, per time. Not negative for `Davies` (Spohn's inequality); it can be for `Local`.
 
     ```python
     import jax; jax.config.update("jax_enable_x64", True)
@@ -149,4 +149,5 @@ def entropy_production(system: System, equation: AbstractEquation = Davies(), rh
 @eqx.filter_jit
 def _entropy_rate(system: System, equation: AbstractEquation, rho: Array) -> Array:
     """dS/dt = −Tr[(Lρ) ln ρ] (paper, Eq. 49). The commutator with H drops out: Tr([H, ρ] ln ρ) = 0."""
-    return -sum(expectation(log_state(rho), D(rho)) for D in equation.dissipators(system))
+    log = log_state(rho)
+    return -jnp.sum(jnp.stack([expectation(log, D(rho)) for D in equation.dissipators(system)]))

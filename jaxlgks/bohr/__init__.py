@@ -1,4 +1,4 @@
-"""The Bohr structure of a Hamiltonian: its energies, the groups of equal transition frequency, and the filter F(Ω_H)."""
+"""The Bohr structure of a Hamiltonian: energies, groups of equal transition frequency, and the filter F(Ω_H)."""
 
 from ._divided import derivative as derivative, divided_difference as divided_difference
 from ._filter import (

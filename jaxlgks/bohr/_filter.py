@@ -159,7 +159,7 @@ class _Kernel(eqx.Module):
 
 def _kernel(F: Callable, x: Array, y: Array, same: Array) -> _Kernel:
     x, y = jnp.broadcast_arrays(x, y)
-    pole = jnp.where(same, 0.0, 1.0 / jnp.where(same, 1.0, x - y))
-    partner = jnp.where(same, y, x)  # equal nodes where unused: no overflow far apart
-    inside = jnp.where(same, divided_difference(F, x, partner), F(x) * pole)
+    pole: Array = jnp.where(same, 0.0, 1.0 / jnp.where(same, 1.0, x - y))
+    partner: Array = jnp.where(same, y, x)  # equal nodes where unused: no overflow far apart
+    inside: Array = jnp.where(same, divided_difference(F, x, partner), jnp.asarray(F(x)) * pole)
     return _Kernel(inside, pole)

@@ -9,7 +9,6 @@ differentiation: a derivative follows the states, groups fixed.
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Array, Complex, Float, Int
 
 from .._errors import StateFollowingError

@@ -161,8 +161,8 @@ def _inverse(omega: Array) -> Array:
 def _message(bath: Bath) -> str:
     name = f"bath {bath.name!r}" if bath.name else "a bath"
     return (
-        f"SingularDensityError: the perturbation splits a degenerate level that {name} couples to at zero frequency, so "
-        f"the response needs the slope of its rate at zero, but {type(bath.spectrum).__name__} has a "
+        f"SingularDensityError: the perturbation splits a degenerate level that {name} couples to at zero frequency, "
+        f"so the response needs the slope of its rate at zero, but {type(bath.spectrum).__name__} has a "
         f"{bath.spectrum.at_zero} there. Use a density that is smooth at zero: DrudeLorentz, or Ohmic with shape "
         "'gaussian' or 'drude'."
     )

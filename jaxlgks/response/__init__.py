@@ -5,5 +5,8 @@ from ._autodiff import autodiff_response as autodiff_response
 from ._explicit import response as response
 from ._linear import Impulse as Impulse, LinearResponse as LinearResponse, Parts as Parts
 from ._quantities import EntropyProduction as EntropyProduction, HeatCurrent as HeatCurrent
-from ._thermodynamic import ThermodynamicResponse as ThermodynamicResponse, thermodynamic_response as thermodynamic_response
+from ._thermodynamic import (
+    ThermodynamicResponse as ThermodynamicResponse,
+    thermodynamic_response as thermodynamic_response,
+)
 from ._validation import CrossValidation as CrossValidation, cross_validate as cross_validate

@@ -94,6 +94,8 @@ def response(system: System, V, A, equation: AbstractEquation = Davies()) -> Lin
 def as_observables(A, system: System) -> Complex[Array, "*a d d"]:
     """One observable [d, d] or a stack [..., d, d], each checked."""
     if hasattr(A, "shape") and len(A.shape) > 2:
-        stack = [as_operator(one, f"the observable A[{i}]", system.dim) for i, one in enumerate(A.reshape(-1, *A.shape[-2:]))]
+        stack = [
+            as_operator(one, f"the observable A[{i}]", system.dim) for i, one in enumerate(A.reshape(-1, *A.shape[-2:]))
+        ]
         return jnp.stack(stack).reshape(A.shape).astype(system.hamiltonian.dtype)
     return as_operator(A, "the observable A", system.dim).astype(system.hamiltonian.dtype)

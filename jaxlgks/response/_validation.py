@@ -102,8 +102,10 @@ def cross_validate(
 def finite_difference(
     system: System, V: Array, A, equation: AbstractEquation, step: ArrayLike | None = None
 ) -> Float[Array, "*a"]:
-    """Romberg-extrapolated central difference of the steady value, groups pinned; error O(h⁶) plus rounding/h. NaN where
-    the pinned groups cannot follow the states over the step."""
+    """Romberg-extrapolated central difference of the steady value, groups pinned; error O(h⁶) plus rounding/h.
+
+    NaN where the pinned groups cannot follow the states over the step.
+    """
     h = _step(system, V, equation) if step is None else jnp.asarray(step, float)
     return _romberg(system, V, A, equation.fixed(system), h)
 
@@ -128,7 +130,9 @@ def _step(system: System, V: Array, equation: AbstractEquation) -> Array:
     inside = equation.groups(system).secular.labels == 1
     gap = jnp.min(jnp.where(inside, jnp.inf, jnp.abs(structure.frequencies)))
     step = 1e-2 * jnp.minimum(gap, jnp.min(system.temperatures)) / jnp.linalg.norm(V)
-    inner = jnp.linalg.norm(jnp.where(inside & ~jnp.eye(system.dim, dtype=bool), structure.to_eigenbasis(V), 0.0))
+    inner: Array = jnp.linalg.norm(
+        jnp.where(inside & ~jnp.eye(system.dim, dtype=bool), structure.to_eigenbasis(V), 0.0)
+    )
     splits = inner > 1e-12 * jnp.linalg.norm(V)
     slow = 1e-2 * steady_state(system, equation).slowest / jnp.where(splits, inner, 1.0)
-    return jnp.where(splits, jnp.minimum(step, slow), step)
+    return jnp.minimum(step, jnp.where(splits, slow, jnp.inf))

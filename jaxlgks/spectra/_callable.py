@@ -1,6 +1,7 @@
 """Any function γ(ω), ω > 0, as a spectral density."""
 
 from collections.abc import Callable
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -30,10 +31,11 @@ class CallableSpectrum(AbstractSpectrum):
     function: Callable[[Array], Array]
     at_zero: ZeroBehaviour = eqx.field(static=True)
 
-    def __init__(self, function: Callable[[Array], Array], at_zero: ZeroBehaviour | None = None):
+    def __init__(self, function: Callable[..., Any], at_zero: ZeroBehaviour | None = None):
         # A bare function holds no numbers: as a Partial it is a pytree without leaves.
-        self.function = function if isinstance(function, eqx.Module) else jax.tree_util.Partial(function)
-        self.at_zero = _behaviour_at_zero(self.function) if at_zero is None else at_zero
+        held: Any = function if isinstance(function, eqx.Module) else jax.tree_util.Partial(function)
+        self.function = held
+        self.at_zero = _behaviour_at_zero(held) if at_zero is None else at_zero
 
     def reduced(self, omega: Float[Array, "..."]) -> Float[Array, "..."]:
         omega = jnp.abs(omega)

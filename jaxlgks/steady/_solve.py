@@ -29,8 +29,8 @@ class SteadyState(eqx.Module):
     - `residual`: max|Lπ| / max|L|.
     - `slowest`: estimate (from above, within a factor of about d) of the smallest singular value of L on traceless
       matrices: the slowest relaxation rate, or the weakest restoring force.
-    - `condition`: `slowest` over the norm of L, the estimated inverse condition number; below a hundred times the rounding unit
-      the state is not unique to working precision.
+    - `condition`: `slowest` over the norm of L, the estimated inverse condition number; below a hundred times the
+      rounding unit the state is not unique to working precision.
     - `nullity`: dimension of the null space of L as far as it is known: 1, or 2 for "two or more".
     - `edge`: population of the last levels of a truncated space (0 where the system has none).
     - `solver`: name of the solver used.
@@ -141,7 +141,7 @@ def _describe_conserved(system: System, equation: AbstractEquation, condition: f
     )
     # A generic Hermitian member: its eigenspaces are the sectors between which nothing moves.
     weights = np.cos(1.0 + np.arange(len(null)))
-    generic = sum(w * np.asarray(unvec(jnp.asarray(q))) for w, q in zip(weights, null, strict=True))
+    generic = np.asarray(unvec(jnp.asarray(weights @ null)))
     generic = generic + generic.conj().T + 1j * (generic - generic.conj().T) * 0.37
     structure = bohr_structure(system.hamiltonian)
     values, sectors = np.linalg.eigh(np.asarray(structure.to_eigenbasis(jnp.asarray(generic))))
