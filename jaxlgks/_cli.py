@@ -63,4 +63,4 @@ def _with_progress(console, work):
 
 def main() -> None:
     """Entry point of the `jaxlgks` command."""
-    sys.exit(app(result_action="return_value"))
+    sys.exit(app(sys.argv[1:], result_action="return_value"))

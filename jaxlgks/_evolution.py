@@ -19,7 +19,7 @@ from ._generator import liouvillian, unvec, vec
 from ._inputs import as_operator, is_concrete
 from ._system import System
 from .bohr import bohr_structure
-from .equations import AbstractEquation, Dissipator
+from .equations import AbstractEquation
 
 
 class Evolution(eqx.Module):
@@ -119,7 +119,7 @@ def _propagate(L: Array, x0: Array, intervals: Array, which: Array) -> Array:
 @eqx.filter_jit
 def _integrate(system, equation, rho0, ts, rtol, atol, max_steps, meter) -> Evolution:
     structure = bohr_structure(system.hamiltonian)
-    dissipators = [_rotated(D, structure.vectors) for D in equation.dissipators(system)]
+    dissipators = [D.rotated(structure.vectors) for D in equation.dissipators(system)]
     # Zero in value; it carries the derivative with respect to H that the fixed eigenbasis does not.
     remainder = structure.to_eigenbasis(structure.hamiltonian) - jnp.diag(structure.energies)
 
@@ -149,8 +149,3 @@ def _integrate(system, equation, rho0, ts, rtol, atol, max_steps, meter) -> Evol
     assert solution.ys is not None
     states = jax.vmap(lambda t, y: structure.from_eigenbasis(phases(t) * (y[0] + 1j * y[1])))(ts, solution.ys)
     return Evolution(ts, states)
-
-
-def _rotated(D: Dissipator, U: Array) -> Dissipator:
-    """The dissipator in the basis of the columns of U."""
-    return jax.tree.map(lambda X: U.conj().T @ X @ U, D)

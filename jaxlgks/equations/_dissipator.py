@@ -8,6 +8,7 @@ Every generator that preserves Hermiticity and trace has this form; D[A] is L = 
 """
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Complex
 
@@ -28,6 +29,10 @@ class Dissipator(eqx.Module):
         """D† X (Heisenberg picture)."""
         jumps = jnp.einsum("jkm,kl,jln->mn", self.left.conj(), X, self.right)
         return jumps - self.drift.conj().T @ X - X @ self.drift
+
+    def rotated(self, U: Complex[Array, "d d"]) -> "Dissipator":
+        """The same dissipator in the basis of the columns of U."""
+        return jax.tree.map(lambda X: U.conj().T @ X @ U, self)
 
     def matrix(self) -> Complex[Array, "n n"]:
         """The d²×d² matrix in column stacking, vec(AρB) = (Bᵀ ⊗ A) vec(ρ)."""

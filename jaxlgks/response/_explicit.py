@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Complex, Float
 
-from .._generator import liouvillian
+from .._generator import EnergyBasis, energy_generator
 from .._inputs import as_operator
 from .._system import System
 from ..equations import AbstractEquation, Davies, Dissipator, FirstOrder
@@ -26,10 +26,14 @@ class Expansion(eqx.Module):
     """Zeroth and first order of everything: π₀, L₀, D_α by groups, D_α⁽¹⁾ by groups, and the sources L₁π₀."""
 
     state: Complex[Array, "d d"]
-    generator: Complex[Array, "n n"]
+    basis: EnergyBasis
     channels: tuple[Dissipator, ...]
     first_order: tuple[FirstOrder, ...]
     sources: Complex[Array, "3 d d"]
+
+    def linear(self, A: Complex[Array, "*a d d"], explicit: Float[Array, "*a"]) -> LinearResponse:
+        """The response of observables A, with what of them moves at once."""
+        return LinearResponse(self.basis.matrix, self.basis.to(self.sources), self.basis.to(A), explicit)
 
 
 def expand(system: System, V: Complex[Array, "d d"], equation: AbstractEquation) -> Expansion:
@@ -46,7 +50,7 @@ def _expand(system: System, V: Array, equation: AbstractEquation, state: Array) 
     shift = sum(_total(change.shift, state) for change in first_order)
     return Expansion(
         state,
-        liouvillian(system, equation),
+        energy_generator(system, equation),
         equation.channels(system),
         first_order,
         jnp.stack([kubo, rotation, shift]),  # pyright: ignore[reportArgumentType]
@@ -87,8 +91,7 @@ def response(system: System, V, A, equation: AbstractEquation = Davies()) -> Lin
     V = as_operator(V, "the perturbation V", system.dim).astype(system.hamiltonian.dtype)
     A = as_observables(A, system)
     expansion = expand(system, V, equation)
-    explicit: Float[Array, "*a"] = jnp.zeros(A.shape[:-2])
-    return LinearResponse(expansion.generator, expansion.sources, A, explicit)
+    return expansion.linear(A, jnp.zeros(A.shape[:-2]))
 
 
 def as_observables(A, system: System) -> Complex[Array, "*a d d"]:

@@ -62,6 +62,8 @@ class LinearResponse(eqx.Module):
     - `generator`: L₀, [d², d²]. `sources`: the kubo, rotation and shift part of L₁π₀, [3, d, d].
     - `observables`: A, [..., d, d]. `explicit`: ∂A/∂δ averaged over π₀, [...].
 
+    All operators are in the eigenbasis of H₀.
+
     Results carry the axes of t or ω first, those of the observables after.
     """
 

@@ -77,16 +77,13 @@ def _thermodynamic(
     production = rate - jnp.tensordot(1 / system.temperatures, currents, axes=1)
     production_now = rate_now - jnp.sum(instant / system.temperatures)
 
-    def linear(A: Array, explicit: Array) -> LinearResponse:
-        return LinearResponse(expansion.generator, expansion.sources, A, explicit)
-
     return ThermodynamicResponse(
-        heat_currents=linear(currents, instant),
-        heat_currents_gibbs=linear(*_gibbs_form(system, V, equation, expansion)),
-        channels=linear(*_channels(observables, explicit, zero)),
-        entropy=linear(-log, jnp.zeros(())),
-        entropy_rate=linear(rate, rate_now),
-        entropy_production=linear(production, production_now),
+        heat_currents=expansion.linear(currents, instant),
+        heat_currents_gibbs=expansion.linear(*_gibbs_form(system, V, equation, expansion)),
+        channels=expansion.linear(*_channels(observables, explicit, zero)),
+        entropy=expansion.linear(-log, jnp.zeros(())),
+        entropy_rate=expansion.linear(rate, rate_now),
+        entropy_production=expansion.linear(production, production_now),
     )
 
 

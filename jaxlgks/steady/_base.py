@@ -7,7 +7,8 @@ Enters: a generator L. Leaves: M = L + s |1⟩⟩⟨⟨tr|/d, which is regular e
 - L x = b with Tr b = 0, Tr x = 0 is M x = b;
 - (L + iω) x = b with Tr b = 0 likewise.
 
-s is the size of L's entries, so that the pin neither dominates nor vanishes in any unit.
+s is the largest decay rate on the diagonal of L: of the size of the rates that fix the populations, whatever the
+frequencies are, so that the pin neither drowns them nor vanishes in any unit.
 """
 
 import abc
@@ -41,6 +42,6 @@ def pinned_generator(L: Complex[Array, "n n"]) -> Pinned:
     """Add the trace to the generator."""
     dim = round(L.shape[-1] ** 0.5)
     one = vec(jnp.eye(dim, dtype=L.dtype))
-    scale: Float[Array, ""] = jax.lax.stop_gradient(jnp.max(jnp.abs(L)))
+    scale: Float[Array, ""] = jax.lax.stop_gradient(jnp.max(jnp.abs(jnp.diag(L).real)))
     scale = jnp.where(scale > 0, scale, 1.0)
     return Pinned(L + scale / dim * jnp.outer(one, one), scale / dim * one)

@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Array, Complex, Float, Int
 
 from .._errors import RESULTS, NonUniqueSteadyStateError, SteadyStateError, TruncationError
-from .._generator import liouvillian, unvec, vec
+from .._generator import energy_generator, liouvillian, unvec, vec
 from .._inputs import is_concrete
 from .._system import System
 from ..bohr import bohr_structure
@@ -85,7 +85,8 @@ def steady_state(
 
 @eqx.filter_jit
 def _solve(system: System, equation: AbstractEquation, solver: AbstractSolver) -> SteadyState:
-    L = liouvillian(system, equation)
+    basis = energy_generator(system, equation)
+    L = basis.matrix
     pinned = pinned_generator(L)
     # A fixed vector without symmetry: |M⁻¹ probe| is large exactly when M is almost singular.
     n = L.shape[-1]
@@ -93,13 +94,15 @@ def _solve(system: System, equation: AbstractEquation, solver: AbstractSolver) -
     solution = solver.solve(pinned.matrix, jnp.stack([pinned.unit, probe], axis=1))
     rho = unvec(solution[:, 0])
     rho = (rho + rho.conj().T) / 2
+    frozen = jax.lax.stop_gradient(rho)
+    residual = jnp.max(jnp.abs(jax.lax.stop_gradient(L) @ vec(frozen)))
     M = jax.lax.stop_gradient(pinned.matrix)
     size = jnp.max(jnp.sum(jnp.abs(M), axis=1))
     slowest = 1.0 / jnp.linalg.norm(jax.lax.stop_gradient(solution[:, 1]))
     condition = slowest / size
-    frozen = jax.lax.stop_gradient(rho)
-    residual = jnp.max(jnp.abs(jax.lax.stop_gradient(L) @ vec(frozen))) / jnp.max(jnp.abs(M))
-    edge = jnp.zeros(()) if system.edge is None else jnp.trace(system.edge @ frozen).real
+    residual = residual / jnp.max(jnp.abs(M))
+    rho = basis.back(rho)
+    edge = jnp.zeros(()) if system.edge is None else jnp.trace(system.edge @ jax.lax.stop_gradient(rho)).real
     result, nullity = _verdict(condition, residual, edge, n)
     return SteadyState(rho, residual, slowest, condition, nullity, edge.astype(residual.dtype), result, solver.name)
 
