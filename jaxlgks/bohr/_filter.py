@@ -121,13 +121,15 @@ def _daleckii_krein(H: Array, V: Array, S: Array, F: Callable, structure: Struct
     del H
     V, S = structure.to_eigenbasis(V), structure.to_eigenbasis(S)
     omega, labels = structure.frequencies, groups.labels
-    # Index order [m, n, k]. Moving the right index compares (m,n) with (m,k), moving the left one (m,n) with (k,n).
-    right = _kernel(F, omega[:, :, None], omega[:, None, :], labels[:, :, None] == labels[:, None, :])
-    left = _kernel(F, omega[:, :, None], omega.T[None, :, :], labels[:, :, None] == labels.T[None, :, :])
-    inside = jnp.einsum("mnk,mk,kn->mn", right.inside, S, V) - jnp.einsum("mnk,mk,kn->mn", left.inside, V, S)
+    # Index order [side, m, n, k]: moving the right index compares (m,n) with (m,k), the left one (m,n) with (k,n).
+    x, label = omega[None, :, :, None], labels[None, :, :, None]
+    y = jnp.stack(jnp.broadcast_arrays(omega[:, None, :], omega.T[None, :, :]))
+    same = label == jnp.stack(jnp.broadcast_arrays(labels[:, None, :], labels.T[None, :, :]))
+    inside, pole = _kernel(F, jnp.broadcast_to(x, y.shape), y, same)
+    kept = jnp.einsum("mnk,mk,kn->mn", inside[0], S, V) - jnp.einsum("mnk,mk,kn->mn", inside[1], V, S)
     A = groups.masks * F(omega) * S
-    outside = jnp.einsum("gmk,mnk,kn->gmn", A, right.pole, V) - jnp.einsum("mk,mnk,gkn->gmn", V, left.pole, A)
-    return structure.from_eigenbasis(groups.masks * inside - outside)
+    left = jnp.einsum("gmk,mnk,kn->gmn", A, pole[0], V) - jnp.einsum("mk,mnk,gkn->gmn", V, pole[1], A)
+    return structure.from_eigenbasis(groups.masks * kept - left)
 
 
 @_daleckii_krein.def_jvp
@@ -150,16 +152,8 @@ def _daleckii_krein_jvp(primals, tangents):
     return out, tangent
 
 
-class _Kernel(eqx.Module):
-    """What multiplies S V: `inside` for the member of the group, `pole` = 1/(x − y) for its neighbours outside."""
-
-    inside: Array
-    pole: Array
-
-
-def _kernel(F: Callable, x: Array, y: Array, same: Array) -> _Kernel:
-    x, y = jnp.broadcast_arrays(x, y)
-    pole: Array = jnp.where(same, 0.0, 1.0 / jnp.where(same, 1.0, x - y))
-    partner: Array = jnp.where(same, y, x)  # equal nodes where unused: no overflow far apart
-    inside: Array = jnp.where(same, divided_difference(F, x, partner), jnp.asarray(F(x)) * pole)
-    return _Kernel(inside, pole)
+def _kernel(F: Callable, x: Array, y: Array, same: Array) -> tuple[Array, Array]:
+    """What multiplies S V: for a member of the group, and 1/(x − y) for its neighbours in other groups."""
+    pole = jnp.where(same, 0.0, 1.0 / jnp.where(same, 1.0, x - y))
+    difference = divided_difference(F, x, jnp.where(same, y, x))  # equal nodes where unused: no overflow far apart
+    return jnp.where(same, difference, jnp.asarray(F(x)) * pole), pole

@@ -3,6 +3,9 @@
 Enters: a system. Leaves: D_α = Σ_g D[A_g], A_g = (1_g √Γ_α)(Ω_H)[S_α], g the groups of equal Bohr frequency.
 """
 
+from collections.abc import Callable
+from typing import Any
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -81,7 +84,7 @@ class Davies(AbstractEquation):
         structure = bohr_structure(system.hamiltonian)
         groups = self._groups(structure)
         return eqx.tree_at(
-            lambda s: s.baths, system, tuple(_checked(structure, groups, bath, V) for bath in system.baths)
+            lambda s: s.baths, system, tuple(_admitted(structure, groups, bath, V) for bath in system.baths)
         )
 
     def thermal_hamiltonian(self, system: System) -> Complex[Array, "d d"]:
@@ -91,7 +94,7 @@ class Davies(AbstractEquation):
         """A_g for each bath, group by group."""
         structure = bohr_structure(system.hamiltonian)
         groups = self._groups(structure)
-        return tuple(_jumps(structure, groups, bath, bath.coupling) for bath in system.baths)
+        return over_baths(lambda bath: _jumps(structure, groups, bath, bath.coupling), system.baths)
 
     def channels(self, system: System) -> tuple[Dissipator, ...]:
         return tuple(jax.vmap(lambda a: lindblad(a[None]))(A) for A in self.jumps(system))
@@ -118,7 +121,20 @@ class Davies(AbstractEquation):
         secular = groups.secular
         X = bohr_filter(structure, V, _inverse, secular)[0]
         W = bohr_filter(structure, V, jnp.ones_like, secular)[1]
-        return tuple(_first_order(structure, groups, bath, V, X, W) for bath in system.baths)
+        checked = tuple(_checked(structure, groups, bath, V) for bath in system.baths)
+        return over_baths(lambda bath: _first_order(structure, groups, bath, X, W), checked)
+
+
+def over_baths(function: Callable[[Bath], Any], baths: tuple[Bath, ...]) -> tuple:
+    """`function(bath)` for every bath: one batched program where all baths are of one kind (it compiles once, not once
+    a bath), else one after the other."""
+    kinds = {(jax.tree.structure(bath.spectrum), *(jnp.shape(x) for x in jax.tree.leaves(bath))) for bath in baths}
+    if len(baths) == 1 or len(kinds) > 1:
+        return tuple(function(bath) for bath in baths)
+    nameless = jax.tree.structure(baths[0])  # names differ and are part of the structure
+    alike = [jax.tree.unflatten(nameless, jax.tree.leaves(bath)) for bath in baths]
+    results = eqx.filter_vmap(function)(jax.tree.map(lambda *x: jnp.stack(x), *alike))
+    return tuple(jax.tree.map(lambda x, i=i: x[i], results) for i in range(len(baths)))
 
 
 def _jumps(structure: Structure, groups: Groups, bath: Bath, S: Array) -> Array:
@@ -126,9 +142,8 @@ def _jumps(structure: Structure, groups: Groups, bath: Bath, S: Array) -> Array:
     return bohr_filter(structure, S, F, groups, smooth_at_zero=bath.spectrum.at_zero == "smooth")
 
 
-def _first_order(structure: Structure, groups: Groups, bath: Bath, V: Array, X: Array, W: Array) -> FirstOrder:
-    S = _checked(structure, groups, bath, V).coupling
-    F = RootRate(bath.spectrum, bath.temperature)
+def _first_order(structure: Structure, groups: Groups, bath: Bath, X: Array, W: Array) -> FirstOrder:
+    S, F = bath.coupling, RootRate(bath.spectrum, bath.temperature)
     A = _jumps(structure, groups, bath, S)
     rotation = X @ A - A @ X + _jumps(structure, groups, bath, S @ X - X @ S)
     shift = bohr_filter(structure, S @ W - W @ S, _Slope(F), groups)
@@ -137,11 +152,19 @@ def _first_order(structure: Structure, groups: Groups, bath: Bath, V: Array, X: 
 
 
 def _checked(structure: Structure, groups: Groups, bath: Bath, V: Array) -> Bath:
-    """The bath, its density marked as differentiable along V; refused if it is not."""
+    """The bath, refused if the response to V needs a slope of its rate at zero frequency that does not exist."""
     if bath.spectrum.at_zero == "smooth":
         return bath
     S = refuse(bath.coupling, needs_slope_at_zero(structure, bath.coupling, V, groups), _message(bath))
-    return eqx.tree_at(lambda b: (b.coupling, b.spectrum), bath, (S, Checked(bath.spectrum)))
+    return eqx.tree_at(lambda b: b.coupling, bath, S)
+
+
+def _admitted(structure: Structure, groups: Groups, bath: Bath, V: Array) -> Bath:
+    """The bath, its density marked as differentiable: along V, and along V only."""
+    bath = _checked(structure, groups, bath, V)
+    return (
+        bath if bath.spectrum.at_zero == "smooth" else eqx.tree_at(lambda b: b.spectrum, bath, Checked(bath.spectrum))
+    )
 
 
 class _Slope(eqx.Module):

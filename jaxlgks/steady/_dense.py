@@ -23,18 +23,17 @@ class Dense(AbstractSolver):
     name: ClassVar[str] = "dense"
 
     def solve(self, M: Complex[Array, "n n"], B: Complex[Array, "n k"]) -> Complex[Array, "n k"]:
-        operator = lx.MatrixLinearOperator(M)
-        solver = lx.LU()
-        # The factors are a means, not part of the answer: the derivative of the solve goes through `operator`.
-        state = solver.init(lx.MatrixLinearOperator(jax.lax.stop_gradient(M)), {})
+        # The factors and the first approximation X₀ are means, not part of the answer: X = X₀ + M⁻¹(B − M X₀) holds for
+        # any X₀, so the derivative goes through this one solve alone.
+        solver, frozen = lx.LU(), jax.lax.stop_gradient(M)
+        state = solver.init(lx.MatrixLinearOperator(frozen), {})
 
-        def one(b: Array) -> Array:
-            return lx.linear_solve(operator, b, solver, state=state, throw=False).value
+        def solve(matrix: Array, columns: Array) -> Array:
+            operator = lx.MatrixLinearOperator(matrix)
+            one = lambda b: lx.linear_solve(operator, b, solver, state=state, throw=False).value  # noqa: E731
+            return jax.vmap(one, in_axes=1, out_axes=1)(columns)
 
-        def columns(B: Array) -> Array:
-            return jax.vmap(one, in_axes=1, out_axes=1)(B)
-
-        X = columns(B)
+        X = jnp.zeros_like(B)
         for _ in range(self.refine):
-            X = X + columns(B - jnp.matmul(M, X, precision="highest"))
-        return X
+            X = X + solve(frozen, jax.lax.stop_gradient(B) - jnp.matmul(frozen, X, precision="highest"))
+        return X + solve(M, B - jnp.matmul(M, X, precision="highest"))
