@@ -1,0 +1,114 @@
+"""Heat currents of two qubits over many temperatures: this library against the same dense work in NumPy, in one run.
+
+    python benchmarks/two_qubits.py [--points 4096] [--repeat 5]
+
+Prints a Markdown table: medians, the ratio to the NumPy loop, compile time apart, the largest error against the
+closed form (paper, Eq. 42). Both sides assemble the 16×16 generator from the eigenbasis and solve it directly.
+"""
+
+import argparse
+import platform
+import statistics
+import time
+
+import jax
+
+jax.config.update("jax_enable_x64", True)
+
+import jax.numpy as jnp
+import numpy as np
+
+import jaxlgks as lgks
+
+OMEGA, G, GAMMA = 1000.0, 200.0, 1.0
+
+
+def closed_form(hot: np.ndarray, cold: np.ndarray) -> np.ndarray:
+    total = np.zeros_like(hot)
+    for w in (OMEGA + G, OMEGA - G):
+        a, b = 1 / np.expm1(w / hot), 1 / np.expm1(w / cold)
+        total += GAMMA * w * (a - b) / (4 * (a + b + 1))
+    return total
+
+
+def numpy_current(hot: float, cold: float) -> float:
+    """One current as a NumPy user would write it: eigenbasis, jump operators, generator, solve."""
+    x, z, one = np.array([[0, 1], [1, 0]]), np.diag([1.0, -1.0]), np.eye(2)
+    flip = np.kron([[0, 1], [0, 0]], [[0, 0], [1, 0]])
+    H = OMEGA / 2 * (np.kron(z, one) + np.kron(one, z)) + G * (flip + flip.T)
+    energies, U = np.linalg.eigh(H)
+    frequencies = energies[None, :] - energies[:, None]
+    eye = np.eye(4)
+    L = -1j * (np.kron(eye, np.diag(energies)) - np.kron(np.diag(energies), eye))
+    first = np.zeros_like(L)
+    for bath, (S, T) in enumerate(((np.kron(x, one), hot), (np.kron(one, x), cold))):
+        S = U.T @ S @ U
+        for w in (OMEGA - G, OMEGA + G, G - OMEGA, -OMEGA - G):
+            rate = GAMMA / np.expm1(abs(w) / T) + (GAMMA if w > 0 else 0.0)
+            A = np.where(np.abs(frequencies - w) < 1e-6, S, 0.0)
+            AA = A.T @ A
+            D = rate * (np.kron(A, A) - np.kron(eye, AA) / 2 - np.kron(AA.T, eye) / 2)
+            L = L + D
+            if bath == 0:
+                first = first + D
+    M = L + np.outer(eye.reshape(-1), eye.reshape(-1)) / 4
+    rho = np.linalg.solve(M, eye.reshape(-1) / 4)
+    return float(np.trace(np.diag(energies) @ (first @ rho).reshape(4, 4).T).real)
+
+
+def median_seconds(work, repeat: int) -> float:
+    seconds = []
+    for _ in range(repeat):
+        start = time.perf_counter()
+        work()
+        seconds.append(time.perf_counter() - start)
+    return statistics.median(seconds)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--points", type=int, default=4096)
+    parser.add_argument("--repeat", type=int, default=5)
+    options = parser.parse_args()
+
+    hot = np.linspace(100.0, 400.0, options.points)
+    cold = hot - 20.0
+    exact = closed_form(hot, cold)
+
+    def current(a, b):
+        return lgks.heat_currents(lgks.models.two_qubits(OMEGA, G, GAMMA, (a, b)))[0]
+
+    value = jax.jit(jax.vmap(current))
+    both = jax.jit(jax.vmap(jax.value_and_grad(current, argnums=(0, 1))))
+    arguments = (jnp.asarray(hot), jnp.asarray(cold))
+
+    rows = []
+    few = min(options.points, 256)
+    seconds = median_seconds(lambda: [numpy_current(a, b) for a, b in zip(hot[:few], cold[:few], strict=True)], 3) / few
+    error = max(abs(numpy_current(a, b) / e - 1) for a, b, e in zip(hot[:few], cold[:few], exact[:few], strict=True))
+    rows.append(("NumPy, one point after the other", 0.0, seconds, error))
+    for name, function, pick in (
+        ("jaxlgks, jit(vmap(heat_currents))", value, lambda out: out),
+        ("jaxlgks, value and gradient in both temperatures", both, lambda out: out[0]),
+    ):
+        start = time.perf_counter()
+        out = jax.block_until_ready(function(*arguments))
+        compiled = time.perf_counter() - start
+        seconds = (
+            median_seconds(lambda f=function: jax.block_until_ready(f(*arguments)), options.repeat) / options.points
+        )
+        rows.append((name, compiled - seconds * options.points, seconds, float(np.max(np.abs(pick(out) / exact - 1)))))
+
+    print(
+        f"{options.points} temperature pairs; {platform.processor() or platform.machine()}, {jax.default_backend()}, ",
+        end="",
+    )
+    print(f"jax {jax.__version__}, numpy {np.__version__}, python {platform.python_version()}\n")
+    print("| what | compile (s) | points per second | ratio to NumPy | largest relative error |")
+    print("|---|---:|---:|---:|---:|")
+    for name, compiled, seconds, error in rows:
+        print(f"| {name} | {compiled:.1f} | {1 / seconds:,.0f} | {rows[0][2] / seconds:.1f} | {error:.0e} |")
+
+
+if __name__ == "__main__":
+    main()
