@@ -8,13 +8,13 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Complex, Float
+from jaxtyping import Array, Complex, Float, Inexact
 
 from ._entropy import log_state
 from ._inputs import as_operator, is_concrete
 from ._system import System
 from .bohr import bohr_structure
-from .equations import AbstractEquation, Davies, Dissipator
+from .equations import AbstractEquation, Davies, Dissipator, counted
 from .steady import steady_state
 
 
@@ -44,7 +44,7 @@ def heat_currents(
     lgks.heat_currents(system)                     # [3.9463, -3.9463], paper, Eq. (42)
     ```
     """
-    return _heat_currents(system, equation, _state(system, equation, rho))
+    return _heat_currents(system, counted(equation, system), _state(system, equation, rho))
 
 
 @eqx.filter_jit
@@ -114,7 +114,7 @@ def channel_energies(channels: Dissipator, X: Array, rho: Array) -> Array:
     return jax.vmap(lambda D: expectation(X, D(rho)))(channels)
 
 
-def pair_groups(values: Float[Array, "... g"], zero: Array, count: int) -> Float[Array, "... c"]:
+def pair_groups(values: Inexact[Array, "... g"], zero: Array, count: int) -> Inexact[Array, "... c"]:
     """Add what belongs to ω and −ω: channel c joins the groups `zero` + c and `zero` − c, channel 0 is the zero group.
 
     Labels ascend with ω and are symmetric about `zero`. Of `count` groups that may exist only 2·zero + 1 do; the rest
@@ -142,6 +142,7 @@ def entropy_production(system: System, equation: AbstractEquation = Davies(), rh
     ```
     """
     state = _state(system, equation, rho)
+    equation = counted(equation, system)
     flow = jnp.sum(_heat_currents(system, equation, state) / system.temperatures)
     return -flow if rho is None else _entropy_rate(system, equation, state) - flow
 

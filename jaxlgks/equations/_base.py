@@ -15,6 +15,18 @@ from ..bohr import Groups
 from ._dissipator import Dissipator
 
 
+COUNT_ABOVE = 16
+
+
+def counted(equation: "AbstractEquation", system: System) -> "AbstractEquation":
+    """The equation with its groups counted before compilation, where that saves more than it costs.
+
+    A compiled program that finds the groups itself must provide for d² − d + 1 of them; one made for the groups that
+    there are is smaller, but has to be compiled again when their number changes.
+    """
+    return equation.fixed(system) if system.dim > COUNT_ABOVE else equation
+
+
 class FirstOrder(eqx.Module):
     """D_α⁽¹⁾ in its two parts, each a tuple over groups of one-bath superoperators."""
 

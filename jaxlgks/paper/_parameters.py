@@ -5,14 +5,18 @@ model for any temperatures. The formulas and the models read the same parameters
 computed beside it cannot differ by a typing error.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-import jax.numpy as jnp
+import equinox as eqx
+import jax
+import numpy as np
 from jaxtyping import Array, Complex
 
 from .. import models
 from .._system import System
-from ..models import two_oscillators
+
+# Compiled as a whole: built operation by operation, each new size would be compiled some eighty times.
+_two_oscillators = eqx.filter_jit(models.two_oscillators)
 
 
 class OscillatorParameters(NamedTuple):
@@ -29,19 +33,20 @@ class OscillatorParameters(NamedTuple):
     delta: float = 0.02
 
     @property
-    def plus(self) -> float:
+    def plus(self) -> Any:
         """ω₊ = ω + g."""
         return self.omega + self.g
 
     @property
-    def minus(self) -> float:
+    def minus(self) -> Any:
         """ω₋ = ω − g."""
         return self.omega - self.g
 
     def model(self, T_a, T_b, fock: tuple[int, int]):
         """The microscopic model in a truncated Fock space: (levels of the plus mode, levels of the minus mode)."""
-        gammas = (self.gamma_minus, self.gamma_plus)
-        return two_oscillators(self.omega, self.g, gammas, self.epsilon, (T_a, T_b), fock)
+        numbers = (self.omega, self.g, (self.gamma_minus, self.gamma_plus), self.epsilon, (T_a, T_b))
+        omega, g, gammas, epsilon, temperatures = jax.tree.map(lambda x: np.asarray(x, float), numbers)
+        return _two_oscillators(omega, g, gammas, epsilon, temperatures, fock)
 
 
 class QubitParameters(NamedTuple):
@@ -53,12 +58,12 @@ class QubitParameters(NamedTuple):
     shift: float = 50.0
 
     @property
-    def plus(self) -> float:
+    def plus(self) -> Any:
         """ω₊ = ω + g."""
         return self.omega + self.g
 
     @property
-    def minus(self) -> float:
+    def minus(self) -> Any:
         """ω₋ = ω − g."""
         return self.omega - self.g
 
@@ -79,7 +84,7 @@ FIG4_MEAN = 50.0
 FIG5_MEANS = (50.0, 5000.0)
 
 
-def around(mean, difference) -> tuple[Array, Array]:
+def around(mean, difference) -> tuple[np.ndarray, np.ndarray]:
     """(T_a, T_b) = T̄ ± ΔT/2."""
-    mean, difference = jnp.asarray(mean, float), jnp.asarray(difference, float)
-    return mean + difference / 2, mean - difference / 2
+    mean, difference = np.asarray(mean, float), np.asarray(difference, float)
+    return np.asarray(mean + difference / 2), np.asarray(mean - difference / 2)

@@ -15,7 +15,7 @@ from .._generator import energy_generator, liouvillian, unvec, vec
 from .._inputs import is_concrete
 from .._system import System
 from ..bohr import bohr_structure
-from ..equations import AbstractEquation, Davies
+from ..equations import AbstractEquation, Davies, counted
 from ._base import AbstractSolver, pinned_generator
 from ._dense import Dense
 
@@ -72,7 +72,7 @@ def steady_state(
     state.rho, state.residual, state.solver
     ```
     """
-    state = _solve(system, equation, solver)
+    state = _solve(system, counted(equation, system), solver)
     failed = state.result != RESULTS.successful
     if not throw:
         return state

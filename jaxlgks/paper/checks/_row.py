@@ -65,13 +65,17 @@ def hold(equation: str, statement: str, expected: str, computed: str, condition)
 def correct(
     equation: str, statement: str, printed, corrected, computed, tolerance: float, reason: str = ROUNDING
 ) -> tuple[Check, Check]:
-    """Two rows: the printed form, which must fail by far more than the tolerance, and the corrected one."""
+    """Two rows: the printed form, which must fail by far more than the tolerance, and the corrected one.
+
+    Of arrays both rows show the entry where the printed form is furthest off."""
     printed, corrected, computed = (np.asarray(x) for x in (printed, corrected, computed))
     right = agree(f"{equation} corrected", statement, corrected, computed, tolerance, reason)
     difference = _relative(printed, computed)
     refuted = difference > 100 * tolerance and right.good
     verdict = Verdict.PAPER_WRONG if refuted else Verdict.DISAGREES
-    shown = _shown(printed, computed)
+    where = np.unravel_index(np.argmax(np.abs(printed - computed)), printed.shape)
+    shown = _number(printed[where]), _number(computed[where])
+    right = right._replace(expected=_number(corrected[where]), computed=shown[1])
     return Check(f"{equation} printed", statement, *shown, difference, tolerance, reason, verdict), right
 
 

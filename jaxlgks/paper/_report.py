@@ -1,0 +1,92 @@
+"""The report: what was checked, what was found, and what is wrong in the paper.
+
+Enters: rows by family and the figures drawn. Leaves: one markdown file. The prose names no computed number that is not
+in a row; what it says about the figures' parameters is evaluated here from the closed forms.
+"""
+
+from collections.abc import Sequence
+from importlib import resources
+from pathlib import Path
+
+from . import _formulas as f
+from ._parameters import FIG2_TEMPERATURES, OscillatorParameters
+from .checks import Check, Verdict
+
+CAPTIONS = {
+    "fig2": "Response of the population of oscillator *a* in time. At the paper's temperatures (left) a truncated Fock "
+    "space is out of reach and only formulas are shown; on the right the points follow the corrected form.",
+    "fig3": "Steady response against the mean temperature. (a) The paper's range: printed and corrected. (b), (c) "
+    "Where brute force reaches; the printed and the corrected sum differ by less than the line width there, the "
+    "rotation part alone does not.",
+    "fig4": "Steady heat current from bath *a*. Lines: Eqs. (42), (43), (46); markers: `heat_currents` with `Davies()` "
+    "and `Local`.",
+    "fig5": "Steady heat current against the perturbation. The tangent at $\\delta = 0$ comes from "
+    "`thermodynamic_response`. At $\\delta = 0$ exactly the Bohr frequencies are degenerate and Davies has two "
+    "channels; at any other $\\delta$ it has four.",
+}
+
+
+def write_report(path: Path, checks: dict[str, list[Check]], figures: Sequence[str]) -> Path:
+    """Write the report; figures are embedded by their file names, beside it."""
+    parts = [_text("introduction"), _summary(checks), _text("findings"), _validity()]
+    parts.append("## Figures\n\n" + "\n".join(_embed(name) for name in figures))
+    parts.append("## All rows\n")
+    parts += [f"### {title}\n\n{_table(rows)}" for title, rows in checks.items()]
+    path.write_text("\n".join(parts), encoding="utf-8")
+    return path
+
+
+def _summary(checks: dict[str, list[Check]]) -> str:
+    rows = [row for family in checks.values() for row in family]
+    counts = {verdict: sum(row.verdict is verdict for row in rows) for verdict in Verdict}
+    lines = [f"| {verdict} | {count} |" for verdict, count in counts.items()]
+    wrong = [f"- {row.equation}: {row.statement}" for row in rows if not row.good]
+    note = "\n\nRows that disagree:\n\n" + "\n".join(wrong) if wrong else ""
+    return "\n".join(["| verdict | rows |", "|---|---:|", *lines]) + note + "\n"
+
+
+def _validity() -> str:
+    """What δ ≪ n^{−1/2} means at the parameters of Fig. 2."""
+    p = OscillatorParameters()
+    n = float(f.mean_bose(p.minus, *FIG2_TEMPERATURES))
+    values = {
+        "occupation": f"{n:.0f}",
+        "delta": f"{p.delta:g}",
+        "ratio": f"{30 * p.delta**2 * n:.1f}",
+        "barrier": f"{p.minus / (432 * p.delta**2):.0f}",
+        "temperature": f"{sum(FIG2_TEMPERATURES) / 2:.0f}",
+    }
+    text = _text("validity")
+    for name, value in values.items():
+        text = text.replace("{" + name + "}", value)
+    return text
+
+
+def _text(name: str) -> str:
+    return resources.files("jaxlgks.paper").joinpath("text", f"{name}.md").read_text(encoding="utf-8")
+
+
+def _embed(name: str) -> str:
+    number = name.removeprefix("fig")
+    return f"![Fig. {number}]({name}.png)\n\n**Fig. {number}.** {CAPTIONS[name]} Numbers: `{name}.nc`.\n"
+
+
+def _table(rows: Sequence[Check]) -> str:
+    head = "| equation | statement | expected | computed | relative difference | allowed | verdict |"
+    return "\n".join([head, "|---|---|---:|---:|---:|---|---|", *(_line(row) for row in rows)]) + "\n"
+
+
+def _line(row: Check) -> str:
+    difference = "" if row.difference is None else f"{row.difference:.1e}"
+    allowed = "" if row.tolerance is None else f"{row.tolerance:.0e}: {row.reason}"
+    cells = (row.equation, row.statement, row.expected, row.computed, difference, allowed, _verdict(row))
+    return "| " + " | ".join(_escaped(cell) for cell in cells) + " |"
+
+
+def _verdict(row: Check) -> str:
+    return str(row.verdict) if row.verdict is Verdict.AGREES else f"**{row.verdict}**"
+
+
+def _escaped(text: str) -> str:
+    """Markdown takes a bare | for the end of a cell, and * and _ for emphasis."""
+    return text if text.startswith("**") else text.replace("|", "\\|").replace("_", "\\_").replace("*", "\\*")

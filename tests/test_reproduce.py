@@ -1,0 +1,115 @@
+"""The reproduction of the paper: rows that can fail, figures with the right contents, the same numbers twice."""
+
+import numpy as np
+import pytest
+import xarray as xr
+from matplotlib import image
+
+from jaxlgks import paper
+from jaxlgks._errors import InputError
+from jaxlgks.paper import _brute_force, _reproduce
+from jaxlgks.paper._report import write_report
+from jaxlgks.paper.checks import Check, Verdict
+from jaxlgks.paper.checks._row import agree, correct, hold, vanish
+from jaxlgks.paper.figures import FIGURES
+
+
+def _silent(step):
+    del step
+
+
+def test_a_row_agrees_or_disagrees():
+    assert agree("(1)", "same", [1.0, 2.0], [1.0, 2.0 + 1e-9], 1e-8).verdict is Verdict.AGREES
+    assert agree("(1)", "other", [1.0, 2.0], [1.0, 2.1], 1e-8).verdict is Verdict.DISAGREES
+    assert agree("(1)", "not a number", 1.0, np.nan, 1e-8).verdict is Verdict.DISAGREES
+    assert vanish("(1)", "zero", 1e-15, 1.0, 1e-12).good
+    assert not vanish("(1)", "not zero", 1e-3, 1.0, 1e-12).good
+    assert not hold("(1)", "sign", "> 0", "-1", -1 > 0).good
+    with pytest.raises(ValueError, match="shapes"):
+        agree("(1)", "shapes", [1.0], [1.0, 2.0], 1e-8)
+
+
+def test_a_printed_form_is_refuted_only_by_a_correction_that_holds():
+    printed, corrected = correct("(1)", "s", 1.0, 2.0, 2.0, 1e-6)
+    assert (printed.verdict, corrected.verdict) == (Verdict.PAPER_WRONG, Verdict.AGREES)
+    printed, corrected = correct("(1)", "both wrong", 1.0, 3.0, 2.0, 1e-6)
+    assert not printed.good
+    assert not corrected.good
+    printed, _ = correct("(1)", "the print is right", 2.0, 2.0, 2.0, 1e-6)
+    assert not printed.good
+
+
+def test_figures_are_chosen_by_name_in_the_papers_order():
+    assert _reproduce.selected(()) == paper.FIGURES == ("fig2", "fig3", "fig4", "fig5")
+    assert _reproduce.selected(("fig5", "fig2")) == ("fig2", "fig5")
+    assert _reproduce.selected(("fig5", "all")) == paper.FIGURES
+    with pytest.raises(InputError, match=r"unknown figure fig1, fig9; valid names are fig2, fig3, fig4, fig5 and all"):
+        _reproduce.selected(("fig1", "fig2", "fig9"))
+
+
+def test_report_escapes_what_markdown_would_read(tmp_path):
+    row = agree("(1)", "|a_b*", 1.0, 1.0, 1e-9, "why")
+    text = write_report(tmp_path / "report.md", {"Family": [row]}, ["fig4"]).read_text(encoding="utf-8")
+    assert "| (1) | \\|a\\_b\\* | 1 | 1 | 0.0e+00 | 1e-09: why | agrees |" in text
+    assert "![Fig. 4](fig4.png)" in text
+    assert not [name for name in ("occupation", "delta", "ratio", "barrier", "temperature") if f"{{{name}}}" in text]
+
+
+def _relative(a, b):
+    return float(np.max(np.abs(np.asarray(a) - np.asarray(b))) / np.max(np.abs(np.asarray(b))))
+
+
+def test_figure_5_formulas_and_computed_points(tmp_path):
+    """A cheap figure, whole: numbers, labels, files."""
+    paths = _reproduce._figure("fig5", tmp_path, _silent)
+    assert [path.name for path in paths] == ["fig5.nc", "fig5.png", "fig5.pdf"]
+    data = xr.load_dataset(tmp_path / "fig5.nc", engine="h5netcdf")
+    assert all(array.attrs["units"] and array.attrs["long_name"] for array in data.variables.values())
+    for curve in ("global", "local"):
+        at_points = data[curve].sel(shift=data["shift_point"].values)
+        # LU with rates of e^{−30} between levels at T̄ = 50 leaves 1e−7 of the current.
+        assert _relative(data[f"{curve}_computed"][0], at_points[0]) < 1e-6
+        assert _relative(data[f"{curve}_computed"][1], at_points[1]) < 1e-9
+    slope = data["slope"] / data["unperturbed"]
+    assert float(slope[0]) == pytest.approx(0.03081, abs=5e-6)  # printed digits
+    assert float(data["local_slope"][0] / data["unperturbed"][0]) == pytest.approx(-0.0025, abs=5e-6)
+    picture = image.imread(tmp_path / "fig5.png")
+    assert picture.shape[1] > 1400  # 9.2 inches at 160 dpi
+    assert (tmp_path / "fig5.pdf").read_bytes().startswith(b"%PDF")
+
+
+CONTENTS = {
+    "fig2": {"kubo_paper", "rotation_printed_paper", "rotation_corrected_paper", "kubo_computed", "rotation_computed"},
+    "fig3": {"total_printed_mean", "total_corrected_mean", "total_computed", "rotation_computed"},
+    "fig4": {f"{name}_{axis}" for name in ("unperturbed", "local", "global") for axis in ("difference", "mean")},
+    "fig5": {"unperturbed", "local", "global", "tangent", "slope", "global_computed", "local_computed"},
+}
+
+
+EQUATIONS = (
+    "(1)", "(23)", "(24)", "(27), (28)", "(B7)", "(30)", "(31)", "(32)", "(34)", "(35)", "(36)", "(42)", "(43)", "(44)",
+    "(45)", "(46)", "(48)", "(50), (51)", "(52)", "(53)", "(D11)", "(B10)", "(B11)", "(B12)", "(B13)", "(B21)", "(D4)",
+    "(D1)", "below (B10)",
+)  # fmt: skip
+
+
+@pytest.mark.slow
+def test_everything_twice(tmp_path):
+    """Every row good, every file written, and the same bytes from a second run."""
+    first = paper.reproduce((), tmp_path / "first")
+    assert first.good, [row for rows in first.checks.values() for row in rows if not row.good]
+    rows: list[Check] = [row for family in first.checks.values() for row in family]
+    for equation in EQUATIONS:
+        assert any(equation in row.equation for row in rows), equation
+    names = {path.name for path in first.paths}
+    assert names == {f"{figure}.{kind}" for figure in FIGURES for kind in ("nc", "png", "pdf")} | {"report.md"}
+    for figure, variables in CONTENTS.items():
+        assert variables <= set(xr.load_dataset(tmp_path / "first" / f"{figure}.nc", engine="h5netcdf").data_vars)
+    _brute_force.occupation_response.cache_clear()
+    second = paper.reproduce((), tmp_path / "second")
+    for before, after in zip(first.paths, second.paths, strict=True):
+        if before.suffix == ".nc":
+            a, b = (xr.load_dataset(path, engine="h5netcdf") for path in (before, after))
+            xr.testing.assert_identical(a, b)
+        else:
+            assert before.read_bytes() == after.read_bytes(), before.name
