@@ -12,11 +12,11 @@ import jax
 import jax.numpy as jnp
 import jax.scipy.linalg as jsl
 import numpy as np
-from jaxtyping import Array, ArrayLike, Complex, Float
+from jaxtyping import Array, Complex, Float
 
 from ._errors import InputError, ShapeError
 from ._generator import liouvillian, unvec, vec
-from ._inputs import as_operator, is_concrete
+from ._inputs import Numbers, as_operator, is_concrete
 from ._system import System
 from .bohr import bohr_structure
 from .equations import AbstractEquation
@@ -38,7 +38,7 @@ def evolve(
     system: System,
     equation: AbstractEquation,
     rho0,
-    ts: ArrayLike,
+    ts: Numbers,
     method: Literal["expm", "diffrax"] = "expm",
     *,
     rtol: float = 1e-10,
@@ -79,7 +79,7 @@ def evolve(
     raise InputError(f"evolve: method must be 'expm' or 'diffrax'; got {method!r}.")
 
 
-def as_times(ts: ArrayLike, name: str) -> Float[Array, " t"]:
+def as_times(ts: Numbers, name: str) -> Float[Array, " t"]:
     """Ascending real times [t]."""
     ts = jnp.asarray(ts)
     if ts.ndim != 1 or ts.size == 0 or jnp.issubdtype(ts.dtype, jnp.complexfloating):

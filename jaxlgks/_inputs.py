@@ -6,6 +6,7 @@ they are known; inside `jit`, `vmap` or `grad` they are not, and a value that wo
 """
 
 import math
+from collections.abc import Sequence
 
 import jax
 import jax.numpy as jnp
@@ -16,6 +17,9 @@ from jaxtyping import Array, ArrayLike
 from ._errors import NotHermitianError, PrecisionError, ShapeError, TemperatureError
 
 HERMITICITY_TOLERANCE = 1e-10
+
+Numbers = ArrayLike | Sequence[float]
+"""A number, an array of numbers, or a plain sequence of them."""
 
 
 def is_concrete(*values) -> bool:
@@ -93,6 +97,12 @@ def as_positive(value: ArrayLike, name: str, error: type[Exception], what: str) 
             raise error(f"{name} must be positive and finite ({what}); got {float(number)}.")
         return jnp.asarray(number, kind)
     return jnp.where((number > 0) & jnp.isfinite(number), number, jnp.nan).astype(kind)
+
+
+def as_real(values: Numbers) -> Array:
+    """Real numbers as a floating array; single precision stays single."""
+    array = jnp.asarray(values)
+    return array if jnp.issubdtype(array.dtype, jnp.floating) else array.astype(float)
 
 
 def as_temperature(value: ArrayLike, name: str) -> Array:

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Complex, Float
 
 from ._errors import InputError, NoBathError, ShapeError
-from ._inputs import as_operator, as_temperature, require_x64
+from ._inputs import Numbers, as_operator, as_temperature, require_x64
 from .spectra import AbstractSpectrum, as_spectrum
 
 
@@ -46,7 +46,7 @@ class Bath(eqx.Module):
         self.spectrum = as_spectrum(spectrum)
         self.name = name
 
-    def rate(self, omega: ArrayLike) -> Array:
+    def rate(self, omega: Numbers) -> Array:
         """Γ(ω) on both signs: emission of ω into the bath for ω > 0, absorption for ω < 0."""
         return self.spectrum.rate(omega, self.temperature)
 

@@ -31,6 +31,7 @@ def divided_difference(F: Callable[[Array], Array], x: Array, y: Array) -> Array
     points = jnp.where(s == 1.0, y, x + s * h)  # F once and for all: it is the larger part of the program
     values, slopes = jax.jvp(F, (points,), (jnp.ones_like(points),))
     change = jnp.abs(h) * (jnp.abs(slopes[0]) + jnp.abs(slopes[1]))
-    near = change <= 0.1 * (jnp.abs(values[0]) + jnp.abs(values[1]))
-    mean = jnp.tensordot(jnp.asarray(_WEIGHTS / 2, h.dtype), slopes[2:], axes=1)
-    return jnp.where(near, mean, (values[1] - values[0]) / jnp.where(near, 1.0, h))
+    near: Array = change <= 0.1 * (jnp.abs(values[0]) + jnp.abs(values[1]))
+    mean: Array = jnp.tensordot(jnp.asarray(_WEIGHTS / 2, h.dtype), slopes[2:], axes=1)
+    quotient: Array = (values[1] - values[0]) / jnp.where(near, 1.0, h)
+    return jnp.where(near, mean, quotient)

@@ -14,7 +14,6 @@ from .._system import System
 from ..bohr import Groups
 from ._dissipator import Dissipator
 
-
 COUNT_ABOVE = 16
 
 

@@ -17,12 +17,12 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, ArrayLike, Complex, Float
+from jaxtyping import Array, Complex, Float
 
 from .._errors import InputError, ShapeError
 from .._evolution import propagate
 from .._generator import vec
-from .._inputs import is_concrete
+from .._inputs import Numbers, is_concrete
 from ..steady import Dense, pinned_generator
 
 
@@ -79,7 +79,7 @@ class LinearResponse(eqx.Module):
         first = -_solve(self.generator, self._columns(), jnp.zeros(()))
         return self._parts(first, real=True)
 
-    def step(self, t: ArrayLike) -> Parts:
+    def step(self, t: Numbers) -> Parts:
         """Φ(t), the change of ⟨A⟩ per δ at time t after V is switched on. `t` ≥ 0: scalar or [t]."""
         # d/dt (ρ₁, 1) = [[L₀, L₁π₀], [0, 0]] (ρ₁, 1): one exponential gives the integral without cancellation.
         n = self.generator.shape[-1]
@@ -89,13 +89,13 @@ class LinearResponse(eqx.Module):
         start = jnp.zeros((n + 3, 3), self.generator.dtype).at[n:, :].set(jnp.eye(3))
         return self._in_time(enlarged, start, t)
 
-    def impulse(self, t: ArrayLike) -> Impulse:
+    def impulse(self, t: Numbers) -> Impulse:
         """φ(τ), the change of ⟨A⟩ a time τ after a kick δ(t)V. `t` ≥ 0: scalar or [t]."""
         parts = self._in_time(self.generator, self._columns(), t)
         explicit = jnp.broadcast_to(self.explicit, parts.kubo.shape)
         return Impulse(parts.kubo, parts.rotation, parts.shift, explicit)
 
-    def susceptibility(self, omega: ArrayLike) -> Parts:
+    def susceptibility(self, omega: Numbers) -> Parts:
         """χ(ω), complex. `omega`: real, scalar or [w]. χ(0) is the static response."""
         omega = jnp.asarray(omega, float)
         if omega.ndim > 1:
@@ -107,7 +107,7 @@ class LinearResponse(eqx.Module):
     def _columns(self) -> Complex[Array, "n 3"]:
         return jax.vmap(vec, out_axes=1)(self.sources)
 
-    def _in_time(self, generator: Array, start: Array, t: ArrayLike) -> Parts:
+    def _in_time(self, generator: Array, start: Array, t: Numbers) -> Parts:
         t = jnp.asarray(t, float)
         if t.ndim > 1:
             raise ShapeError(f"t must be a scalar or an array [t]; got shape {tuple(t.shape)}.")

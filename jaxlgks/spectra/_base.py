@@ -18,6 +18,8 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Float
 
+from .._inputs import Numbers, as_real
+
 ZeroBehaviour = Literal["smooth", "kink", "singular"]
 
 
@@ -56,9 +58,9 @@ class AbstractSpectrum(eqx.Module):
     def reduced(self, omega: Float[Array, "..."]) -> Float[Array, "..."]:
         """κ(ω) = γ(|ω|)/|ω|, even in ω, dimensionless."""
 
-    def density(self, omega: ArrayLike) -> Array:
+    def density(self, omega: Numbers) -> Array:
         """γ(ω) for ω > 0, a rate."""
-        omega = jnp.asarray(omega, dtype=jnp.result_type(omega, float))
+        omega = as_real(omega)
         return jnp.abs(omega) * self.reduced(omega)
 
     def amplitude(self, omega: Float[Array, "..."], temperature: Float[Array, ""]) -> Float[Array, "..."]:
@@ -68,9 +70,9 @@ class AbstractSpectrum(eqx.Module):
         root = jnp.sqrt(jnp.where(occupied, scaled, 1.0))  # NaN for a negative density: loud, not plausible
         return jnp.where(occupied, root, 0.0) * root_bose(omega / temperature)
 
-    def rate(self, omega: ArrayLike, temperature: ArrayLike) -> Array:
+    def rate(self, omega: Numbers, temperature: ArrayLike) -> Array:
         """Γ(ω) = ∫ F(τ) e^{iωτ} dτ ≥ 0 at any sign of ω: emission into the bath for ω > 0 (paper, Eq. 9)."""
-        omega = jnp.asarray(omega, dtype=jnp.result_type(omega, float))
+        omega = as_real(omega)
         return self.amplitude(omega, jnp.asarray(temperature, omega.dtype)) ** 2
 
 

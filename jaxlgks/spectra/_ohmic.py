@@ -39,7 +39,8 @@ class Ohmic(AbstractSpectrum):
         self.shape = shape
 
     @property
-    def at_zero(self) -> ZeroBehaviour:  # pyright: ignore[reportIncompatibleVariableOverride]
+    def at_zero(self) -> ZeroBehaviour:
+        """A kink for the exponential cutoff, smooth for the others."""
         return "kink" if self.shape == "exponential" else "smooth"
 
     def reduced(self, omega: Float[Array, "..."]) -> Float[Array, "..."]:
