@@ -106,7 +106,9 @@ def _first_order_generator(system: System, V) -> Check:
     expected = slope(lambda d: _summed(dissipators(system.perturbed(V, d), equation)), 1e-3)
     first_order = expand(system, jnp.asarray(V), equation).first_order
     changes = [jax.tree.map(np.asarray, part) for both in first_order for part in (both.rotation, both.shift)]
-    groups = [type(D)(*arrays) for D in changes for arrays in zip(D.left, D.right, D.drift, strict=True)]
+    groups = [
+        type(D)(*map(jnp.asarray, arrays)) for D in changes for arrays in zip(D.left, D.right, D.drift, strict=True)
+    ]
     statement = "D₁ with groups fixed: perturbation theory against finite differences of D(δ)"
     return agree("(13)–(17)", statement, expected, _summed(groups), 1e-8, FINITE)
 
