@@ -13,8 +13,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Complex, Float
 
 from ._errors import DerivativeOrderError
-from ._inputs import as_operator
-from .bohr import divided_difference
+from ._inputs import as_state
 
 
 def von_neumann_entropy(rho) -> Float[Array, ""]:
@@ -30,7 +29,7 @@ def von_neumann_entropy(rho) -> Float[Array, ""]:
     lgks.von_neumann_entropy([[1.0, 0.0], [0.0, 0.0]])     # 0
     ```
     """
-    rho = as_operator(rho, "the state rho")
+    rho = as_state(rho, "the state rho")
     return -jnp.einsum("ij,ji->", rho, log_state(rho)).real
 
 
@@ -60,7 +59,10 @@ def _log_jvp(primals, tangents):
 def _log_tangent(rho: Array, drho: Array) -> Array:
     """Daleckii–Krein: (d ln ρ)_ij = ln[p_i, p_j] (dρ)_ij in the eigenbasis of ρ."""
     values, vectors = _clipped(rho)
-    kernel = divided_difference(jnp.log, values[:, None], values[None, :])
+    low, high = (pick(values[:, None], values[None, :]) for pick in (jnp.minimum, jnp.maximum))
+    apart = high > low
+    gap = jnp.where(apart, high - low, 1.0)
+    kernel = jnp.where(apart, jnp.log1p(gap / low) / gap, 1.0 / low)  # ln[x, y] without cancellation
     return vectors @ (kernel * (vectors.conj().T @ drho @ vectors)) @ vectors.conj().T
 
 

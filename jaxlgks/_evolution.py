@@ -19,7 +19,7 @@ from ._generator import liouvillian, unvec, vec
 from ._inputs import Numbers, as_operator, is_concrete
 from ._system import System
 from .bohr import bohr_structure
-from .equations import AbstractEquation
+from .equations import AbstractEquation, counted
 
 
 class Evolution(eqx.Module):
@@ -51,9 +51,9 @@ def evolve(
     **Arguments:**
 
     - `rho0`: Hermitian, [d, d], the state at the first of the times. `ts`: ascending times, [t], unit 1/energy.
-    - `method`: "expm", the exponential of the d²×d² generator, exact to rounding; or "diffrax", Dormand–Prince 8(5,3)
-      in the interaction picture of H, whose steps follow the relaxation rates, not the Bohr frequencies, and whose
-      memory is O(d²).
+    - `method`: "expm", the exponential of the d²×d² generator, exact to eps·‖L‖t; or "diffrax", Dormand–Prince 8(5,3)
+      in the interaction picture of H, whose steps follow the relaxation rates, not the Bohr frequencies; the
+      d²×d² generator is never formed.
     - `rtol`, `atol`, `max_steps`, `progress` (a text bar): for "diffrax".
 
     **Returns:** `Evolution`.
@@ -75,7 +75,7 @@ def evolve(
         return Evolution(ts, jax.vmap(unvec)(vectors))
     if method == "diffrax":
         meter = diffrax.TextProgressMeter() if progress else diffrax.NoProgressMeter()
-        return _integrate(system, equation, rho0, ts, rtol, atol, max_steps, meter)
+        return _integrate(system, counted(equation, system), rho0, ts, rtol, atol, max_steps, meter)
     raise InputError(f"evolve: method must be 'expm' or 'diffrax'; got {method!r}.")
 
 
@@ -93,14 +93,16 @@ def as_times(ts: Numbers, name: str) -> Float[Array, " t"]:
 def propagate(L: Complex[Array, "n n"], x0: Complex[Array, "n ..."], ts: Float[Array, " t"]) -> Array:
     """exp(L (t − ts[0])) x0 at each time, interval by interval.
 
-    Equal intervals (to 1e−12) share one exponential where the times are known; where they are traced each interval
-    pays its own.
+    Equal intervals (to 1e−12 of themselves) share one exponential where the times are known; where they are traced
+    each interval pays its own.
     """
     steps = jnp.diff(ts, prepend=ts[:1])
     if not is_concrete(steps):
         return _propagate(L, x0, steps, jnp.arange(steps.size))
-    scale = max(float(jnp.max(steps)), np.finfo(float).tiny)
-    _, first, which = np.unique(np.round(np.asarray(steps) / scale, 12), return_index=True, return_inverse=True)
+    known = np.asarray(steps)
+    size = np.log(np.where(known > 0, known, 1.0))  # alike means alike relative to itself, whatever the others are
+    alike = np.where(known > 0, np.round(size * 1e12), -np.inf)
+    _, first, which = np.unique(alike, return_index=True, return_inverse=True)
     return _propagate(L, x0, steps[first], jnp.asarray(which))
 
 

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Complex
 
 from ._system import System
-from .bohr import Structure, bohr_structure
+from .bohr import Structure, bohr_structure, centred
 from .equations import AbstractEquation, Davies
 
 
@@ -45,7 +45,7 @@ def liouvillian(system: System, equation: AbstractEquation = Davies()) -> Comple
     lgks.liouvillian(system).shape                 # (16, 16)
     ```
     """
-    total = commutator_matrix(system.hamiltonian)
+    total = commutator_matrix(centred(system.hamiltonian))
     for dissipator in equation.dissipators(system):
         total = total + dissipator.matrix()
     return total
@@ -74,7 +74,8 @@ def energy_generator(system: System, equation: AbstractEquation) -> EnergyBasis:
     """L in the eigenbasis of H. The basis is a constant of differentiation; the derivative in H comes with U† dH U."""
     structure = bohr_structure(system.hamiltonian)
     turned = structure.to_eigenbasis(structure.hamiltonian)
-    total = commutator_matrix(jnp.diag(structure.energies) + turned - jax.lax.stop_gradient(turned))
+    diagonal = jnp.diag(jnp.diag(jax.lax.stop_gradient(turned)).real)  # what is beside it is rounding
+    total = commutator_matrix(diagonal + turned - jax.lax.stop_gradient(turned))
     for dissipator in equation.dissipators(system):
         total = total + dissipator.rotated(structure.vectors).matrix()
     return EnergyBasis(structure, total)

@@ -14,9 +14,10 @@ import numpy as np
 from jax.core import Tracer
 from jaxtyping import Array, ArrayLike
 
-from ._errors import NotHermitianError, PrecisionError, ShapeError, TemperatureError
+from ._errors import InputError, NotHermitianError, PrecisionError, ShapeError, TemperatureError
 
 HERMITICITY_TOLERANCE = 1e-10
+STATE_TOLERANCE = 1e-8
 
 Numbers = ArrayLike | Sequence[float]
 """A number, an array of numbers, or a plain sequence of them."""
@@ -54,7 +55,12 @@ def as_operator(operator, name: str, dim: int | None = None) -> Array:
     """
     raw = unpacked(operator)
     # Known values are checked in NumPy: inside a traced function every JAX operation is traced, on known values too.
-    matrix = np.asarray(raw) if is_concrete(raw) else jnp.asarray(raw)
+    try:
+        matrix = np.asarray(raw) if is_concrete(raw) else jnp.asarray(raw)
+    except (TypeError, ValueError) as error:
+        raise ShapeError(
+            f"{name} must be a square matrix [d, d] of numbers; got {type(raw).__name__}: {error}"
+        ) from error
     if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1] or matrix.shape[0] == 0:
         raise ShapeError(f"{name} must be a square matrix [d, d]; got shape {tuple(matrix.shape)}.")
     if dim is not None and matrix.shape[0] != dim:
@@ -68,6 +74,26 @@ def as_operator(operator, name: str, dim: int | None = None) -> Array:
         return jnp.asarray(matrix, jnp.complex64 if single else complex)
     hermitian = jnp.max(jnp.abs(matrix - matrix.conj().T)) <= tolerance * jnp.max(jnp.abs(matrix))
     return jnp.where(hermitian, matrix, jnp.nan).astype(jnp.complex64 if single else complex)
+
+
+def as_state(rho, name: str, dim: int | None = None) -> Array:
+    """A density matrix: Hermitian, trace one, no eigenvalue below −1e−8.
+
+    **Raises:** `InputError` beside what `as_operator` raises. Where traced, only the trace is checked (NaN).
+    """
+    state = as_operator(rho, name, dim)
+    raw = unpacked(rho)
+    if not is_concrete(raw):
+        return jnp.where(jnp.abs(jnp.trace(state) - 1) <= STATE_TOLERANCE, state, jnp.nan)
+    matrix = np.asarray(raw)
+    trace, lowest = np.trace(matrix).real, np.linalg.eigvalsh(matrix)[0]
+    tolerance = max(STATE_TOLERANCE, 1e-5 if matrix.dtype in (np.float32, np.complex64) else 0.0)
+    if abs(trace - 1) > tolerance or lowest < -tolerance:
+        raise InputError(
+            f"{name} must have trace 1 and no negative eigenvalue; got trace {trace:.9g} and lowest eigenvalue "
+            f"{lowest:.3g}."
+        )
+    return state
 
 
 def _require_hermitian(matrix: np.ndarray, name: str, tolerance: float) -> None:
@@ -99,9 +125,24 @@ def as_positive(value: ArrayLike, name: str, error: type[Exception], what: str) 
     return jnp.where((number > 0) & jnp.isfinite(number), number, jnp.nan).astype(kind)
 
 
+def as_scalar(value: ArrayLike, name: str) -> Array:
+    """A finite real number; `InputError` otherwise (NaN where it is traced and infinite)."""
+    number = np.asarray(value) if is_concrete(value) else jnp.asarray(value)
+    real = jnp.issubdtype(number.dtype, jnp.floating) or jnp.issubdtype(number.dtype, jnp.integer)
+    if number.ndim != 0 or not real:
+        raise InputError(f"{name} must be a real scalar; got {number.dtype} of shape {tuple(number.shape)}.")
+    if isinstance(number, np.ndarray):
+        if not math.isfinite(float(number)):
+            raise InputError(f"{name} must be finite; got {float(number)}.")
+        return jnp.asarray(number)
+    return jnp.where(jnp.isfinite(number), number, jnp.nan)
+
+
 def as_real(values: Numbers) -> Array:
     """Real numbers as a floating array; single precision stays single."""
     array = jnp.asarray(values)
+    if jnp.issubdtype(array.dtype, jnp.complexfloating):
+        raise InputError(f"real numbers are needed (times, frequencies); got {array.dtype}.")
     return array if jnp.issubdtype(array.dtype, jnp.floating) else array.astype(float)
 
 

@@ -11,9 +11,9 @@ import numpy as np
 from jaxtyping import Array, Complex, Float, Inexact
 
 from ._entropy import log_state
-from ._inputs import as_operator, is_concrete
+from ._inputs import as_state, is_concrete
 from ._system import System
-from .bohr import bohr_structure
+from .bohr import bohr_structure, centred
 from .equations import AbstractEquation, Davies, Dissipator, counted
 from .steady import steady_state
 
@@ -35,7 +35,10 @@ def heat_currents(
     **Returns:** real array, one entry a bath in the order given; energy per time. At the steady state the entries sum
     to zero (first law).
 
-    **Raises:** what `steady_state` raises; `NotHermitianError`, `ShapeError` for `rho`.
+    Of the steady state it is accurate to about 1e−15 of the largest decay rate times the largest energy: where baths
+    are so cold that the currents themselves are of that size, they are rounding.
+
+    **Raises:** what `steady_state` raises; `InputError`, `NotHermitianError`, `ShapeError` for `rho`.
 
     ```python
     import jax; jax.config.update("jax_enable_x64", True)
@@ -49,13 +52,14 @@ def heat_currents(
 
 @eqx.filter_jit
 def _heat_currents(system: System, equation: AbstractEquation, rho: Array) -> Array:
-    return jnp.stack([expectation(system.hamiltonian, D(rho)) for D in equation.dissipators(system)])
+    H = centred(system.hamiltonian)  # Tr[Dρ] = 0: an offset of H adds rounding only
+    return jnp.stack([expectation(H, D(rho)) for D in equation.dissipators(system)])
 
 
 def _state(system: System, equation: AbstractEquation, rho) -> Array:
     if rho is None:
         return steady_state(system, equation).rho
-    return as_operator(rho, "the state rho", system.dim).astype(system.hamiltonian.dtype)
+    return as_state(rho, "the state rho", system.dim).astype(system.hamiltonian.dtype)
 
 
 class Channels(eqx.Module):
@@ -95,12 +99,11 @@ def channel_currents(system: System, equation: AbstractEquation = Davies(), rho=
 @eqx.filter_jit
 def _channel_currents(system: System, equation: AbstractEquation, groups, rho: Array) -> tuple[Channels, Array]:
     structure = bohr_structure(equation.thermal_hamiltonian(system))
-    members = groups.masks
-    size = jnp.sum(members, axis=(1, 2))
-    frequency = jnp.sum(members * structure.frequencies, axis=(1, 2)) / jnp.maximum(size, 1)
+    size = jnp.sum(groups.split(jnp.ones_like(structure.frequencies)), axis=(1, 2))
+    frequency = jnp.sum(groups.split(structure.frequencies), axis=(1, 2)) / jnp.maximum(size, 1)
     stacked = equation.channels(system)
     count = stacked[0].drift.shape[0]
-    by_group = jnp.stack([channel_energies(D, system.hamiltonian, rho) for D in stacked])
+    by_group = jnp.stack([channel_energies(D, centred(system.hamiltonian), rho) for D in stacked])
     weight = jnp.max(jnp.stack([jnp.max(jnp.abs(D.left), axis=(1, 2, 3)) for D in stacked]), axis=0)
     pairs = pair_groups(jnp.concatenate([by_group, weight[None]]), groups.zero, count)
     known = jnp.arange(pairs.shape[-1]) <= groups.zero

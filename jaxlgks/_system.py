@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Complex, Float
 
 from ._errors import InputError, NoBathError, ShapeError
-from ._inputs import Numbers, as_operator, as_temperature, require_x64
+from ._inputs import Numbers, as_operator, as_scalar, as_temperature, require_x64
 from .spectra import AbstractSpectrum, as_spectrum
 
 
@@ -84,7 +84,7 @@ class System(eqx.Module):
             dtype = jnp.complex128
         if not jnp.issubdtype(dtype, jnp.complexfloating):
             raise InputError(f"System: dtype must be complex64 or complex128; got {dtype}.")
-        baths = (baths,) if isinstance(baths, Bath) else tuple(baths)
+        baths = (baths,) if isinstance(baths, Bath) else tuple(baths or ())
         if not baths:
             raise NoBathError("System needs at least one bath; got an empty sequence.")
         for position, bath in enumerate(baths):
@@ -115,9 +115,11 @@ class System(eqx.Module):
         """The system with Hamiltonian H + δV; baths and couplings stay (paper, Eq. 2).
 
         **Arguments:** `V`: Hermitian, shape [d, d]. `delta`: real scalar δ.
+
+        **Raises:** `NotHermitianError`, `ShapeError`; `InputError` for a δ that is not one real number.
         """
         V = as_operator(V, "the perturbation V", self.dim)
-        moved = self.hamiltonian + jnp.asarray(delta) * V
+        moved = self.hamiltonian + as_scalar(delta, "the strength delta of the perturbation") * V
         return eqx.tree_at(lambda s: s.hamiltonian, self, moved.astype(self.hamiltonian.dtype))
 
 

@@ -11,6 +11,7 @@ from ._structure import (
     Reference as Reference,
     Structure as Structure,
     bohr_structure as bohr_structure,
+    centred as centred,
     find_groups as find_groups,
     follow as follow,
     pin as pin,

@@ -52,8 +52,7 @@ def bohr_filter(
 @eqx.filter_custom_jvp
 def _filter(H: Array, S: Array, F: Callable, structure: Structure, groups: Groups, smooth: bool) -> Array:
     del H, smooth  # the value of H sits in `structure`; as an argument of its own it carries the tangent
-    weights = groups.masks * F(structure.frequencies)
-    return structure.from_eigenbasis(weights * structure.to_eigenbasis(S))
+    return structure.from_eigenbasis(groups.split(F(structure.frequencies) * structure.to_eigenbasis(S)))
 
 
 @_filter.def_jvp
@@ -69,7 +68,7 @@ def _filter_jvp(primals, tangents):
         tangent += _filter(H, S, _Tangent(F, dF), *rest)
     if dH is not None:
         if not smooth:
-            S = refuse(S, may_need_slope_at_zero(structure, S, groups), _AT_ZERO)
+            S = refuse(S, may_need_slope_at_zero(structure, S), _AT_ZERO)
         tangent += _daleckii_krein(H, dH, S, F, structure, groups)
     return out, tangent
 
@@ -91,18 +90,17 @@ def refuse(x: Array, condition: Array, message: str) -> Array:
     return x
 
 
-def may_need_slope_at_zero(structure: Structure, S: Array, groups: Groups) -> Array:
+def may_need_slope_at_zero(structure: Structure, S: Array) -> Array:
     """Whether some V makes F'(0) count: S is not a multiple of the identity inside a degenerate level."""
-    S = jnp.where(groups.secular.labels == 1, structure.to_eigenbasis(S), 0.0)
-    spread = jnp.abs(jnp.diag(S)[:, None] - jnp.diag(S)[None, :]) * groups.secular.labels
+    S = jnp.where(structure.levels, structure.to_eigenbasis(S), 0.0)
+    spread = jnp.abs(jnp.diag(S)[:, None] - jnp.diag(S)[None, :]) * structure.levels
     unequal = jnp.abs(S - jnp.diag(jnp.diag(S))) + spread
     return jnp.max(unequal) > 1e-10 * jnp.max(jnp.abs(S))
 
 
-def needs_slope_at_zero(structure: Structure, S: Array, V: Array, groups: Groups) -> Array:
+def needs_slope_at_zero(structure: Structure, S: Array, V: Array) -> Array:
     """Whether this V makes F'(0) count: [S₀, V₀] ≠ 0, the commutator of the parts inside the levels."""
-    inside = groups.secular.labels
-    S0, V0 = (jnp.where(inside == 1, structure.to_eigenbasis(X), 0.0) for X in (S, V))
+    S0, V0 = (jnp.where(structure.levels, structure.to_eigenbasis(X), 0.0) for X in (S, V))
     return jnp.max(jnp.abs(S0 @ V0 - V0 @ S0)) > 1e-10 * jnp.max(jnp.abs(S)) * jnp.max(jnp.abs(V))
 
 
@@ -127,9 +125,9 @@ def _daleckii_krein(H: Array, V: Array, S: Array, F: Callable, structure: Struct
     same = label == jnp.stack(jnp.broadcast_arrays(labels[:, None, :], labels.T[None, :, :]))
     inside, pole = _kernel(F, jnp.broadcast_to(x, y.shape), y, same)
     kept = jnp.einsum("mnk,mk,kn->mn", inside[0], S, V) - jnp.einsum("mnk,mk,kn->mn", inside[1], V, S)
-    A = groups.masks * F(omega) * S
+    A = groups.split(F(omega) * S)
     left = jnp.einsum("gmk,mnk,kn->gmn", A, pole[0], V) - jnp.einsum("mk,mnk,gkn->gmn", V, pole[1], A)
-    return structure.from_eigenbasis(groups.masks * kept - left)
+    return structure.from_eigenbasis(groups.split(kept) - left)
 
 
 @_daleckii_krein.def_jvp

@@ -9,18 +9,24 @@ differentiation: a derivative follows the states, groups fixed.
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Complex, Float, Int
+from jaxtyping import Array, Bool, Complex, Float, Inexact, Int
 
 from .._errors import StateFollowingError
 from .._inputs import is_concrete
+
+LEVEL = 1e-9
+"""Energies closer than this fraction of the spectral width are one level."""
 
 
 class Structure(eqx.Module):
     """H together with its eigenbasis.
 
-    `hamiltonian` carries the derivative; `energies` (ascending) and `vectors` (columns) are the point at which
-    functions of H are evaluated and carry none: their own derivatives do not exist where levels coincide, those of
-    the filter do.
+    `hamiltonian`, with its trace removed (an offset would only cost digits), carries the derivative; `energies`
+    (ascending) and `vectors` (columns) are the point at which functions of H are evaluated and carry none: their own
+    derivatives do not exist where levels coincide, those of the filter do.
+
+    Energies closer than `LEVEL` × spectral width form one level and are given its mean: a rate that is singular at
+    ω = 0 would otherwise be evaluated at the rounding error of a degenerate level.
     """
 
     hamiltonian: Complex[Array, "d d"]
@@ -31,6 +37,16 @@ class Structure(eqx.Module):
     def frequencies(self) -> Float[Array, "d d"]:
         """ω_mn = E_n − E_m: what the transition n → m gives to the bath."""
         return self.energies[None, :] - self.energies[:, None]
+
+    @property
+    def levels(self) -> Bool[Array, "d d"]:
+        """Whether m and n belong to one level."""
+        return self.frequencies == 0
+
+    @property
+    def secular(self) -> "Groups":
+        """The two-member partition of transitions: inside a level (label 1, ω = 0) or between levels (label 0)."""
+        return Groups(self.levels.astype(int), jnp.asarray(1), 2)
 
     def to_eigenbasis(self, X: Array) -> Array:
         """U† X U."""
@@ -44,9 +60,29 @@ class Structure(eqx.Module):
 @eqx.filter_jit
 def bohr_structure(hamiltonian: Complex[Array, "d d"]) -> Structure:
     """Diagonalise H (its Hermitian part, so that derivatives stay within Hermitian matrices)."""
-    hamiltonian = (hamiltonian + hamiltonian.conj().T) / 2
+    hamiltonian = centred((hamiltonian + hamiltonian.conj().T) / 2)
     energies, vectors = jnp.linalg.eigh(jax.lax.stop_gradient(hamiltonian))
-    return Structure(hamiltonian, jax.lax.stop_gradient(energies), jax.lax.stop_gradient(vectors))
+    energies = _merged(jax.lax.stop_gradient(energies))
+    return Structure(hamiltonian, energies, jax.lax.stop_gradient(vectors))
+
+
+def centred(hamiltonian: Complex[Array, "d d"]) -> Complex[Array, "d d"]:
+    """H − Tr(H)/d."""
+    dim = hamiltonian.shape[-1]
+    return hamiltonian - jnp.trace(hamiltonian) / dim * jnp.eye(dim, dtype=hamiltonian.dtype)
+
+
+def _merged(energies: Float[Array, " d"]) -> Float[Array, " d"]:
+    """Each energy replaced by the mean of its level."""
+    start = jnp.concatenate([jnp.zeros(1, int), jnp.cumsum(jnp.diff(energies) > _gap(energies, LEVEL))])
+    alike = (start[:, None] == start[None, :]).astype(energies.dtype)
+    return alike @ energies / jnp.sum(alike, axis=1)
+
+
+def _gap(energies: Float[Array, " d"], tolerance: float) -> Float[Array, ""]:
+    """`tolerance` × spectral width, and never less than the rounding of the energies, a few eps·max|E|."""
+    rounding = 100 * jnp.finfo(energies.dtype).eps * jnp.max(jnp.abs(energies))
+    return tolerance * (energies[-1] - energies[0]) + rounding
 
 
 class Groups(eqx.Module):
@@ -59,22 +95,16 @@ class Groups(eqx.Module):
     zero: Int[Array, ""]
     count: int = eqx.field(static=True)
 
-    @property
-    def masks(self) -> Float[Array, "g d d"]:
-        """1_g as an array over groups."""
-        return (self.labels == jnp.arange(self.count)[:, None, None]).astype(float)
-
-    @property
-    def secular(self) -> "Groups":
-        """The two-member partition: inside a level (label 1, ω = 0) or between levels (label 0)."""
-        return Groups((self.labels == self.zero).astype(int), jnp.asarray(1), 2)
+    def split(self, X: Inexact[Array, "d d"]) -> Inexact[Array, "g d d"]:
+        """1_g X for every group. NaN where the labels have been lost (see `follow`)."""
+        members = jnp.where(self.labels == jnp.arange(self.count)[:, None, None], X, 0)
+        return jnp.where(self.labels < 0, jnp.nan, members)
 
 
 def find_groups(structure: Structure, tolerance: float) -> Groups:
     """Chain Bohr frequencies together while neighbours are closer than `tolerance` × spectral width.
 
-    The set of frequencies is symmetric under ω → −ω, so the groups are too. Rounding of the energies, a few
-    eps·max|E|, never separates.
+    The set of frequencies is symmetric under ω → −ω, so the groups are too. Rounding never separates.
     """
     labels = _labels(structure, tolerance)
     dim = structure.energies.size
@@ -85,10 +115,8 @@ def find_groups(structure: Structure, tolerance: float) -> Groups:
 @eqx.filter_jit
 def _labels(structure: Structure, tolerance: float) -> Int[Array, "d d"]:
     omega = structure.frequencies.reshape(-1)
-    rounding = 100 * jnp.finfo(omega.dtype).eps * jnp.max(jnp.abs(structure.energies))
-    gap = tolerance * (structure.energies[-1] - structure.energies[0]) + rounding
     order = jnp.argsort(omega)
-    steps = jnp.diff(omega[order]) > gap
+    steps = jnp.diff(omega[order]) > _gap(structure.energies, tolerance)
     ranks = jnp.concatenate([jnp.zeros(1, int), jnp.cumsum(steps)])
     return jnp.zeros(omega.size, int).at[order].set(ranks).reshape(structure.frequencies.shape)
 

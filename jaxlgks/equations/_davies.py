@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Complex
 
+from .._errors import InputError
 from .._system import Bath, System
 from ..bohr import (
     Groups,
@@ -63,6 +64,8 @@ class Davies(AbstractEquation):
     reference: Reference | None
 
     def __init__(self, tolerance: float = 1e-9, reference: Reference | None = None):
+        if not tolerance >= 0:
+            raise InputError(f"Davies: tolerance must not be negative; got {tolerance}.")
         self.tolerance = tolerance
         self.reference = reference
 
@@ -82,10 +85,7 @@ class Davies(AbstractEquation):
 
     def admit(self, system: System, V: Complex[Array, "d d"]) -> System:
         structure = bohr_structure(system.hamiltonian)
-        groups = self._groups(structure)
-        return eqx.tree_at(
-            lambda s: s.baths, system, tuple(_admitted(structure, groups, bath, V) for bath in system.baths)
-        )
+        return eqx.tree_at(lambda s: s.baths, system, tuple(_admitted(structure, bath, V) for bath in system.baths))
 
     def thermal_hamiltonian(self, system: System) -> Complex[Array, "d d"]:
         return system.hamiltonian
@@ -118,10 +118,10 @@ class Davies(AbstractEquation):
         """
         structure = bohr_structure(system.hamiltonian)
         groups = self._groups(structure)
-        secular = groups.secular
+        secular = structure.secular
         X = bohr_filter(structure, V, _inverse, secular)[0]
         W = bohr_filter(structure, V, jnp.ones_like, secular)[1]
-        checked = tuple(_checked(structure, groups, bath, V) for bath in system.baths)
+        checked = tuple(_checked(structure, bath, V) for bath in system.baths)
         return over_baths(lambda bath: _first_order(structure, groups, bath, X, W), checked)
 
 
@@ -151,17 +151,17 @@ def _first_order(structure: Structure, groups: Groups, bath: Bath, X: Array, W: 
     return FirstOrder(tangent(A, rotation), tangent(A, shift))
 
 
-def _checked(structure: Structure, groups: Groups, bath: Bath, V: Array) -> Bath:
+def _checked(structure: Structure, bath: Bath, V: Array) -> Bath:
     """The bath, refused if the response to V needs a slope of its rate at zero frequency that does not exist."""
     if bath.spectrum.at_zero == "smooth":
         return bath
-    S = refuse(bath.coupling, needs_slope_at_zero(structure, bath.coupling, V, groups), _message(bath))
+    S = refuse(bath.coupling, needs_slope_at_zero(structure, bath.coupling, V), _message(bath))
     return eqx.tree_at(lambda b: b.coupling, bath, S)
 
 
-def _admitted(structure: Structure, groups: Groups, bath: Bath, V: Array) -> Bath:
+def _admitted(structure: Structure, bath: Bath, V: Array) -> Bath:
     """The bath, its density marked as differentiable: along V, and along V only."""
-    bath = _checked(structure, groups, bath, V)
+    bath = _checked(structure, bath, V)
     return (
         bath if bath.spectrum.at_zero == "smooth" else eqx.tree_at(lambda b: b.spectrum, bath, Checked(bath.spectrum))
     )

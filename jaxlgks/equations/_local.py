@@ -8,6 +8,7 @@ import equinox as eqx
 import jax
 from jaxtyping import Array, Complex
 
+from .._errors import ShapeError
 from .._inputs import as_operator
 from .._system import System
 from ..bohr import Groups
@@ -36,6 +37,11 @@ class Local(AbstractEquation):
         self.davies = Davies(tolerance)
 
     def _at_reference(self, system: System) -> System:
+        if self.reference.shape != system.hamiltonian.shape:
+            raise ShapeError(
+                f"Local: the reference Hamiltonian must have the shape of the system's, {system.hamiltonian.shape}; "
+                f"got {self.reference.shape}."
+            )
         return eqx.tree_at(lambda s: s.hamiltonian, system, self.reference.astype(system.hamiltonian.dtype))
 
     def groups(self, system: System) -> Groups:

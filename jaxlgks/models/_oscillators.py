@@ -11,6 +11,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Complex, Float
 
 from .._errors import InputError
+from .._inputs import as_positive, is_concrete
 from .._system import Bath, System
 from ..spectra import CallableSpectrum
 from ._operators import lowering
@@ -84,10 +85,15 @@ def two_oscillators(
         raise InputError(f"two_oscillators: two temperatures are needed, (T_a, T_b); got {len(temperatures)}.")
     if min(fock) < 2:
         raise InputError(f"two_oscillators: at least two levels are needed of each mode; got fock={fock}.")
+    if is_concrete((omega, g)) and not float(jnp.asarray(omega)) > abs(float(jnp.asarray(g))):
+        raise InputError(f"two_oscillators: both normal frequencies omega ± g must be positive; got {omega} ± {g}.")
     omega, g, epsilon = (jnp.asarray(x, float) for x in (omega, g, epsilon))
     plus, minus = omega + g, omega - g
-    both = gamma if isinstance(gamma, tuple) else (gamma, gamma)
-    rates = _TwoRates(jnp.stack([jnp.asarray(rate, float) for rate in both]), jnp.stack([minus, plus]))
+    both = tuple(gamma) if isinstance(gamma, tuple | list) else (gamma, gamma)
+    if len(both) != 2:
+        raise InputError(f"two_oscillators: gamma is one rate or a pair (gamma_minus, gamma_plus); got {len(both)}.")
+    positive = [as_positive(rate, "two_oscillators: gamma", InputError, "a rate") for rate in both]
+    rates = _TwoRates(jnp.stack(positive), jnp.stack([minus, plus]))
     spectrum = CallableSpectrum(rates, at_zero="singular")
 
     D = jnp.kron(lowering(fock[0]), jnp.eye(fock[1]))

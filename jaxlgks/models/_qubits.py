@@ -36,6 +36,8 @@ def two_qubits(
     if gamma is not None:
         spectrum = Flat(gamma)
     spectra = tuple(spectrum) if isinstance(spectrum, Sequence) else (spectrum, spectrum)
+    if len(spectra) != 2:
+        raise InputError(f"two_qubits: one spectrum for both baths or two are needed; got {len(spectra)}.")
     H = 0.5 * omega * (pauli("ZI") + pauli("IZ")) + 0.5 * g * (pauli("XX") + pauli("YY"))
     hot = Bath(pauli("XI"), temperatures[0], spectra[0], "a")
     cold = Bath(pauli("IX"), temperatures[1], spectra[1], "b")

@@ -38,6 +38,7 @@ class Expansion(eqx.Module):
 
 def expand(system: System, V: Complex[Array, "d d"], equation: AbstractEquation) -> Expansion:
     """The first-order expansion about the steady state of `system`."""
+    equation.admit(system, V)  # raises here, by name, what a compiled program could not
     state = steady_state(system, equation).rho
     return _expand(system, V, equation.fixed(system), state)
 

@@ -22,7 +22,7 @@ from jaxtyping import Array, Complex, Float
 from .._errors import InputError, ShapeError
 from .._evolution import propagate
 from .._generator import vec
-from .._inputs import Numbers, is_concrete
+from .._inputs import Numbers, as_real, is_concrete
 from ..steady import Dense, pinned_generator
 
 
@@ -97,7 +97,7 @@ class LinearResponse(eqx.Module):
 
     def susceptibility(self, omega: Numbers) -> Parts:
         """χ(ω), complex. `omega`: real, scalar or [w]. χ(0) is the static response."""
-        omega = jnp.asarray(omega, float)
+        omega = as_real(omega)
         if omega.ndim > 1:
             raise ShapeError(f"susceptibility: omega must be a scalar or [w]; got shape {tuple(omega.shape)}.")
         first = -_solve_each(self.generator, self._columns(), jnp.atleast_1d(omega))
@@ -108,7 +108,7 @@ class LinearResponse(eqx.Module):
         return jax.vmap(vec, out_axes=1)(self.sources)
 
     def _in_time(self, generator: Array, start: Array, t: Numbers) -> Parts:
-        t = jnp.asarray(t, float)
+        t = as_real(t)
         if t.ndim > 1:
             raise ShapeError(f"t must be a scalar or an array [t]; got shape {tuple(t.shape)}.")
         if is_concrete(t) and np.any(np.asarray(t) < 0):

@@ -25,6 +25,8 @@ class HeatCurrent(eqx.Module):
     def position(self, system: System) -> int:
         """The bath's position in the system; `InputError` if there is none."""
         names = [bath.name for bath in system.baths]
+        if isinstance(self.bath, str) and names.count(self.bath) > 1:
+            raise InputError(f"HeatCurrent: {names.count(self.bath)} baths are named {self.bath!r}; give the position.")
         if isinstance(self.bath, str) and self.bath in names:
             return names.index(self.bath)
         if isinstance(self.bath, int) and -len(names) <= self.bath < len(names):

@@ -13,6 +13,7 @@ from .._entropy import log_state
 from .._inputs import as_operator
 from .._observables import channel_energies, expectation, pair_groups
 from .._system import System
+from ..bohr import centred
 from ..equations import AbstractEquation, Davies, Dissipator
 from ._explicit import Expansion, expand
 from ._linear import LinearResponse
@@ -65,7 +66,7 @@ def thermodynamic_response(system: System, V, equation: AbstractEquation = Davie
 def _thermodynamic(
     system: System, V: Array, equation: AbstractEquation, expansion: Expansion, zero: Array
 ) -> ThermodynamicResponse:
-    H, state = system.hamiltonian, expansion.state
+    H, V, state = centred(system.hamiltonian), centred(V), expansion.state
     flows = [_flow(expansion, bath, H, V) for bath in range(len(system.baths))]
     observables = jnp.stack([observable for observable, _ in flows])  # [baths, groups, d, d]
     explicit = jnp.stack([instant for _, instant in flows])

@@ -64,7 +64,7 @@ class CrossValidation(eqx.Module):
 def relative_difference(a: Array, b: Array) -> Array:
     """|a − b| / max(|a|, |b|), zero where both vanish."""
     size = jnp.maximum(jnp.abs(a), jnp.abs(b))
-    return jnp.abs(a - b) / jnp.where(size > 0, size, 1.0)
+    return jnp.abs(a - b) / jnp.maximum(size, jnp.finfo(size.dtype).tiny)
 
 
 def cross_validate(
@@ -127,12 +127,13 @@ def _step(system: System, V: Array, equation: AbstractEquation) -> Array:
     level, coherences inside it turn against their own decay: 1e−2 of the slowest relaxation (ντ ≪ 1).
     """
     structure = bohr_structure(system.hamiltonian)
-    inside = equation.groups(system).secular.labels == 1
+    inside = structure.levels
     gap = jnp.min(jnp.where(inside, jnp.inf, jnp.abs(structure.frequencies)))
-    step = 1e-2 * jnp.minimum(gap, jnp.min(system.temperatures)) / jnp.linalg.norm(V)
+    size: Array = jnp.linalg.norm(V)
+    step = 1e-2 * jnp.minimum(gap, jnp.min(system.temperatures)) / jnp.maximum(size, jnp.finfo(size.dtype).tiny)
     inner: Array = jnp.linalg.norm(
         jnp.where(inside & ~jnp.eye(system.dim, dtype=bool), structure.to_eigenbasis(V), 0.0)
     )
-    splits = inner > 1e-12 * jnp.linalg.norm(V)
+    splits = inner > 1e-12 * size
     slow = 1e-2 * steady_state(system, equation).slowest / jnp.where(splits, inner, 1.0)
     return jnp.minimum(step, jnp.where(splits, slow, jnp.inf))

@@ -20,12 +20,12 @@ _NODES, _WEIGHTS = (_NODES + 1) / 2, _WEIGHTS / 2
 class CallableSpectrum(AbstractSpectrum):
     """γ(ω) given by a JAX function of ω > 0.
 
-    κ(ω) = γ(ω)/ω loses its digits near ω = 0 when γ(0) = 0, and its derivative loses twice as many. Where γ is
-    still almost linear, κ(ω) = ∫₀¹ γ'(sω) ds is used instead (eight Gauss–Legendre nodes).
+    The derivative of κ(ω) = γ(ω)/ω cancels near ω = 0. Where γ is still almost linear, κ(ω) = ∫₀¹ γ'(sω) ds is used
+    instead (eight Gauss–Legendre nodes), provided that it gives the value of the quotient to 1e−12.
 
     **Arguments:** `function`: elementwise in ω; an `equinox.Module` with `__call__` keeps its numbers
-    differentiable. `at_zero`: "smooth" (γ(0) = γ''(0) = 0), "kink" (γ(0) = 0 only) or "singular"; found from the
-    function when left out, which needs its numbers to be known (not inside `jit` or `grad`).
+    differentiable. `at_zero`: "smooth" (γ(0) = γ''(0) = 0 < γ'(0)), "kink" (γ(0) = 0 otherwise) or "singular"; found
+    from the function when left out, which needs its numbers to be known (not inside `jit` or `grad`).
     """
 
     function: Callable[[Array], Array]
@@ -46,11 +46,12 @@ class CallableSpectrum(AbstractSpectrum):
         at_origin = _slope(self.function, jnp.zeros_like(omega))
         safe = jnp.where(omega == 0, 1.0, omega)
         quotient = self.function(safe) / safe
-        near = (omega == 0) | (jnp.abs(quotient - at_origin) < 0.1 * jnp.abs(at_origin))
-        inner = jnp.where(near, omega, 0.0)
+        # Only where nothing happens on the way: a resonance may bring the quotient back to its value at the origin.
+        inner = jnp.where(jnp.abs(quotient - at_origin) < 0.1 * jnp.abs(at_origin), omega, 0.0)
         nodes = jnp.asarray(_NODES, inner.dtype).reshape(-1, *[1] * inner.ndim)
         mean = jnp.tensordot(jnp.asarray(_WEIGHTS, inner.dtype), _slope(self.function, nodes * inner), axes=1)
-        return jnp.where(near, mean, quotient)
+        near = (inner > 0) & (jnp.abs(mean - quotient) <= 1e-12 * jnp.abs(quotient))
+        return jnp.where(near | (omega == 0), mean, quotient)
 
 
 def _slope(function: Callable[[Array], Array], omega: Array) -> Array:
@@ -71,7 +72,8 @@ def _behaviour_at_zero(function: Callable[[Array], Array]) -> ZeroBehaviour:
         )
     if not np.isfinite(value) or value != 0 or not np.isfinite(slope):
         return "singular"
-    return "smooth" if np.isfinite(curvature) and abs(curvature) <= 1e-12 * abs(slope) else "kink"
+    # No tolerance: curvature and slope have different units. γ ∝ ω³ has √Γ ∝ |ω|, a kink of the filter function.
+    return "smooth" if curvature == 0 and slope > 0 else "kink"
 
 
 def as_spectrum(spectrum) -> AbstractSpectrum:

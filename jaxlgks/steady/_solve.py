@@ -59,8 +59,8 @@ def steady_state(
     **Arguments:** `system`, `equation`, `solver`; `throw`: raise when the result cannot be trusted. With
     `throw=False` the state is returned as computed, with the verdict in `.result`.
 
-    **Returns:** `SteadyState`. Inside `jit`, `vmap` or `grad` nothing can be raised: there a state that would have
-    raised is NaN (unless `throw=False`), and `.result` says why.
+    **Returns:** `SteadyState`. Inside `jit` or `vmap` nothing can be raised: there a state that would have raised is
+    NaN (unless `throw=False`), and `.result` says why.
 
     **Raises:** `NonUniqueSteadyStateError` (naming what is conserved), `TruncationError`, `SteadyStateError`.
 
@@ -133,14 +133,15 @@ def _raise(state: SteadyState, system: System, equation: AbstractEquation) -> No
 
 def _describe_conserved(system: System, equation: AbstractEquation, condition: float) -> str:
     """Which quantities a degenerate generator conserves, in words: the null space of L†, read in the energy basis."""
-    L = np.asarray(liouvillian(system, equation))
+    system = _constant(system)
+    L = np.asarray(liouvillian(system, _constant(equation)))
     if not np.all(np.isfinite(L)):
         return "steady_state: the generator holds NaN or infinity; check rates, temperatures and operators."
     _, values, rows = np.linalg.svd(L.conj().T)
-    null = rows[values < 1e-12 * values[0]].conj()
+    null = rows[values < 1e-13 * values.size * values[0]].conj()
     head = (
-        f"steady_state: the steady state is not unique: {len(null)} independent quantities are conserved "
-        f"(inverse condition number {condition:.1e}). "
+        f"steady_state: the steady state is not unique: {len(null)} independent quantities are conserved, or relax "
+        f"more slowly than rounding of the largest frequency (inverse condition number {condition:.1e}). "
     )
     # A generic Hermitian member: its eigenspaces are the sectors between which nothing moves.
     weights = np.cos(1.0 + np.arange(len(null)))
@@ -157,6 +158,11 @@ def _describe_conserved(system: System, equation: AbstractEquation, condition: f
         + "; ".join(words)
         + ". Couple the sectors (a bath operator or a term of H between them), or choose the state with `evolve`."
     )
+
+
+def _constant(tree):
+    """The same pytree without derivatives: for a message, also from inside `grad`."""
+    return jax.tree.map(lambda x: jax.lax.stop_gradient(x) if eqx.is_inexact_array(x) else x, tree)
 
 
 def _sector(weights: np.ndarray, energies: np.ndarray) -> str:
