@@ -32,6 +32,7 @@ class Structure(eqx.Module):
     hamiltonian: Complex[Array, "d d"]
     energies: Float[Array, " d"]
     vectors: Complex[Array, "d d"]
+    rounding: Float[Array, ""]  # of the energies: a few eps of the largest, offset included
 
     @property
     def frequencies(self) -> Float[Array, "d d"]:
@@ -60,10 +61,13 @@ class Structure(eqx.Module):
 @eqx.filter_jit
 def bohr_structure(hamiltonian: Complex[Array, "d d"]) -> Structure:
     """Diagonalise H (its Hermitian part, so that derivatives stay within Hermitian matrices)."""
-    hamiltonian = centred((hamiltonian + hamiltonian.conj().T) / 2)
+    given = (hamiltonian + hamiltonian.conj().T) / 2
+    hamiltonian = centred(given)
     energies, vectors = jnp.linalg.eigh(jax.lax.stop_gradient(hamiltonian))
-    energies = _merged(jax.lax.stop_gradient(energies))
-    return Structure(hamiltonian, energies, jax.lax.stop_gradient(vectors))
+    energies, vectors = jax.lax.stop_gradient((energies, vectors))
+    offset = jnp.abs(jnp.trace(jax.lax.stop_gradient(given))) / given.shape[-1]
+    rounding = 100 * jnp.finfo(energies.dtype).eps * (jnp.max(jnp.abs(energies)) + offset)
+    return Structure(hamiltonian, _merged(energies, rounding), vectors, rounding)
 
 
 def centred(hamiltonian: Complex[Array, "d d"]) -> Complex[Array, "d d"]:
@@ -72,17 +76,12 @@ def centred(hamiltonian: Complex[Array, "d d"]) -> Complex[Array, "d d"]:
     return hamiltonian - jnp.trace(hamiltonian) / dim * jnp.eye(dim, dtype=hamiltonian.dtype)
 
 
-def _merged(energies: Float[Array, " d"]) -> Float[Array, " d"]:
+def _merged(energies: Float[Array, " d"], rounding: Float[Array, ""]) -> Float[Array, " d"]:
     """Each energy replaced by the mean of its level."""
-    start = jnp.concatenate([jnp.zeros(1, int), jnp.cumsum(jnp.diff(energies) > _gap(energies, LEVEL))])
+    gap = LEVEL * (energies[-1] - energies[0]) + rounding
+    start = jnp.concatenate([jnp.zeros(1, int), jnp.cumsum(jnp.diff(energies) > gap)])
     alike = (start[:, None] == start[None, :]).astype(energies.dtype)
     return alike @ energies / jnp.sum(alike, axis=1)
-
-
-def _gap(energies: Float[Array, " d"], tolerance: float) -> Float[Array, ""]:
-    """`tolerance` × spectral width, and never less than the rounding of the energies, a few eps·max|E|."""
-    rounding = 100 * jnp.finfo(energies.dtype).eps * jnp.max(jnp.abs(energies))
-    return tolerance * (energies[-1] - energies[0]) + rounding
 
 
 class Groups(eqx.Module):
@@ -116,7 +115,8 @@ def find_groups(structure: Structure, tolerance: float) -> Groups:
 def _labels(structure: Structure, tolerance: float) -> Int[Array, "d d"]:
     omega = structure.frequencies.reshape(-1)
     order = jnp.argsort(omega)
-    steps = jnp.diff(omega[order]) > _gap(structure.energies, tolerance)
+    gap = tolerance * (structure.energies[-1] - structure.energies[0]) + structure.rounding
+    steps = jnp.diff(omega[order]) > gap
     ranks = jnp.concatenate([jnp.zeros(1, int), jnp.cumsum(steps)])
     return jnp.zeros(omega.size, int).at[order].set(ranks).reshape(structure.frequencies.shape)
 
