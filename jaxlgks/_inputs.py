@@ -138,11 +138,21 @@ def as_scalar(value: ArrayLike, name: str) -> Array:
     return jnp.where(jnp.isfinite(number), number, jnp.nan)
 
 
-def as_real(values: Numbers) -> Array:
+def spoil(x: Array, bad: Array, source) -> Array:
+    """`x`, or NaN where it is `bad`: in value, and in every derivative in the numbers of the pytree `source`.
+
+    The derivative of `where(bad, nan, x)` would be zero, and NaN sent back through a linear solver stops the program.
+    """
+    numbers = [jnp.sum(leaf).real for leaf in jax.tree.leaves(source) if jnp.issubdtype(leaf.dtype, jnp.inexact)]
+    mark = jnp.where(bad, jnp.nan, 0.0) * sum(numbers)
+    return jnp.where(bad, 0.0, x) + mark.astype(x.real.dtype)
+
+
+def as_real(values: Numbers, name: str) -> Array:
     """Real numbers as a floating array; single precision stays single."""
     array = jnp.asarray(values)
     if jnp.issubdtype(array.dtype, jnp.complexfloating):
-        raise InputError(f"real numbers are needed (times, frequencies); got {array.dtype}.")
+        raise InputError(f"{name} must be real; got {array.dtype}.")
     return array if jnp.issubdtype(array.dtype, jnp.floating) else array.astype(float)
 
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 import equinox as eqx
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, ArrayLike, Complex, Float
 
 from .._errors import InputError
@@ -85,7 +86,7 @@ def two_oscillators(
         raise InputError(f"two_oscillators: two temperatures are needed, (T_a, T_b); got {len(temperatures)}.")
     if min(fock) < 2:
         raise InputError(f"two_oscillators: at least two levels are needed of each mode; got fock={fock}.")
-    if is_concrete((omega, g)) and not float(jnp.asarray(omega)) > abs(float(jnp.asarray(g))):
+    if is_concrete((omega, g)) and not np.asarray(omega) > abs(np.asarray(g)):
         raise InputError(f"two_oscillators: both normal frequencies omega ± g must be positive; got {omega} ± {g}.")
     omega, g, epsilon = (jnp.asarray(x, float) for x in (omega, g, epsilon))
     plus, minus = omega + g, omega - g

@@ -92,7 +92,7 @@ def response(system: System, V, A, equation: AbstractEquation = Davies()) -> Lin
     V = as_operator(V, "the perturbation V", system.dim).astype(system.hamiltonian.dtype)
     A = as_observables(A, system)
     expansion = expand(system, V, equation)
-    return expansion.linear(A, jnp.zeros(A.shape[:-2]))
+    return expansion.linear(A, jnp.zeros(A.shape[:-2], system.temperatures.dtype))
 
 
 def as_observables(A, system: System) -> Complex[Array, "*a d d"]:

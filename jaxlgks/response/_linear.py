@@ -97,7 +97,7 @@ class LinearResponse(eqx.Module):
 
     def susceptibility(self, omega: Numbers) -> Parts:
         """χ(ω), complex. `omega`: real, scalar or [w]. χ(0) is the static response."""
-        omega = as_real(omega)
+        omega = as_real(omega, "omega")
         if omega.ndim > 1:
             raise ShapeError(f"susceptibility: omega must be a scalar or [w]; got shape {tuple(omega.shape)}.")
         first = -_solve_each(self.generator, self._columns(), jnp.atleast_1d(omega))
@@ -108,14 +108,14 @@ class LinearResponse(eqx.Module):
         return jax.vmap(vec, out_axes=1)(self.sources)
 
     def _in_time(self, generator: Array, start: Array, t: Numbers) -> Parts:
-        t = as_real(t)
+        t = as_real(t, "t").astype(self.explicit.dtype)
         if t.ndim > 1:
             raise ShapeError(f"t must be a scalar or an array [t]; got shape {tuple(t.shape)}.")
         if is_concrete(t) and np.any(np.asarray(t) < 0):
             raise InputError(f"t must not be negative: the response is causal; got {np.asarray(t).min()}.")
         times = jnp.where(t < 0, jnp.nan, t).reshape(-1)
         order = jnp.argsort(times)
-        states = propagate(generator, start, jnp.concatenate([jnp.zeros(1), times[order]]))[1:]
+        states = propagate(generator, start, jnp.concatenate([jnp.zeros(1, t.dtype), times[order]]))[1:]
         states = states[jnp.argsort(order), : self.generator.shape[-1]]
         parts = self._parts(states, real=True)
         return parts if t.ndim else jax.tree.map(lambda x: x[0], parts)
@@ -140,4 +140,4 @@ def _solve_each(L: Array, B: Array, omegas: Array) -> Array:
 def _solve(L: Array, B: Array, omega: Array) -> Array:
     """(L + iω)⁻¹ B on traceless matrices."""
     M = pinned_generator(L).matrix
-    return Dense().solve(M + 1j * omega * jnp.eye(L.shape[-1]), B)
+    return Dense().solve(M + (1j * omega).astype(M.dtype) * jnp.eye(M.shape[-1], dtype=M.dtype), B)

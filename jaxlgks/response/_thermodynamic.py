@@ -82,7 +82,7 @@ def _thermodynamic(
         heat_currents=expansion.linear(currents, instant),
         heat_currents_gibbs=expansion.linear(*_gibbs_form(system, V, equation, expansion)),
         channels=expansion.linear(*_channels(observables, explicit, zero)),
-        entropy=expansion.linear(-log, jnp.zeros(())),
+        entropy=expansion.linear(-log, jnp.zeros_like(rate_now)),
         entropy_rate=expansion.linear(rate, rate_now),
         entropy_production=expansion.linear(production, production_now),
     )

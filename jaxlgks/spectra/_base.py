@@ -60,7 +60,7 @@ class AbstractSpectrum(eqx.Module):
 
     def density(self, omega: Numbers) -> Array:
         """γ(ω) for ω > 0, a rate."""
-        omega = as_real(omega)
+        omega = as_real(omega, "omega")
         return jnp.abs(omega) * self.reduced(omega)
 
     def amplitude(self, omega: Float[Array, "..."], temperature: Float[Array, ""]) -> Float[Array, "..."]:
@@ -72,7 +72,7 @@ class AbstractSpectrum(eqx.Module):
 
     def rate(self, omega: Numbers, temperature: ArrayLike) -> Array:
         """Γ(ω) = ∫ F(τ) e^{iωτ} dτ ≥ 0 at any sign of ω: emission into the bath for ω > 0 (paper, Eq. 9)."""
-        omega = as_real(omega)
+        omega = as_real(omega, "omega")
         return self.amplitude(omega, jnp.asarray(temperature, omega.dtype)) ** 2
 
 

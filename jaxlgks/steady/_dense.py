@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import lineax as lx
 from jaxtyping import Array, Complex
 
+from .._inputs import spoil
 from ._base import AbstractSolver
 
 
@@ -23,6 +24,11 @@ class Dense(AbstractSolver):
     name: ClassVar[str] = "dense"
 
     def solve(self, M: Complex[Array, "n n"], B: Complex[Array, "n k"]) -> Complex[Array, "n k"]:
+        # A linear solver that is given NaN stops the program, a whole batch of it: pass NaN on instead.
+        finite = jnp.all(jnp.isfinite(M)) & jnp.all(jnp.isfinite(B))
+        given = (M, B)
+        M = jnp.where(finite, M, jnp.eye(M.shape[-1], dtype=M.dtype))
+        B = jnp.where(finite, B, 0.0)
         # The factors and the first approximation X₀ are means, not part of the answer: X = X₀ + M⁻¹(B − M X₀) holds for
         # any X₀, so the derivative goes through this one solve alone.
         solver, frozen = lx.LU(), jax.lax.stop_gradient(M)
@@ -36,4 +42,5 @@ class Dense(AbstractSolver):
         X = jnp.zeros_like(B)
         for _ in range(self.refine):
             X = X + solve(frozen, jax.lax.stop_gradient(B) - jnp.matmul(frozen, X, precision="highest"))
-        return X + solve(M, B - jnp.matmul(M, X, precision="highest"))
+        X = X + solve(M, B - jnp.matmul(M, X, precision="highest"))
+        return spoil(X, ~finite, given)

@@ -12,7 +12,7 @@ from jaxtyping import Array, Complex, Float, Int
 
 from .._errors import RESULTS, NonUniqueSteadyStateError, SteadyStateError, TruncationError
 from .._generator import energy_generator, liouvillian, unvec, vec
-from .._inputs import is_concrete
+from .._inputs import is_concrete, spoil
 from .._system import System
 from ..bohr import bohr_structure
 from ..equations import AbstractEquation, Davies, counted
@@ -80,7 +80,7 @@ def steady_state(
         if failed:
             _raise(state, system, equation)
         return state
-    return eqx.tree_at(lambda s: s.rho, state, jnp.where(failed, jnp.nan, state.rho))
+    return eqx.tree_at(lambda s: s.rho, state, spoil(state.rho, failed, eqx.filter(system, eqx.is_inexact_array)))
 
 
 @eqx.filter_jit
@@ -150,7 +150,7 @@ def _describe_conserved(system: System, equation: AbstractEquation, condition: f
     structure = bohr_structure(system.hamiltonian)
     values, sectors = np.linalg.eigh(np.asarray(structure.to_eigenbasis(jnp.asarray(generic))))
     parts = np.split(np.arange(values.size), 1 + np.flatnonzero(np.diff(values) > 1e-8 * np.ptp(values)))
-    energies = np.asarray(structure.energies)
+    energies = np.asarray(structure.energies + jnp.trace(system.hamiltonian).real / system.dim)
     words = [_sector(np.abs(sectors[:, part]) ** 2, energies) for part in parts]
     return (
         head
