@@ -122,7 +122,8 @@ def as_positive(value: ArrayLike, name: str, error: type[Exception], what: str) 
         if not (math.isfinite(float(number)) and float(number) > 0):
             raise error(f"{name} must be positive and finite ({what}); got {float(number)}.")
         return jnp.asarray(number, kind)
-    return jnp.where((number > 0) & jnp.isfinite(number), number, jnp.nan).astype(kind)
+    valid = (number > 0) & jnp.isfinite(number)
+    return (number * jnp.where(valid, 1.0, jnp.nan)).astype(kind)  # a factor: derivatives become NaN too
 
 
 def as_scalar(value: ArrayLike, name: str) -> Array:

@@ -1,4 +1,4 @@
-"""The catalogue of systems that tests draw from: closed-form models, and random systems with exact degeneracies built in."""
+"""The catalogue that tests draw from: random systems with exact degeneracies built in."""
 
 from dataclasses import dataclass
 
