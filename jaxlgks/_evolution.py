@@ -52,7 +52,7 @@ def evolve(
 
     - `rho0`: Hermitian, [d, d], the state at the first of the times. `ts`: ascending times, [t], unit 1/energy.
     - `method`: "expm", the exponential of the d²×d² generator, exact to eps·‖L‖t; or "diffrax", Dormand–Prince 8(5,3)
-      in the interaction picture of H, whose steps follow the relaxation rates, not the Bohr frequencies; the
+      in the interaction picture of H, with at least two steps per inverse Bohr frequency for its derivatives; the
       d²×d² generator is never formed.
     - `rtol`, `atol`, `max_steps`, `progress` (a text bar): for "diffrax".
 
@@ -125,6 +125,8 @@ def _integrate(system, equation, rho0, ts, rtol, atol, max_steps, meter) -> Evol
     # Zero in value; it carries the derivative with respect to H that the fixed eigenbasis does not.
     remainder = structure.to_eigenbasis(structure.hamiltonian) - jnp.diag(structure.energies)
 
+    turning = jnp.maximum(jnp.abs(structure.frequencies), jnp.finfo(ts.dtype).tiny)
+
     def phases(t: Array) -> Array:
         return jnp.exp(1j * structure.frequencies * (t - ts[0]))  # e^{−i(E_m − E_n)t}
 
@@ -144,7 +146,8 @@ def _integrate(system, equation, rho0, ts, rtol, atol, max_steps, meter) -> Evol
         dt0=None,
         y0=jnp.stack([start.real, start.imag]),
         saveat=diffrax.SaveAt(ts=ts),
-        stepsize_controller=diffrax.PIDController(rtol=rtol, atol=atol),
+        # A constant state would be crossed in one step, and its tangent, which turns with the Bohr frequencies, lost.
+        stepsize_controller=diffrax.PIDController(rtol=rtol, atol=atol, dtmax=0.5 / jnp.max(jnp.abs(turning))),
         max_steps=max_steps,
         progress_meter=meter,
     )
