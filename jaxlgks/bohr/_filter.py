@@ -52,47 +52,55 @@ def bohr_filter(
 @eqx.filter_custom_jvp
 def _filter(H: Array, S: Array, F: Callable, structure: Structure, groups: Groups, smooth: bool) -> Array:
     del H, smooth  # the value of H sits in `structure`; as an argument of its own it carries the tangent
+    return _value(S, F, structure, groups)
+
+
+def _value(S: Array, F: Callable, structure: Structure, groups: Groups) -> Array:
     return structure.from_eigenbasis(groups.split(F(structure.frequencies) * structure.to_eigenbasis(S)))
 
 
 @_filter.def_jvp
 def _filter_jvp(primals, tangents):
+    """The derivative of the value plus the Daleckii–Krein term of a zero that has the tangent of H.
+
+    Ordinary operations on purpose: reverse mode drops custom rules of what is linear in a tangent, so a tangent that
+    called `_filter` again would lose its dependence on H, and d²/dH dT with it.
+    """
     H, S, F, structure, groups, smooth = primals
     dH, dS, dF, *_ = tangents
-    rest = (structure, groups, smooth)
-    out = _filter(H, S, F, *rest)
-    tangent = jnp.zeros_like(out)
-    if dS is not None:
-        tangent += _filter(H, dS, F, *rest)
-    if any(leaf is not None for leaf in jax.tree.leaves(dF, is_leaf=lambda x: x is None)):
-        tangent += _filter(H, S, _Tangent(F, dF), *rest)
-    if dH is not None:
-        if not smooth:
+
+    def whole(H, S, F):
+        if dH is not None and not smooth:
             S = refuse(S, may_need_slope_at_zero(structure, S), _AT_ZERO)
-        energies, vectors = _once(H, structure.energies, structure.vectors)
-        frame = eqx.tree_at(lambda s: (s.energies, s.vectors), structure, (energies, vectors))
-        tangent += _daleckii_krein(dH, S, F, frame, groups)
-    return out, tangent
+        return _value(S, F, structure, groups) + _daleckii_krein(_carrier(H), S, F, structure, groups)
+
+    return eqx.filter_jvp(whole, (H, S, F), (dH, dS, dF))
 
 
-@eqx.filter_custom_jvp
-def _once(H: Array, energies: Array, vectors: Array) -> tuple[Array, Array]:
-    """The eigenbasis for use in a derivative: a second derivative in H through it is refused.
-
-    The guard hangs on H, not on the derivative: reverse mode drops custom rules of what is linear in the tangent.
-    """
-    return energies, vectors
+@jax.custom_jvp
+def _carrier(H: Array) -> Array:
+    """Zero, with the tangent of H: what it multiplies is the derivative in H."""
+    return jnp.zeros_like(H)
 
 
-@_once.def_jvp
+@_carrier.defjvp
+def _carrier_jvp(primals, tangents):
+    (H,), (dH,) = primals, tangents
+    return _carrier(H), _once(H) * dH
+
+
+@jax.custom_jvp
+def _once(H: Array) -> Array:
+    """One, and no derivative: a second one in H ends here, in every mode."""
+    return jnp.ones_like(H)
+
+
+@_once.defjvp
 def _once_jvp(primals, tangents):
-    _, energies, vectors = primals
-    if tangents[0] is not None:
-        raise DerivativeOrderError(
-            "The second derivative in the Hamiltonian was asked for; the filter F(Omega_H) provides the first. "
-            "Derivatives in temperatures, coupling strengths and coupling operators may be taken in any number."
-        )
-    return (energies, vectors), (jnp.zeros_like(energies), jnp.zeros_like(vectors))
+    raise DerivativeOrderError(
+        "The second derivative in the Hamiltonian was asked for; the filter F(Omega_H) provides the first. "
+        "Derivatives in temperatures, coupling strengths and coupling operators may be taken in any number."
+    )
 
 
 _AT_ZERO = (
@@ -124,16 +132,6 @@ def needs_slope_at_zero(structure: Structure, S: Array, V: Array) -> Array:
     """Whether this V makes F'(0) count: [S₀, V₀] ≠ 0, the commutator of the parts inside the levels."""
     S0, V0 = (jnp.where(structure.levels, structure.to_eigenbasis(X), 0.0) for X in (S, V))
     return jnp.max(jnp.abs(S0 @ V0 - V0 @ S0)) > 1e-10 * jnp.max(jnp.abs(S)) * jnp.max(jnp.abs(V))
-
-
-class _Tangent(eqx.Module):
-    """ω ↦ the change of F(ω) along a tangent of the numbers inside F."""
-
-    function: Callable
-    tangent: Callable
-
-    def __call__(self, omega: Array) -> Array:
-        return eqx.filter_jvp(lambda f: f(omega), (self.function,), (self.tangent,))[1]
 
 
 def _daleckii_krein(V: Array, S: Array, F: Callable, structure: Structure, groups: Groups) -> Array:
