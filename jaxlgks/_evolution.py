@@ -45,6 +45,7 @@ def evolve(
     atol: float = 1e-12,
     max_steps: int = 100_000,
     progress: bool = False,
+    adjoint: diffrax.AbstractAdjoint | None = None,
 ) -> Evolution:
     """Solve dρ/dt = L ρ (paper, Eq. 11) from ρ(ts[0]) = rho0.
 
@@ -54,7 +55,8 @@ def evolve(
     - `method`: "expm", the exponential of the d²×d² generator, exact to eps·‖L‖t; or "diffrax", Dormand–Prince 8(5,3)
       in the interaction picture of H, with at least two steps per inverse Bohr frequency for its derivatives; the
       d²×d² generator is never formed.
-    - `rtol`, `atol`, `max_steps`, `progress` (a text bar): for "diffrax".
+    - `rtol`, `atol`, `max_steps`, `progress` (a text bar): for "diffrax". `adjoint`: how it is differentiated; reverse
+      mode by default, `diffrax.ForwardMode()` for `jvp` and `jacfwd`.
 
     **Returns:** `Evolution`.
 
@@ -75,7 +77,7 @@ def evolve(
         return Evolution(ts, jax.vmap(unvec)(vectors))
     if method == "diffrax":
         meter = diffrax.TextProgressMeter() if progress else diffrax.NoProgressMeter()
-        return _integrate(system, counted(equation, system), rho0, ts, rtol, atol, max_steps, meter)
+        return _integrate(system, counted(equation, system), rho0, ts, rtol, atol, max_steps, meter, adjoint)
     raise InputError(f"evolve: method must be 'expm' or 'diffrax'; got {method!r}.")
 
 
@@ -119,7 +121,7 @@ def _propagate(L: Array, x0: Array, intervals: Array, which: Array) -> Array:
 
 
 @eqx.filter_jit
-def _integrate(system, equation, rho0, ts, rtol, atol, max_steps, meter) -> Evolution:
+def _integrate(system, equation, rho0, ts, rtol, atol, max_steps, meter, adjoint) -> Evolution:
     structure = bohr_structure(system.hamiltonian)
     dissipators = [D.rotated(structure.vectors) for D in equation.dissipators(system)]
     # Zero in value; it carries the derivative with respect to H that the fixed eigenbasis does not.
@@ -150,6 +152,7 @@ def _integrate(system, equation, rho0, ts, rtol, atol, max_steps, meter) -> Evol
         stepsize_controller=diffrax.PIDController(rtol=rtol, atol=atol, dtmax=0.5 / jnp.max(jnp.abs(turning))),
         max_steps=max_steps,
         progress_meter=meter,
+        adjoint=diffrax.RecursiveCheckpointAdjoint() if adjoint is None else adjoint,
     )
     assert solution.ys is not None
     states = jax.vmap(lambda t, y: structure.from_eigenbasis(phases(t) * (y[0] + 1j * y[1])))(ts, solution.ys)

@@ -100,7 +100,9 @@ def channel_currents(system: System, equation: AbstractEquation = Davies(), rho=
 def _channel_currents(system: System, equation: AbstractEquation, groups, rho: Array) -> tuple[Channels, Array]:
     structure = bohr_structure(equation.thermal_hamiltonian(system))
     size = jnp.sum(groups.split(jnp.ones_like(structure.frequencies)), axis=(1, 2))
-    frequency = jnp.sum(groups.split(structure.frequencies), axis=(1, 2)) / jnp.maximum(size, 1)
+    # Diagonal of U†HU: the energies, with the derivative that those of the structure do not carry.
+    energies = jnp.diag(structure.to_eigenbasis(structure.hamiltonian)).real
+    frequency = jnp.sum(groups.split(energies[None, :] - energies[:, None]), axis=(1, 2)) / jnp.maximum(size, 1)
     stacked = equation.channels(system)
     count = stacked[0].drift.shape[0]
     by_group = jnp.stack([channel_energies(D, centred(system.hamiltonian), rho) for D in stacked])

@@ -134,7 +134,7 @@ def test_importing_changes_nothing_and_loads_nothing_heavy():
     """A new process: every JAX setting as before, no plotting, labels, terminal or paper modules."""
     code = (
         "import json, sys, jax\n"
-        "import diffrax, equinox, lineax  # what they change is not ours\n"
+        "import diffrax, equinox  # what they change is not ours\n"
         "before = dict(jax.config.values)\n"
         "loaded = set(sys.modules)\n"
         "import jaxlgks\n"

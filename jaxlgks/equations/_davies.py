@@ -119,6 +119,7 @@ class Davies(AbstractEquation):
         structure = bohr_structure(system.hamiltonian)
         groups = self._groups(structure)
         secular = structure.secular
+        V = _differentiable_at_distinct_levels(system.hamiltonian, V, structure.levels)
         X = bohr_filter(structure, V, _inverse, secular)[0]
         W = bohr_filter(structure, V, jnp.ones_like, secular)[1]
         checked = tuple(_checked(structure, bath, V) for bath in system.baths)
@@ -165,6 +166,26 @@ def _admitted(structure: Structure, bath: Bath, V: Array) -> Bath:
     return (
         bath if bath.spectrum.at_zero == "smooth" else eqx.tree_at(lambda b: b.spectrum, bath, Checked(bath.spectrum))
     )
+
+
+@eqx.filter_custom_jvp
+def _differentiable_at_distinct_levels(H: Array, V: Array, levels: Array) -> Array:
+    """V, whose derivative in H is NaN where levels coincide.
+
+    F'(ω)[S, W] is the first-order change at a degenerate level, not near it: differentiated once more in H it would
+    miss the second divided differences, and give a plausible number.
+    """
+    return V
+
+
+@_differentiable_at_distinct_levels.def_jvp
+def _differentiable_at_distinct_levels_jvp(primals, tangents):
+    (_, V, levels), (dH, dV, _) = primals, tangents
+    tangent = jnp.zeros_like(V) if dV is None else dV
+    if dH is not None:
+        shared = jnp.sum(levels) > levels.shape[0]
+        tangent = tangent + jnp.where(shared, jnp.nan, 0.0).astype(V.real.dtype) * jnp.sum(dH)
+    return V, tangent
 
 
 class _Slope(eqx.Module):

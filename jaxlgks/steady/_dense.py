@@ -5,7 +5,6 @@ from typing import ClassVar
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-import lineax as lx
 from jaxtyping import Array, Complex
 
 from .._inputs import spoil
@@ -30,17 +29,17 @@ class Dense(AbstractSolver):
         M = jnp.where(finite, M, jnp.eye(M.shape[-1], dtype=M.dtype))
         B = jnp.where(finite, B, 0.0)
         # The factors and the first approximation X₀ are means, not part of the answer: X = X₀ + M⁻¹(B − M X₀) holds for
-        # any X₀, so the derivative goes through this one solve alone.
-        solver, frozen = lx.LU(), jax.lax.stop_gradient(M)
-        state = solver.init(lx.MatrixLinearOperator(frozen), {})
-
-        def solve(matrix: Array, columns: Array) -> Array:
-            operator = lx.MatrixLinearOperator(matrix)
-            one = lambda b: lx.linear_solve(operator, b, solver, state=state, throw=False).value  # noqa: E731
-            return jax.vmap(one, in_axes=1, out_axes=1)(columns)
-
+        # any X₀, so the derivative goes through this one solve alone. (Not by lineax: its forward derivative raises on
+        # a NaN tangent, and stops a whole batch.)
+        frozen = jax.lax.stop_gradient(M)
+        factors = jax.scipy.linalg.lu_factor(frozen)
+        solve = lambda b, trans=0: jax.scipy.linalg.lu_solve(factors, b, trans=trans)  # noqa: E731
+        times = lambda matrix, x: jnp.matmul(matrix, x, precision="highest")  # noqa: E731
         X = jnp.zeros_like(B)
         for _ in range(self.refine):
-            X = X + solve(frozen, jax.lax.stop_gradient(B) - jnp.matmul(frozen, X, precision="highest"))
-        X = X + solve(M, B - jnp.matmul(M, X, precision="highest"))
+            X = X + solve(jax.lax.stop_gradient(B) - times(frozen, X))
+        residual = B - times(M, X)
+        X = X + jax.lax.custom_linear_solve(
+            lambda x: times(M, x), residual, lambda _, b: solve(b), lambda _, b: solve(b, trans=1)
+        )
         return spoil(X, ~finite, given)
