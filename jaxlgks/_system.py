@@ -117,6 +117,13 @@ class System(eqx.Module):
         **Arguments:** `V`: Hermitian, shape [d, d]. `delta`: real scalar δ.
 
         **Raises:** `NotHermitianError`, `ShapeError`; `InputError` for a δ that is not one real number.
+
+        ```python
+        import jax; jax.config.update("jax_enable_x64", True)
+        import jaxlgks as lgks
+        system = lgks.models.two_qubits(omega=1.0, g=0.2, gamma=0.01, temperatures=(0.5, 0.4))
+        system.perturbed(lgks.models.pauli("ZZ"), 0.1).hamiltonian
+        ```
         """
         V = as_operator(V, "the perturbation V", self.dim)
         moved = self.hamiltonian + as_scalar(delta, "the strength delta of the perturbation") * V

@@ -127,7 +127,18 @@ def test_the_order_notices_a_wrong_import(tmp_path, monkeypatch):
     assert [str(target) for _, target in imports(Path("bohr/_a.py"))] == ["_inputs.py", "bohr/__init__.py"]
 
 
-HEAVY = ("matplotlib", "xarray", "rich", "cyclopts", "h5netcdf", "optax", "pandas", "jaxlgks.paper", "jaxlgks._cli")
+HEAVY = (
+    "matplotlib",
+    "xarray",
+    "rich",
+    "cyclopts",
+    "h5netcdf",
+    "h5py",
+    "optax",
+    "pandas",
+    "jaxlgks.paper",
+    "jaxlgks._cli",
+)
 
 
 def test_importing_changes_nothing_and_loads_nothing_heavy():

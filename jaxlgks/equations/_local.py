@@ -25,6 +25,16 @@ class Local(AbstractEquation):
     H₀, not of H, and the response of a heat current misses a term of its own order: see `Davies`.
 
     **Arguments:** `reference`: a `System` or its Hamiltonian H₀, shape [d, d]. `tolerance`: as in `Davies`.
+
+    **Raises:** `NotHermitianError`, `ShapeError`.
+
+    ```python
+    import jax; jax.config.update("jax_enable_x64", True)
+    import jaxlgks as lgks
+    system = lgks.models.two_qubits(omega=1000.0, g=200.0, gamma=1.0, temperatures=(310.0, 290.0))
+    moved = system.perturbed(lgks.models.pauli("ZZ"), 0.1)
+    lgks.heat_currents(moved, lgks.Local(system))
+    ```
     """
 
     reference: Complex[Array, "d d"]

@@ -1,5 +1,5 @@
 """Ready-made systems and operators."""
 
 from ._operators import pauli as pauli
-from ._oscillators import two_oscillators as two_oscillators
+from ._oscillators import Oscillators as Oscillators, two_oscillators as two_oscillators
 from ._qubits import two_qubits as two_qubits

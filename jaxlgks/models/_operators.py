@@ -21,6 +21,14 @@ def pauli(word: str) -> Complex[Array, "d d"]:
     **Arguments:** `word`: letters I, X, Y, Z; basis state |0⟩ = (1, 0) has σ_z = +1.
 
     **Returns:** complex array [2ⁿ, 2ⁿ].
+
+    **Raises:** `InputError`.
+
+    ```python
+    import jax; jax.config.update("jax_enable_x64", True)
+    import jaxlgks as lgks
+    lgks.models.pauli("ZI").shape                  # (4, 4)
+    ```
     """
     if not word or any(letter not in _PAULI for letter in word):
         raise InputError(f"pauli: a word of letters I, X, Y, Z is needed; got {word!r}.")

@@ -33,7 +33,8 @@ class Oscillators(eqx.Module):
     """Two coupled oscillators: the `system`, and its operators in the same truncated basis.
 
     `a`, `b` are the oscillators of the paper's Eq. (25), `d_plus`, `d_minus` the normal modes
-    d± = (b ± a)/√2 of Eq. (27). `cubic` is V = ω₋ (d₋ + d₋†)³, Eqs. (29), (B9).
+    d± = (b ± a)/√2 of Eq. (27). `cubic` is V = ω₋ (d₋ + d₋†)³ as in Eq. (B9) and all that follows from it; Eq. (29)
+    with these d₋ has the opposite sign.
     """
 
     system: System
@@ -81,6 +82,15 @@ def two_oscillators(
       (`TruncationError`).
 
     **Returns:** `Oscillators`.
+
+    **Raises:** `InputError`, `TemperatureError`.
+
+    ```python
+    import jax; jax.config.update("jax_enable_x64", True)
+    import jaxlgks as lgks
+    model = lgks.models.two_oscillators(100.0, 90.0, 1.0, 5.0, temperatures=(3.0, 3.5), fock=(2, 12))
+    lgks.response(model.system, model.cubic, model.occupation).static().total
+    ```
     """
     if len(temperatures) != 2:
         raise InputError(f"two_oscillators: two temperatures are needed, (T_a, T_b); got {len(temperatures)}.")

@@ -28,6 +28,16 @@ def two_qubits(
     - `temperatures`: (T_a, T_b).
 
     **Returns:** a `System` of dimension 4, basis |s_A s_B⟩ with |0⟩ the upper state of σ_z.
+
+    **Raises:** `InputError`, `TemperatureError`.
+
+    ```python
+    import jax; jax.config.update("jax_enable_x64", True)
+    import jaxlgks as lgks
+    bath = lgks.DrudeLorentz(0.001, 2.0)
+    system = lgks.models.two_qubits(omega=1.0, g=0.2, spectrum=bath, temperatures=(0.45, 0.35))
+    lgks.heat_currents(system)
+    ```
     """
     if (gamma is None) == (spectrum is None):
         raise InputError("two_qubits: give either gamma (constant rate) or spectrum, and not both.")

@@ -26,6 +26,15 @@ class CallableSpectrum(AbstractSpectrum):
     **Arguments:** `function`: elementwise in ω; an `equinox.Module` with `__call__` keeps its numbers
     differentiable. `at_zero`: "smooth" (γ(0) = γ''(0) = 0 < γ'(0)), "kink" (γ(0) = 0 otherwise) or "singular"; found
     from the function when left out, which needs its numbers to be known (not inside `jit` or `grad`).
+
+    **Raises:** `InputError`.
+
+    ```python
+    import jax; jax.config.update("jax_enable_x64", True)
+    import jaxlgks as lgks
+    lorentzian = lgks.CallableSpectrum(lambda w: 0.1 * w / (1 + w**2))
+    lgks.Bath(lgks.models.pauli("X"), 0.5, lorentzian).rate([-1.0, 0.0, 1.0])
+    ```
     """
 
     function: Callable[[Array], Array]

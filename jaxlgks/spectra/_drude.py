@@ -13,6 +13,14 @@ class DrudeLorentz(AbstractSpectrum):
     """γ(ω) = 2 J(ω),  J(ω) = 2 λ ω ω_c / (ω² + ω_c²), so that Γ(ω) = 2 J(ω) (n(ω)+1).
 
     **Arguments:** `strength`: the reorganisation energy λ > 0. `cutoff`: ω_c > 0.
+
+    **Raises:** `InputError`.
+
+    ```python
+    import jax; jax.config.update("jax_enable_x64", True)
+    import jaxlgks as lgks
+    lgks.DrudeLorentz(0.001, 2.0).rate(0.0, temperature=0.5)     # 0.001
+    ```
     """
 
     strength: Float[Array, ""]

@@ -20,6 +20,14 @@ class Ohmic(AbstractSpectrum):
     makes a kink in Γ at ω = 0 (slopes s/2 ∓ sT/ω_c): use another shape where a degenerate level is split.
 
     **Arguments:** `strength`: s > 0, dimensionless. `cutoff`: ω_c > 0. `shape`: the cutoff f.
+
+    **Raises:** `InputError`.
+
+    ```python
+    import jax; jax.config.update("jax_enable_x64", True)
+    import jaxlgks as lgks
+    lgks.Ohmic(0.3, 2.0, shape="gaussian").rate(0.0, temperature=0.7)     # 0.21
+    ```
     """
 
     strength: Float[Array, ""]

@@ -17,6 +17,13 @@ class Dense(AbstractSolver):
     Memory O(d⁴), time O(d⁶). Works for every master equation.
 
     **Arguments:** `refine`: number of refinement steps; each costs one more pair of triangular solves.
+
+    ```python
+    import jax; jax.config.update("jax_enable_x64", True)
+    import jaxlgks as lgks
+    system = lgks.models.two_qubits(omega=1.0, g=0.2, gamma=0.01, temperatures=(0.5, 0.4))
+    lgks.steady_state(system, solver=lgks.Dense(refine=2)).residual
+    ```
     """
 
     refine: int = eqx.field(static=True, default=1)

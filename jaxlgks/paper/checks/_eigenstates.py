@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from ...models import Oscillators
 from ...response._explicit import expand
 from .. import _formulas as f
 from .._brute_force import FOCK
@@ -24,10 +25,19 @@ def rows(p: OscillatorParameters) -> Iterator[Check]:
     model = p.model(1.0, 1.0, (2, LEVELS))
     H = np.real(np.asarray(model.system.hamiltonian))[:LEVELS, :LEVELS]
     V = np.real(np.asarray(model.cubic))[:LEVELS, :LEVELS]
+    yield from _sign(model)
     yield from _eigenvectors(H, V)
     yield _jump(p)
     yield _commutation(H, V, p.minus)
     yield _second_order(H, V, p.minus)
+
+
+def _sign(model: Oscillators) -> Iterator[Check]:
+    """⟨0|V|1⟩ of Eq. (29) written with a and b, against Ω(d₋ + d₋†)³ of (B9), which has 3Ω there."""
+    x = np.asarray(model.a - model.b)
+    V = np.linalg.matrix_power(x + x.conj().T, 3) / np.sqrt(8)
+    statement = "⟨0|V|1⟩/Ω of (29) with d₋ = (b−a)/√2: (B9) has +3"
+    yield from correct("(29), (B9)", statement, 3.0, -3.0, V[0, 1], 1e-12, "rounding of the operators")
 
 
 def _states(H: np.ndarray, V: np.ndarray, delta: float) -> np.ndarray:
