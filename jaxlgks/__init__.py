@@ -11,7 +11,13 @@ from ._observables import (
     heat_currents as heat_currents,
 )
 from ._system import Bath as Bath, System as System
-from .equations import Davies as Davies, Local as Local
+from .equations import (
+    Davies as Davies,
+    Local as Local,
+    Redfield as Redfield,
+    Unified as Unified,
+    UniversalLindblad as UniversalLindblad,
+)
 from .response import (
     CrossValidation as CrossValidation,
     EntropyProduction as EntropyProduction,
@@ -29,5 +35,7 @@ from .spectra import (
     DrudeLorentz as DrudeLorentz,
     Flat as Flat,
     Ohmic as Ohmic,
+    Tabulated as Tabulated,
+    UnderdampedBrownian as UnderdampedBrownian,
 )
 from .steady import Dense as Dense, SteadyState as SteadyState, steady_state as steady_state

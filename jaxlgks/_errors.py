@@ -35,6 +35,10 @@ class SingularDensityError(JaxlgksError, ValueError):
     """The derivative of a bath's rate at zero frequency is needed and does not exist."""
 
 
+class LambShiftError(JaxlgksError, ValueError):
+    """The Lamb shift of a spectral density does not exist."""
+
+
 class DerivativeOrderError(JaxlgksError, NotImplementedError):
     """A derivative of higher order in the Hamiltonian than the library provides was asked for."""
 

@@ -4,25 +4,37 @@ Enters: operators and numbers. Leaves: a pytree, H_0 with couplings S_α, temper
 (paper, Eqs. 2–5).
 """
 
+from collections.abc import Sequence
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, ArrayLike, Complex, Float
 
 from ._errors import InputError, NoBathError, ShapeError
-from ._inputs import Numbers, as_operator, as_scalar, as_temperature, require_x64
+from ._inputs import Numbers, as_operator, as_scalar, as_temperature, is_concrete, require_x64, unpacked
 from .spectra import AbstractSpectrum, as_spectrum
 
 
 class Bath(eqx.Module):
-    """A thermal bath coupled to the system by S ⊗ R (paper, Eq. 5).
+    """A thermal bath coupled to the system by S ⊗ R (paper, Eq. 5), or by several operators, Σ_a S_a ⊗ R_a.
+
+    The noises of several operators may be correlated, with a positive matrix of rates. It is given as a sum of
+    independent noises k, each with a density of its own, which is positive and obeys detailed balance by construction:
+
+        Γ_ab(ω) = Σ_k M_ak M_bk Γ_k(ω)
+
+    (for one density and a correlation matrix C: M the Cholesky factor of C).
 
     **Arguments:**
 
-    - `coupling`: the Hermitian operator S, shape [d, d].
+    - `coupling`: the Hermitian operator S, shape [d, d], or several: a sequence, or an array [n, d, d].
     - `temperature`: T > 0, in units of energy (k_B = 1).
-    - `spectrum`: a spectral density (`Flat`, `Ohmic`, `DrudeLorentz`) or any function γ(ω) of ω > 0.
+    - `spectrum`: a spectral density (`Flat`, `Ohmic`, `DrudeLorentz`, ...) or any function γ(ω) of ω > 0; for several
+      operators one for all noises or a sequence of one each.
     - `name`: what tables and errors call it.
+    - `mixing`: real M, [n, noises]; the identity (independent noises) when left out.
 
     **Raises:** `NotHermitianError`, `ShapeError`, `TemperatureError`, `InputError`.
 
@@ -36,19 +48,56 @@ class Bath(eqx.Module):
 
     coupling: Complex[Array, "*batch d d"]
     temperature: Float[Array, "*batch"]
-    spectrum: AbstractSpectrum
+    spectrum: AbstractSpectrum | tuple[AbstractSpectrum, ...]
     name: str = eqx.field(static=True)
+    mixing: Float[Array, "*batch n k"] | None
 
-    def __init__(self, coupling, temperature: ArrayLike, spectrum, name: str = ""):
+    def __init__(self, coupling, temperature: ArrayLike, spectrum, name: str = "", mixing=None):
         label = f"bath {name!r}" if name else "bath"
-        self.coupling = as_operator(coupling, f"the coupling operator of {label}")
+        several = _is_stack(coupling)
+        if several:
+            operators = [as_operator(S, f"coupling operator {i} of {label}") for i, S in enumerate(coupling)]
+            if len({S.shape for S in operators}) > 1:
+                raise ShapeError(
+                    f"the coupling operators of {label} must have one shape; got {[S.shape for S in operators]}."
+                )
+            self.coupling = jnp.stack(operators)
+        else:
+            self.coupling = as_operator(coupling, f"the coupling operator of {label}")
         self.temperature = as_temperature(temperature, f"the temperature of {label}")
-        self.spectrum = as_spectrum(spectrum)
+        self.mixing = None if mixing is None else _as_mixing(mixing, self.coupling, label)
+        sequence = isinstance(spectrum, Sequence)
+        self.spectrum = tuple(as_spectrum(one) for one in spectrum) if sequence else as_spectrum(spectrum)
         self.name = name
+        noises = self.mixing.shape[1] if self.mixing is not None else len(self.coupling) if several else 1
+        if isinstance(self.spectrum, tuple) and (not several or len(self.spectrum) != noises):
+            raise InputError(
+                f"{label} has {noises} independent noise(s) and needs one density for all or one each; got "
+                f"{len(self.spectrum)}."
+            )
+
+    @property
+    def noises(self) -> tuple["Bath", ...]:
+        """The independent noises, each a bath with one operator, Σ_a M_ak S_a, and one density."""
+        if self.coupling.ndim == 2:
+            return (self,)
+        mixed = self.coupling
+        if self.mixing is not None:
+            mixed = jnp.einsum("ak,aij->kij", self.mixing.astype(mixed.dtype), mixed)
+        spectra = self.spectrum if isinstance(self.spectrum, tuple) else (self.spectrum,) * len(mixed)
+        alone = lambda S, spectrum: eqx.tree_at(  # noqa: E731
+            lambda b: (b.coupling, b.spectrum, b.mixing), self, (S, spectrum, None), is_leaf=lambda x: x is None
+        )
+        return tuple(alone(S, spectrum) for S, spectrum in zip(mixed, spectra, strict=True))
 
     def rate(self, omega: Numbers) -> Array:
-        """Γ(ω) on both signs: emission of ω into the bath for ω > 0, absorption for ω < 0."""
-        return self.spectrum.rate(omega, self.temperature)
+        """Γ(ω) on both signs: emission of ω into the bath for ω > 0, absorption for ω < 0. For several operators the
+        matrix Γ_ab(ω), [..., n, n]."""
+        if self.coupling.ndim == 2:
+            return self.spectrum.rate(omega, self.temperature)  # pyright: ignore[reportAttributeAccessIssue]
+        rates = jnp.stack([noise.spectrum.rate(omega, self.temperature) for noise in self.noises], axis=-1)
+        M = jnp.eye(rates.shape[-1], dtype=rates.dtype) if self.mixing is None else self.mixing
+        return jnp.einsum("ak,...k,bk->...ab", M, rates, M)
 
 
 class System(eqx.Module):
@@ -130,16 +179,28 @@ class System(eqx.Module):
         return eqx.tree_at(lambda s: s.hamiltonian, self, moved.astype(self.hamiltonian.dtype))
 
 
+def _is_stack(coupling) -> bool:
+    """Whether several operators were given: a sequence of matrices, or an array with three axes."""
+    if isinstance(coupling, list | tuple) and coupling:
+        return len(np.shape(unpacked(coupling[0]))) == 2
+    return getattr(coupling, "ndim", 2) == 3
+
+
+def _as_mixing(mixing, coupling: Array, label: str) -> Array:
+    M = np.asarray(mixing) if is_concrete(mixing) else jnp.asarray(mixing)
+    if coupling.ndim != 3 or M.ndim != 2 or M.shape[0] != len(coupling) or jnp.issubdtype(M.dtype, jnp.complexfloating):
+        raise ShapeError(
+            f"the mixing of {label} must be a real matrix [n, noises] beside n coupling operators; got "
+            f"{M.dtype}{tuple(M.shape)} beside coupling operators of shape {tuple(coupling.shape)}."
+        )
+    if isinstance(M, np.ndarray) and not np.all(np.isfinite(M)):
+        raise InputError(f"the mixing of {label} must be finite.")
+    return jnp.asarray(M, float)
+
+
 def _cast(bath: Bath, dtype) -> Bath:
     """The bath with all its numbers in the precision of the system."""
     real = jnp.finfo(dtype).dtype
-    return eqx.tree_at(
-        lambda b: (b.coupling, b.temperature, b.spectrum),
-        bath,
-        (bath.coupling.astype(dtype), bath.temperature.astype(real), _cast_numbers(bath.spectrum, real)),
-    )
-
-
-def _cast_numbers(spectrum: AbstractSpectrum, real) -> AbstractSpectrum:
-    numbers, rest = eqx.partition(spectrum, eqx.is_inexact_array)
-    return eqx.combine(jax.tree.map(lambda x: x.astype(real), numbers), rest)
+    numbers, rest = eqx.partition(bath, eqx.is_inexact_array)
+    kind = lambda x: dtype if jnp.issubdtype(x.dtype, jnp.complexfloating) else real  # noqa: E731
+    return eqx.combine(jax.tree.map(lambda x: x.astype(kind(x)), numbers), rest)

@@ -9,7 +9,7 @@ import pytest
 import jaxlgks as lgks
 from jaxlgks._errors import DerivativeOrderError, SingularDensityError
 from jaxlgks.bohr import bohr_filter, bohr_structure, divided_difference, find_groups
-from jaxlgks.equations._davies import RootRate
+from jaxlgks.equations import RootRate
 
 from .systems import hermitian, unitary
 
@@ -199,7 +199,7 @@ def random_basis(seed: int = 1, levels=LEVELS):
 def slope_and_difference(system, V, equation=lgks.Davies()):
     """dA_g/dδ by the filter's rule, and a central difference of A_g with the groups pinned."""
     pinned = equation.fixed(system)
-    jumps = jax.jit(lambda d: pinned.jumps(system.perturbed(V, d))[0])
+    jumps = jax.jit(lambda d: pinned.channels(system.perturbed(V, d))[0].left[:, 0])
     _, slope = jax.jvp(jumps, (0.0,), (1.0,))
     return np.asarray(slope), lambda h: np.asarray(jumps(h) - jumps(-h)) / (2 * h)
 
@@ -252,7 +252,7 @@ def test_reverse_mode_equals_forward_mode():
     W = jnp.asarray(np.random.default_rng(2).normal(size=(7, 6, 6)) + 1j)
 
     def value(x):
-        A = pinned.jumps(system.perturbed(_hermitian_of(x), 1.0))[0]
+        A = pinned.channels(system.perturbed(_hermitian_of(x), 1.0))[0].left[:, 0]
         return jnp.sum((W * A).real)
 
     x0 = jnp.zeros(36)
@@ -304,7 +304,7 @@ def test_mixed_second_derivatives_in_every_mode(over_H, over_T, order):
     def value(delta, T):
         moved = system.perturbed(V, delta)
         bath = lgks.Bath(system.baths[0].coupling, T, system.baths[0].spectrum)
-        return jnp.sum((W * pinned.jumps(lgks.System(moved.hamiltonian, bath))[0]).real)
+        return jnp.sum((W * pinned.channels(lgks.System(moved.hamiltonian, bath))[0].left[:, 0]).real)
 
     first = jax.jit(jax.grad(value))
     expected = float(first(0.0, T + 1e-5) - first(0.0, T - 1e-5)) / 2e-5
@@ -321,7 +321,7 @@ def test_mixed_second_derivatives_in_every_mode(over_H, over_T, order):
 def test_a_second_derivative_in_h_is_refused(outer, inner):
     system, V = random_basis(levels=(0.0, 0.0, 1.0))
     pinned = lgks.Davies().fixed(system)
-    value = lambda d: jnp.sum(pinned.jumps(system.perturbed(V, d))[0].real)  # noqa: E731
+    value = lambda d: jnp.sum(pinned.channels(system.perturbed(V, d))[0].left[:, 0].real)  # noqa: E731
     with pytest.raises(DerivativeOrderError):
         outer(inner(value))(0.0)
 

@@ -147,7 +147,7 @@ def test_column_stacking():
     case = draw(21)
     H = np.asarray(case.system.hamiltonian)
     rho = np.asarray(gibbs(case.A, 0.7))
-    jumps = [np.asarray(A) for bath in lgks.Davies().jumps(case.system) for A in bath]
+    jumps = [np.asarray(A) for bath in lgks.Davies().channels(case.system) for A in bath.left[:, 0]]
     change = -1j * (H @ rho - rho @ H)
     for A in jumps:
         AA = A.conj().T @ A

@@ -14,5 +14,6 @@ from ._structure import (
     centred as centred,
     find_groups as find_groups,
     follow as follow,
+    one_group as one_group,
     pin as pin,
 )

@@ -27,6 +27,7 @@ from jaxtyping import Array, Complex
 from .._errors import DerivativeOrderError, SingularDensityError
 from .._inputs import is_concrete
 from ._divided import divided_difference
+from ._second import second_order
 from ._structure import Groups, Structure
 
 
@@ -40,10 +41,10 @@ def bohr_filter(
 ) -> Complex[Array, "g d d"]:
     """A_g = (1_g F)(Ω_H)[S] for every group g, in the basis in which H is given.
 
-    Differentiable once in H (exact at any degeneracy, groups fixed), and any number of times in S and in the numbers
+    Differentiable twice in H (exact at any degeneracy, groups fixed), and any number of times in S and in the numbers
     inside F. Say `smooth_at_zero=False` where F'(0) does not exist: a derivative in H that would need it is refused.
 
-    **Raises:** `DerivativeOrderError` on a second derivative in H; `SingularDensityError` (a runtime error of the same
+    **Raises:** `DerivativeOrderError` on a third derivative in H; `SingularDensityError` (a runtime error of the same
     text under `jit`) on a first one that may need an F'(0) that does not exist.
     """
     return _filter(structure.hamiltonian, S, F, structure, groups, smooth_at_zero)
@@ -61,7 +62,8 @@ def _value(S: Array, F: Callable, structure: Structure, groups: Groups) -> Array
 
 @_filter.def_jvp
 def _filter_jvp(primals, tangents):
-    """The derivative of the value plus the Daleckii–Krein term of a zero that has the tangent of H.
+    """The derivative of the value plus the Daleckii–Krein term, and the second-order one, of a zero that has the
+    tangent of H: a polynomial in H whose first and second derivatives are those of the filter.
 
     Ordinary operations on purpose: reverse mode drops custom rules of what is linear in a tangent, so a tangent that
     called `_filter` again would lose its dependence on H, and d²/dH dT with it.
@@ -72,7 +74,9 @@ def _filter_jvp(primals, tangents):
     def whole(H, S, F):
         if dH is not None and not smooth:
             S = refuse(S, may_need_slope_at_zero(structure, S), _AT_ZERO)
-        return _value(S, F, structure, groups) + _daleckii_krein(_carrier(H), S, F, structure, groups)
+        zero = _carrier(H)
+        moved = _daleckii_krein(zero, S, F, structure, groups) + second_order(zero, S, F, structure, groups)
+        return _value(S, F, structure, groups) + moved
 
     return eqx.filter_jvp(whole, (H, S, F), (dH, dS, dF))
 
@@ -91,14 +95,26 @@ def _carrier_jvp(primals, tangents):
 
 @jax.custom_jvp
 def _once(H: Array) -> Array:
-    """One, and no derivative: a second one in H ends here, in every mode."""
+    """One: the carrier's slope."""
     return jnp.ones_like(H)
 
 
 @_once.defjvp
 def _once_jvp(primals, tangents):
+    (H,), (dH,) = primals, tangents
+    return _once(H), _twice(H) * dH
+
+
+@jax.custom_jvp
+def _twice(H: Array) -> Array:
+    """Zero: the carrier's curvature. A third derivative in H ends here, in every mode."""
+    return jnp.zeros_like(H)
+
+
+@_twice.defjvp
+def _twice_jvp(primals, tangents):
     raise DerivativeOrderError(
-        "The second derivative in the Hamiltonian was asked for; the filter F(Omega_H) provides the first. "
+        "The third derivative in the Hamiltonian was asked for; the filter F(Omega_H) provides the second. "
         "Derivatives in temperatures, coupling strengths and coupling operators may be taken in any number."
     )
 

@@ -9,7 +9,7 @@ differentiation: a derivative follows the states, groups fixed.
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Complex, Float, Inexact, Int
+from jaxtyping import Array, ArrayLike, Bool, Complex, Float, Inexact, Int
 
 from .._errors import StateFollowingError
 from .._inputs import is_concrete
@@ -100,23 +100,28 @@ class Groups(eqx.Module):
         return jnp.where(self.labels < 0, jnp.nan, members)
 
 
-def find_groups(structure: Structure, tolerance: float) -> Groups:
-    """Chain Bohr frequencies together while neighbours are closer than `tolerance` × spectral width.
+def one_group(structure: Structure) -> Groups:
+    """All Bohr frequencies together."""
+    return Groups(jnp.zeros(structure.frequencies.shape, int), jnp.asarray(0), 1)
+
+
+def find_groups(structure: Structure, tolerance: float, width: ArrayLike = 0.0) -> Groups:
+    """Chain Bohr frequencies together while neighbours are closer than `tolerance` × spectral width, or than `width`.
 
     The set of frequencies is symmetric under ω → −ω, so the groups are too. Rounding never separates.
     """
-    labels = _labels(structure, tolerance)
+    labels = _labels(structure, tolerance, width)
     dim = structure.energies.size
     count = int(jnp.max(labels)) + 1 if is_concrete(labels) else dim * dim - dim + 1
     return Groups(labels, labels[0, 0], count)
 
 
 @eqx.filter_jit
-def _labels(structure: Structure, tolerance: float) -> Int[Array, "d d"]:
+def _labels(structure: Structure, tolerance: float, width: ArrayLike) -> Int[Array, "d d"]:
     omega = structure.frequencies.reshape(-1)
     order = jnp.argsort(omega)
     gap = tolerance * (structure.energies[-1] - structure.energies[0]) + structure.rounding
-    steps = jnp.diff(omega[order]) > gap
+    steps = jnp.diff(omega[order]) > jnp.maximum(gap, width)
     ranks = jnp.concatenate([jnp.zeros(1, int), jnp.cumsum(steps)])
     return jnp.zeros(omega.size, int).at[order].set(ranks).reshape(structure.frequencies.shape)
 

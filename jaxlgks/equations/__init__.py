@@ -4,3 +4,12 @@ from ._base import AbstractEquation as AbstractEquation, FirstOrder as FirstOrde
 from ._davies import Davies as Davies
 from ._dissipator import Dissipator as Dissipator
 from ._local import Local as Local
+from ._rates import RootRate as RootRate
+from ._redfield import Redfield as Redfield
+from ._unified import (
+    Unified as Unified,
+    correlation_time as correlation_time,
+    relaxation_rate as relaxation_rate,
+    transition_rates as transition_rates,
+)
+from ._universal import UniversalLindblad as UniversalLindblad

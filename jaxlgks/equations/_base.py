@@ -1,20 +1,27 @@
-"""What a master equation has to say about itself.
+"""What every master equation provides: one dissipator for each bath, group by group, and its first-order change.
 
-Enters: a system. Leaves: for each bath the dissipator D_α, and its first-order change D_α⁽¹⁾ under H → H + δV by
-perturbation theory, in two parts (rotation of eigenvectors, shift of frequencies). The commutator with H is added by
-the generator, the same for all.
+Enters: a system. Leaves: dissipators D_α in operator form. A member says how Bohr frequencies are grouped, which
+functions F of the filter F(Ω_H)[S] it needs (`operators`), and how it joins them (`assemble`), which is bilinear; the
+rest is common to all.
 """
 
 import abc
+from collections.abc import Callable
+from typing import Any
 
 import equinox as eqx
+import jax
+import jax.numpy as jnp
 from jaxtyping import Array, Complex
 
-from .._system import System
-from ..bohr import Groups
+from .._system import Bath, System
+from ..bohr import Groups, Structure, bohr_filter, bohr_structure, derivative, needs_slope_at_zero, refuse
+from ..spectra import AbstractSpectrum, Checked
 from ._dissipator import Dissipator
 
 COUNT_ABOVE = 16
+Filter = Callable[[Callable[[Array], Array]], Complex[Array, "g d d"]]
+"""F ↦ (1_g F)(Ω_H)[S], for the coupling operator of one bath."""
 
 
 def counted(equation: "AbstractEquation", system: System) -> "AbstractEquation":
@@ -27,7 +34,7 @@ def counted(equation: "AbstractEquation", system: System) -> "AbstractEquation":
 
 
 class FirstOrder(eqx.Module):
-    """D_α⁽¹⁾ in its two parts, each a tuple over groups of one-bath superoperators."""
+    """D_α⁽¹⁾ in its two parts, each with a leading axis of groups."""
 
     rotation: Dissipator
     shift: Dissipator
@@ -36,31 +43,221 @@ class FirstOrder(eqx.Module):
 class AbstractEquation(eqx.Module):
     """A quantum master equation: plain configuration, no state."""
 
+    lamb_shift: eqx.AbstractVar[bool]
+
     @abc.abstractmethod
-    def groups(self, system: System) -> Groups:
-        """The groups of Bohr frequencies this equation keeps together in the given system."""
+    def home(self, system: System) -> System:
+        """The system in whose energy basis the dissipators are made."""
+
+    @abc.abstractmethod
+    def reach(self, V: Complex[Array, "d d"]) -> Complex[Array, "d d"]:
+        """What of a perturbation the dissipators see."""
+
+    @abc.abstractmethod
+    def partition(self, structure: Structure, system: System) -> Groups:
+        """The groups of Bohr frequencies kept together."""
 
     @abc.abstractmethod
     def fixed(self, system: System) -> "AbstractEquation":
         """The same equation with its groups pinned to those of `system`, so that a finite δ does not regroup."""
 
     @abc.abstractmethod
-    def admit(self, system: System, V: Complex[Array, "d d"]) -> System:
-        """The system, with its densities marked as checked for the direction V; raises `SingularDensityError` if the
-        derivative along V needs a slope Γ'(0) that does not exist."""
+    def operators(self, filtered: Filter, bath: Bath, structure: Structure) -> Any:
+        """The filtered coupling operators of which the dissipator is made: a pytree of arrays [g, ..., d, d], linear in
+        the results of `filtered`."""
 
     @abc.abstractmethod
+    def assemble(self, operators: Any) -> Dissipator:
+        """The dissipator of one group from arrays [j, ..., d, d], j the independent noises of the bath; bilinear."""
+
+    def groups(self, system: System) -> Groups:
+        """The groups of Bohr frequencies this equation keeps together in the given system."""
+        home = self.home(system)
+        return self.partition(bohr_structure(home.hamiltonian), home)
+
     def thermal_hamiltonian(self, system: System) -> Complex[Array, "d d"]:
-        """The Hamiltonian whose Gibbs state each bath alone would establish."""
+        """The Hamiltonian whose Gibbs state each bath alone would establish (for `Davies` and `Local` exactly)."""
+        return self.home(system).hamiltonian
 
-    @abc.abstractmethod
+    def admit(self, system: System, V: Complex[Array, "d d"]) -> System:
+        """The system, its densities marked as checked for the direction V; raises `SingularDensityError` if the
+        derivative along V needs a slope Γ'(0) that does not exist."""
+        structure = bohr_structure(self.home(system).hamiltonian)
+        baths = tuple(_admitted(structure, bath, self.reach(V)) for bath in system.baths)
+        return eqx.tree_at(lambda s: s.baths, system, baths)
+
     def channels(self, system: System) -> tuple[Dissipator, ...]:
         """For each bath its dissipator group by group: arrays with a leading group axis."""
+        home = self.home(system)
+        structure = bohr_structure(home.hamiltonian)
+        groups = self.partition(structure, home)
+        made = _over_noises(lambda bath: self.operators(_filter(structure, groups, bath), bath, structure), home)
+        return tuple(jax.vmap(self.assemble)(operators) for operators in made)
 
-    @abc.abstractmethod
     def dissipators(self, system: System) -> tuple[Dissipator, ...]:
         """D_α, one for each bath."""
+        return tuple(_summed(stack) for stack in self.channels(system))
 
-    @abc.abstractmethod
     def first_order(self, system: System, V: Complex[Array, "d d"]) -> tuple[FirstOrder, ...]:
-        """D_α⁽¹⁾ group by group, one for each bath, by degenerate Rayleigh–Schrödinger perturbation theory."""
+        """D_α⁽¹⁾ group by group, one for each bath, by perturbation theory level by level (paper, Eqs. 13–17).
+
+        To first order the levels of H turn by exp(δX) and move by W inside each level,
+
+            X_mn = V_mn/(E_n − E_m)  between levels, 0 inside;        W = Σ_level Π V Π,
+
+        X by Rayleigh–Schrödinger perturbation theory, W the matrix whose eigenvalues are the first-order energies; it
+        need not be diagonalised, which would fail where it is degenerate itself. In the turned frame the coupling is
+        S + δ[S, X], and a frequency inside a group moves by the commutator with W: for every F and A_g = (1_g F)(Ω)[S]
+
+            A_g⁽¹⁾ = [X, A_g] + (1_g F)(Ω)[ [S, X] ]       rotation
+                   + (1_g F')(Ω)[ [S, W] ]                  shift (absent from the paper)
+
+        The dissipator is bilinear in such operators and follows by the product rule.
+        """
+        home, V = self.home(system), self.reach(V)
+        structure = bohr_structure(home.hamiltonian)
+        groups = self.partition(structure, home)
+        secular = structure.secular
+        V = _differentiable_at_distinct_levels(home.hamiltonian, V, structure.levels)
+        X = bohr_filter(structure, V, _inverse, secular)[0]
+        W = bohr_filter(structure, V, jnp.ones_like, secular)[1]
+
+        def three(bath: Bath):
+            return [
+                self.operators(made, bath, structure)
+                for made in (_filter(structure, groups, bath), *_moved(structure, groups, bath, X, W))
+            ]
+
+        checked = eqx.tree_at(lambda s: s.baths, home, tuple(_checked(structure, bath, V) for bath in home.baths))
+        return tuple(
+            FirstOrder(self.tangent(value, rotation), self.tangent(value, shift))
+            for value, rotation, shift in _over_noises(three, checked)
+        )
+
+    def first_order_in_temperature(self, system: System) -> tuple[Dissipator, ...]:
+        """∂D_α/∂T_α group by group, H and groups fixed: ∂F/∂T in the place of F."""
+        home = self.home(system)
+        structure = bohr_structure(home.hamiltonian)
+        groups = self.partition(structure, home)
+
+        def both(bath: Bath):
+            def at(T: Array):
+                warmer = eqx.tree_at(lambda b: b.temperature, bath, T)
+                return self.operators(_filter(structure, groups, warmer), warmer, structure)
+
+            return jax.jvp(at, (bath.temperature,), (jnp.ones_like(bath.temperature),))
+
+        return tuple(self.tangent(value, change) for value, change in _over_noises(both, home))
+
+    def tangent(self, operators: Any, change: Any) -> Dissipator:
+        """The change of the assembled dissipators, group by group, when the operators change (product rule)."""
+        value, moved = jax.jvp(jax.vmap(self.assemble), (operators,), (change,))
+        return Dissipator(
+            jnp.concatenate([moved.left, value.left], axis=1),
+            jnp.concatenate([value.right, moved.right], axis=1),
+            moved.drift,
+        )
+
+
+def _summed(stack: Dissipator) -> Dissipator:
+    dim = stack.drift.shape[-1]
+    return Dissipator(stack.left.reshape(-1, dim, dim), stack.right.reshape(-1, dim, dim), jnp.sum(stack.drift, axis=0))
+
+
+def _over_noises(function: Callable[[Bath], Any], system: System) -> list[Any]:
+    """`function(noise)` for every independent noise of every bath, for each bath stacked along axis 1."""
+    noises = [bath.noises for bath in system.baths]
+    results = iter(over_baths(function, tuple(noise for group in noises for noise in group)))
+    return [jax.tree.map(lambda *x: jnp.stack(x, axis=1), *(next(results) for _ in group)) for group in noises]
+
+
+def over_baths(function: Callable[[Bath], Any], baths: tuple[Bath, ...]) -> tuple:
+    """`function(bath)` for every bath: one batched program where all baths are of one kind (it compiles once, not once
+    a bath), else one after the other."""
+    kinds = {(jax.tree.structure(bath.spectrum), *(jnp.shape(x) for x in jax.tree.leaves(bath))) for bath in baths}
+    if len(baths) == 1 or len(kinds) > 1:
+        return tuple(function(bath) for bath in baths)
+    nameless = jax.tree.structure(baths[0])  # names differ and are part of the structure
+    alike = [jax.tree.unflatten(nameless, jax.tree.leaves(bath)) for bath in baths]
+    results = eqx.filter_vmap(function)(jax.tree.map(lambda *x: jnp.stack(x), *alike))
+    return tuple(jax.tree.map(lambda x, i=i: x[i], results) for i in range(len(baths)))
+
+
+def _filter(structure: Structure, groups: Groups, bath: Bath, S: Array | None = None) -> Filter:
+    S = bath.coupling if S is None else S
+    smooth = bath.spectrum.at_zero == "smooth"
+    return lambda F: bohr_filter(structure, S, F, groups, smooth_at_zero=smooth)
+
+
+def _moved(structure: Structure, groups: Groups, bath: Bath, X: Array, W: Array) -> tuple[Filter, Filter]:
+    """The filter's first-order change by rotation and by shift."""
+    S = bath.coupling
+    still, turned = _filter(structure, groups, bath), _filter(structure, groups, bath, S @ X - X @ S)
+    shifted = _filter(structure, groups, bath, S @ W - W @ S)
+
+    def rotation(F: Callable) -> Array:
+        A = still(F)
+        return X @ A - A @ X + turned(F)
+
+    return rotation, lambda F: shifted(Slope(F))
+
+
+class Slope(eqx.Module):
+    """F'(ω)."""
+
+    function: Callable
+
+    def __call__(self, omega: Array) -> Array:
+        return derivative(self.function, omega)
+
+
+def _inverse(omega: Array) -> Array:
+    """1/ω between levels; its value inside a level (near ω = 0) is never used."""
+    return 1.0 / jnp.where(omega == 0, 1.0, omega)
+
+
+def _checked(structure: Structure, bath: Bath, V: Array) -> Bath:
+    """The bath, refused if the response to V needs a slope of its rate at zero frequency that does not exist."""
+    for noise in bath.noises:
+        if noise.spectrum.at_zero != "smooth":
+            needed = needs_slope_at_zero(structure, noise.coupling, V)
+            bath = eqx.tree_at(lambda b: b.coupling, bath, refuse(bath.coupling, needed, _message(noise)))
+    return bath
+
+
+def _admitted(structure: Structure, bath: Bath, V: Array) -> Bath:
+    """The bath, its densities marked as differentiable: along V, and along V only."""
+    bath = _checked(structure, bath, V)
+    is_density = lambda x: isinstance(x, AbstractSpectrum)  # noqa: E731
+    mark = lambda x: x if x.at_zero == "smooth" else Checked(x)  # noqa: E731
+    return eqx.tree_at(lambda b: b.spectrum, bath, jax.tree.map(mark, bath.spectrum, is_leaf=is_density))
+
+
+@eqx.filter_custom_jvp
+def _differentiable_at_distinct_levels(H: Array, V: Array, levels: Array) -> Array:
+    """V, whose derivative in H is NaN where levels coincide.
+
+    F'(ω)[S, W] is the first-order change at a degenerate level, not near it: differentiated once more in H it would
+    miss the second divided differences, and give a plausible number.
+    """
+    return V
+
+
+@_differentiable_at_distinct_levels.def_jvp
+def _differentiable_at_distinct_levels_jvp(primals, tangents):
+    (_, V, levels), (dH, dV, _) = primals, tangents
+    tangent = jnp.zeros_like(V) if dV is None else dV
+    if dH is not None:
+        shared = jnp.sum(levels) > levels.shape[0]
+        tangent = tangent + jnp.where(shared, jnp.nan, 0.0).astype(V.real.dtype) * jnp.sum(dH)
+    return V, tangent
+
+
+def _message(bath: Bath) -> str:
+    name = f"bath {bath.name!r}" if bath.name else "a bath"
+    return (
+        f"SingularDensityError: the perturbation splits a degenerate level that {name} couples to at zero frequency, "
+        f"so the response needs the slope of its rate at zero, but {type(bath.spectrum).__name__} has a "
+        f"{bath.spectrum.at_zero} there. Use a density that is smooth at zero: DrudeLorentz, or Ohmic with shape "
+        "'gaussian' or 'drude'."
+    )

@@ -45,12 +45,3 @@ class Dissipator(eqx.Module):
 def lindblad(A: Complex[Array, "j d d"]) -> Dissipator:
     """Σ_j D[A_j]."""
     return Dissipator(A, A, jnp.einsum("jkm,jkn->mn", A.conj(), A) / 2)
-
-
-def lindblad_tangent(A: Complex[Array, "j d d"], dA: Complex[Array, "j d d"]) -> Dissipator:
-    """The first-order change of Σ_j D[A_j] when A_j changes by dA_j (paper, Eq. 17)."""
-    return Dissipator(
-        jnp.concatenate([dA, A]),
-        jnp.concatenate([A, dA]),
-        (jnp.einsum("jkm,jkn->mn", dA.conj(), A) + jnp.einsum("jkm,jkn->mn", A.conj(), dA)) / 2,
-    )

@@ -4,15 +4,17 @@ Enters: a system and a reference Hamiltonian H₀. Leaves: the Davies dissipator
 commutator holds the system's own Hamiltonian.
 """
 
+from typing import Any
+
 import equinox as eqx
-import jax
+import jax.numpy as jnp
 from jaxtyping import Array, Complex
 
 from .._errors import ShapeError
 from .._inputs import as_operator
-from .._system import System
-from ..bohr import Groups
-from ._base import AbstractEquation, FirstOrder
+from .._system import Bath, System
+from ..bohr import Groups, Structure
+from ._base import AbstractEquation, Filter
 from ._davies import Davies
 from ._dissipator import Dissipator
 
@@ -24,7 +26,8 @@ class Local(AbstractEquation):
     own part of the response is then zero (rotation = shift = 0, Eq. 36). Each bath drives towards the Gibbs state of
     H₀, not of H, and the response of a heat current misses a term of its own order: see `Davies`.
 
-    **Arguments:** `reference`: a `System` or its Hamiltonian H₀, shape [d, d]. `tolerance`: as in `Davies`.
+    **Arguments:** `reference`: a `System` or its Hamiltonian H₀, shape [d, d]. `tolerance`,
+    `lamb_shift`: as in `Davies`.
 
     **Raises:** `NotHermitianError`, `ShapeError`.
 
@@ -39,14 +42,16 @@ class Local(AbstractEquation):
 
     reference: Complex[Array, "d d"]
     davies: Davies
+    lamb_shift: bool = eqx.field(static=True)
 
-    def __init__(self, reference, tolerance: float = 1e-9):
+    def __init__(self, reference, tolerance: float = 1e-9, lamb_shift: bool = False):
         if isinstance(reference, System):
             reference = reference.hamiltonian
         self.reference = as_operator(reference, "Local: the reference Hamiltonian")
-        self.davies = Davies(tolerance)
+        self.davies = Davies(tolerance, lamb_shift)
+        self.lamb_shift = lamb_shift
 
-    def _at_reference(self, system: System) -> System:
+    def home(self, system: System) -> System:
         if self.reference.shape != system.hamiltonian.shape:
             raise ShapeError(
                 f"Local: the reference Hamiltonian must have the shape of the system's, {system.hamiltonian.shape}; "
@@ -54,25 +59,17 @@ class Local(AbstractEquation):
             )
         return eqx.tree_at(lambda s: s.hamiltonian, system, self.reference.astype(system.hamiltonian.dtype))
 
-    def groups(self, system: System) -> Groups:
-        return self.davies.groups(self._at_reference(system))
+    def reach(self, V: Complex[Array, "d d"]) -> Complex[Array, "d d"]:
+        return jnp.zeros_like(V)
+
+    def partition(self, structure: Structure, system: System) -> Groups:
+        return self.davies.partition(structure, system)
 
     def fixed(self, system: System) -> "Local":
         return self  # nothing of it moves with the system's Hamiltonian
 
-    def admit(self, system: System, V: Complex[Array, "d d"]) -> System:
-        return system  # V does not reach the dissipators
+    def operators(self, filtered: Filter, bath: Bath, structure: Structure) -> Any:
+        return self.davies.operators(filtered, bath, structure)
 
-    def thermal_hamiltonian(self, system: System) -> Complex[Array, "d d"]:
-        return self._at_reference(system).hamiltonian
-
-    def channels(self, system: System) -> tuple[Dissipator, ...]:
-        return self.davies.channels(self._at_reference(system))
-
-    def dissipators(self, system: System) -> tuple[Dissipator, ...]:
-        return self.davies.dissipators(self._at_reference(system))
-
-    def first_order(self, system: System, V: Complex[Array, "d d"]) -> tuple[FirstOrder, ...]:
-        """Zero: V does not reach the dissipators."""
-        still = jax.tree.map(lambda x: 0 * x, self.channels(system))
-        return tuple(FirstOrder(zero, zero) for zero in still)
+    def assemble(self, operators: Any) -> Dissipator:
+        return self.davies.assemble(operators)

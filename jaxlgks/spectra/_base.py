@@ -19,6 +19,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Float
 
 from .._inputs import Numbers, as_real
+from ._lamb import lamb_integral
 
 ZeroBehaviour = Literal["smooth", "kink", "singular"]
 
@@ -70,6 +71,19 @@ class AbstractSpectrum(eqx.Module):
         root = jnp.sqrt(jnp.where(occupied, scaled, 1.0))  # NaN for a negative density: loud, not plausible
         return jnp.where(occupied, root, 0.0) * root_bose(omega / temperature)
 
+    def landmarks(self, temperature: Float[Array, ""]) -> Float[Array, " marks"]:
+        """Frequencies ω > 0 at which the density changes character (a cutoff, a resonance): quadratures cut there."""
+        return jnp.asarray(temperature)[None]
+
+    def lamb_shift(self, omega: Numbers, temperature: ArrayLike) -> Array:
+        """S(ω) = P∫ dω'/2π Γ(ω')/(ω − ω'), to about 1e−10 of the integral of the absolute value.
+
+        **Raises:** `LambShiftError` where it diverges. NaN where a density given by a function has structure that the
+        quadrature does not resolve.
+        """
+        omega = as_real(omega, "omega")
+        return lamb_integral(self, omega, jnp.asarray(temperature, omega.dtype))
+
     def rate(self, omega: Numbers, temperature: ArrayLike) -> Array:
         """Γ(ω) = ∫ F(τ) e^{iωτ} dτ ≥ 0 at any sign of ω: emission into the bath for ω > 0 (paper, Eq. 9)."""
         omega = as_real(omega, "omega")
@@ -84,3 +98,6 @@ class Checked(AbstractSpectrum):
 
     def reduced(self, omega: Float[Array, "..."]) -> Float[Array, "..."]:
         return self.spectrum.reduced(omega)
+
+    def landmarks(self, temperature: Float[Array, ""]) -> Float[Array, " marks"]:
+        return self.spectrum.landmarks(temperature)

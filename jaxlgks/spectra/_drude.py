@@ -33,3 +33,6 @@ class DrudeLorentz(AbstractSpectrum):
 
     def reduced(self, omega: Float[Array, "..."]) -> Float[Array, "..."]:
         return 4 * self.strength * self.cutoff / (omega**2 + self.cutoff**2)
+
+    def landmarks(self, temperature: Float[Array, ""]) -> Float[Array, " marks"]:
+        return self.cutoff[None]

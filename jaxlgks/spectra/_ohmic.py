@@ -58,3 +58,6 @@ class Ohmic(AbstractSpectrum):
         if self.shape == "gaussian":
             return self.strength * jnp.exp(-(x**2))
         return self.strength / (1 + x**2)
+
+    def landmarks(self, temperature: Float[Array, ""]) -> Float[Array, " marks"]:
+        return self.cutoff[None]

@@ -1,0 +1,36 @@
+"""One group of Bohr frequencies as a Lindblad channel: what Davies, unified and local equations share.
+
+Enters: filtered operators of one group. Leaves: D[A] and the Lamb shift
+
+    H_LS = ½ Σ_{ω,ω'∈g} (S(ω) + S(ω')) S†(ω') S(ω),
+
+which for a group of equal frequencies is Σ_ω S(ω) S†(ω)S(ω).
+"""
+
+from typing import Any
+
+import jax.numpy as jnp
+
+from .._system import Bath
+from ._base import Filter
+from ._dissipator import Dissipator, lindblad
+from ._rates import LambShift, RootRate, one
+
+
+def secular_operators(filtered: Filter, bath: Bath, lamb_shift: bool) -> Any:
+    """A_g = (1_g √Γ)(Ω)[S]; with a Lamb shift also 1_g(Ω)[S] and (1_g S)(Ω)[S]."""
+    A = filtered(RootRate(bath.spectrum, bath.temperature))
+    if not lamb_shift:
+        return (A,)
+    return A, filtered(one), filtered(LambShift(bath.spectrum, bath.temperature))
+
+
+def secular_dissipator(operators: Any) -> Dissipator:
+    """D[A] − i[H_LS, ·]: −i H_LS is part of −K."""
+    A, *shift = operators
+    D = lindblad(A)
+    if not shift:
+        return D
+    S, L = shift
+    product = jnp.einsum("jkm,jkn->mn", S.conj(), L)
+    return Dissipator(D.left, D.right, D.drift + 0.5j * (product + product.conj().T))
