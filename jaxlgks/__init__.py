@@ -1,6 +1,8 @@
 """jaxlgks: response theory of open quantum systems between thermal baths, in JAX."""
 
 from . import models as models
+from ._cumulant import Cumulant as Cumulant, cumulant_map as cumulant_map
+from ._errors import ValidityWarning as ValidityWarning
 from ._entropy import von_neumann_entropy as von_neumann_entropy
 from ._evolution import Evolution as Evolution, evolve as evolve
 from ._generator import liouvillian as liouvillian
@@ -20,14 +22,20 @@ from .equations import (
 )
 from .response import (
     CrossValidation as CrossValidation,
+    Diagnosis as Diagnosis,
     EntropyProduction as EntropyProduction,
     HeatCurrent as HeatCurrent,
     LinearResponse as LinearResponse,
     Parts as Parts,
+    ThermalResponse as ThermalResponse,
     ThermodynamicResponse as ThermodynamicResponse,
     autodiff_response as autodiff_response,
+    autodiff_thermal_response as autodiff_thermal_response,
     cross_validate as cross_validate,
+    diagnose as diagnose,
+    onsager_matrix as onsager_matrix,
     response as response,
+    thermal_response as thermal_response,
     thermodynamic_response as thermodynamic_response,
 )
 from .spectra import (

@@ -59,6 +59,10 @@ class StateFollowingError(JaxlgksError, ValueError):
     """The eigenstates moved so far from the reference that pinned groups cannot follow them."""
 
 
+class ValidityWarning(UserWarning):
+    """A master equation is used outside its range."""
+
+
 class RESULTS(eqx.Enumeration):  # pyright: ignore
     """How a steady state was found (`SteadyState.result`)."""
 

@@ -14,6 +14,7 @@ import jax.scipy.linalg as jsl
 import numpy as np
 from jaxtyping import Array, Complex, Float
 
+from ._cumulant import Cumulant, cumulant_states
 from ._errors import InputError, ShapeError
 from ._generator import liouvillian, unvec, vec
 from ._inputs import Numbers, as_operator, is_concrete
@@ -36,7 +37,7 @@ class Evolution(eqx.Module):
 
 def evolve(
     system: System,
-    equation: AbstractEquation,
+    equation: AbstractEquation | Cumulant,
     rho0,
     ts: Numbers,
     method: Literal["expm", "diffrax"] = "expm",
@@ -51,6 +52,7 @@ def evolve(
 
     **Arguments:**
 
+    - `equation`: a master equation, or `Cumulant()` for the cumulant map from ts[0] on (`method` is then not used).
     - `rho0`: Hermitian, [d, d], the state at the first of the times. `ts`: ascending times, [t], unit 1/energy.
     - `method`: "expm", the exponential of the d²×d² generator, exact to eps·‖L‖t; or "diffrax", Dormand–Prince 8(5,3)
       in the interaction picture of H, with at least two steps per inverse Bohr frequency for its derivatives; the
@@ -72,6 +74,8 @@ def evolve(
     """
     rho0 = as_operator(rho0, "evolve: rho0", system.dim).astype(system.hamiltonian.dtype)
     ts = as_times(ts, "evolve: ts")
+    if isinstance(equation, Cumulant):
+        return Evolution(ts, cumulant_states(system, rho0, ts - ts[0], equation.panels))
     if method == "expm":
         vectors = propagate(liouvillian(system, equation), vec(rho0), ts)
         return Evolution(ts, jax.vmap(unvec)(vectors))

@@ -29,7 +29,7 @@ STAGES = [
     ["bohr"],
     ["equations"],
     ["_generator"],
-    ["steady"],
+    ["steady", "_cumulant"],
     ["_entropy", "_evolution"],
     ["_observables"],
     ["response"],
@@ -213,12 +213,13 @@ def _methods(name: str, thing) -> dict[str, object]:
 INHERITED = (
     "at_zero",
     "reduced",
-    "groups",
+    "landmarks",
+    "home",
+    "reach",
+    "partition",
     "fixed",
-    "admit",
-    "thermal_hamiltonian",
-    "channels",
-    "dissipators",
+    "operators",
+    "assemble",
     "solve",
 )
 

@@ -441,15 +441,15 @@ def test_derivatives_in_other_numbers_are_not_refused(spectrum):
 @pytest.mark.parametrize("outer", [jax.jacfwd, jax.jacrev])
 @pytest.mark.parametrize("inner", [jax.jacfwd, jax.jacrev])
 @pytest.mark.parametrize("compiled", [False, True], ids=["eager", "jit"])
-def test_a_second_derivative_in_the_hamiltonian_is_refused_in_every_mode(outer, inner, compiled):
-    """The filter's rule gives one derivative in H. A second one, by any nesting of modes, must not be a number."""
+def test_a_third_derivative_in_the_hamiltonian_is_refused_in_every_mode(outer, inner, compiled):
+    """The filter's rule gives two derivatives in H. A third one, by any nesting of modes, must not be a number."""
 
     def value(delta):
         return lgks.steady_state(qubit().perturbed(X + 0.4 * Y, delta)).rho[0, 0].real
 
-    second = outer(inner(value))
-    with pytest.raises(DerivativeOrderError, match="second derivative in the Hamiltonian"):
-        (jax.jit(second) if compiled else second)(0.0)
+    third = outer(inner(inner(value)))
+    with pytest.raises(DerivativeOrderError, match="third derivative in the Hamiltonian"):
+        (jax.jit(third) if compiled else third)(0.0)
 
 
 # ----------------------------------------------------------------------------------------------------------------------

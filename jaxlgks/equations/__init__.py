@@ -6,10 +6,12 @@ from ._dissipator import Dissipator as Dissipator
 from ._local import Local as Local
 from ._rates import RootRate as RootRate
 from ._redfield import Redfield as Redfield
-from ._unified import (
-    Unified as Unified,
+from ._timescales import (
     correlation_time as correlation_time,
     relaxation_rate as relaxation_rate,
+    separation as separation,
+    spread as spread,
     transition_rates as transition_rates,
 )
+from ._unified import Unified as Unified
 from ._universal import UniversalLindblad as UniversalLindblad

@@ -16,9 +16,9 @@ from jaxtyping import Array, Complex
 class Dissipator(eqx.Module):
     """D ρ = Σ_j L_j ρ R_j† − K ρ − ρ K†."""
 
-    left: Complex[Array, "j d d"]
-    right: Complex[Array, "j d d"]
-    drift: Complex[Array, "d d"]
+    left: Complex[Array, "*g j d d"]
+    right: Complex[Array, "*g j d d"]
+    drift: Complex[Array, "*g d d"]
 
     def __call__(self, rho: Complex[Array, "d d"]) -> Complex[Array, "d d"]:
         """D ρ."""

@@ -6,16 +6,16 @@ Enters: a system. Leaves: D_α = Σ_g D[A_g] as for Davies, g clusters of nearby
 from typing import Any
 
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Complex, Float
 
 from .._errors import InputError
 from .._system import Bath, System
-from ..bohr import Groups, Reference, Structure, bohr_structure, derivative, find_groups, follow, pin
+from ..bohr import Groups, Reference, Structure, bohr_structure, find_groups, follow, pin
 from ._base import AbstractEquation, Filter
 from ._dissipator import Dissipator
 from ._secular import secular_dissipator, secular_operators
+from ._timescales import correlation_time, relaxation_rate
 
 
 class Unified(AbstractEquation):
@@ -87,37 +87,3 @@ class Unified(AbstractEquation):
 
     def assemble(self, operators: Any) -> Dissipator:
         return secular_dissipator(operators)
-
-
-def relaxation_rate(structure: Structure, system: System) -> Float[Array, ""]:
-    """Γ_R = max_n Σ_m Σ_α Γ_α(ω_mn) |S_mn|² over m ≠ n: the fastest decay rate of a level."""
-    return jnp.max(jnp.sum(transition_rates(structure, system), axis=0))
-
-
-def transition_rates(structure: Structure, system: System) -> Float[Array, "d d"]:
-    """Σ_α Γ_α(ω_mn) |S_mn|², the rate of n → m; zero for m = n. A constant of differentiation."""
-    structure, system = _constant((structure, system))
-    rates = jnp.zeros_like(structure.frequencies)
-    for bath in system.baths:
-        for noise in bath.noises:
-            strength = jnp.abs(structure.to_eigenbasis(noise.coupling)) ** 2
-            rates = rates + noise.rate(structure.frequencies) * strength
-    return jnp.where(jnp.eye(rates.shape[0], dtype=bool), 0.0, rates)
-
-
-def correlation_time(structure: Structure, system: System) -> Float[Array, ""]:
-    """τ_B = max |d ln Γ_α/dω| over baths and the Bohr frequencies they couple to."""
-    structure, system = _constant((structure, system))
-    longest = jnp.zeros((), structure.energies.dtype)
-    for bath in system.baths:
-        for noise in bath.noises:
-            coupling = jnp.abs(structure.to_eigenbasis(noise.coupling))
-            rate = noise.rate(structure.frequencies)
-            counted = (coupling > 1e-9 * jnp.max(coupling)) & (rate > 0)
-            slope = derivative(noise.rate, structure.frequencies) / jnp.where(rate > 0, rate, 1.0)
-            longest = jnp.maximum(longest, jnp.max(jnp.where(counted, jnp.abs(slope), 0.0)))
-    return longest
-
-
-def _constant(tree):
-    return jax.tree.map(lambda x: jax.lax.stop_gradient(x) if eqx.is_inexact_array(x) else x, tree)

@@ -2,9 +2,16 @@
 and side by side."""
 
 from ._autodiff import autodiff_response as autodiff_response
+from ._diagnosis import Diagnosis as Diagnosis, diagnose as diagnose
 from ._explicit import response as response
 from ._linear import Impulse as Impulse, LinearResponse as LinearResponse, Parts as Parts
 from ._quantities import EntropyProduction as EntropyProduction, HeatCurrent as HeatCurrent
+from ._thermal import (
+    ThermalResponse as ThermalResponse,
+    autodiff_thermal_response as autodiff_thermal_response,
+    onsager_matrix as onsager_matrix,
+    thermal_response as thermal_response,
+)
 from ._thermodynamic import (
     ThermodynamicResponse as ThermodynamicResponse,
     thermodynamic_response as thermodynamic_response,

@@ -5,26 +5,34 @@ Enters: a system, a perturbation V, a quantity. Leaves: d⟨A⟩/dδ at δ = 0 b
 the derivative rule of the filter (Daleckii–Krein). No perturbation theory of eigenvectors enters.
 """
 
+from collections.abc import Callable
+from typing import Literal
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from .._errors import InputError
 from .._inputs import as_operator
 from .._system import System
 from ..equations import AbstractEquation, Davies
 from ._quantities import as_quantity, steady_value
 
 
-def autodiff_response(system: System, V, A, equation: AbstractEquation = Davies()) -> Float[Array, "*a"]:
-    """d⟨A⟩_ss/dδ at δ = 0 for H → H + δV, by JAX through the steady state.
+def autodiff_response(
+    system: System, V, A, equation: AbstractEquation = Davies(), order: Literal[1, 2] = 1
+) -> Float[Array, "*a"]:
+    """d⟨A⟩_ss/dδ, or d²⟨A⟩_ss/dδ², at δ = 0 for H → H + δV, by JAX through the steady state, groups fixed.
 
     **Arguments:** `system`, `V`, `equation` as for `response`; `A`: an observable [d, d], several [..., d, d],
-    `HeatCurrent(bath)` or `EntropyProduction()`.
+    `HeatCurrent(bath)` or `EntropyProduction()`; `order`: 1, or 2 for the static second-order response.
 
-    **Returns:** real array of the shape of the quantity. It equals `response(...).static().total`.
+    **Returns:** real array of the shape of the quantity. The first derivative equals `response(...).static().total`.
+    Both are exact at any degeneracy; at a degenerate level the second one is that of the master equation with its
+    groups fixed, which is not that of the Gibbs state even at one temperature.
 
-    **Raises:** as `response`.
+    **Raises:** as `response`; `InputError` for another order.
 
     ```python
     import jax; jax.config.update("jax_enable_x64", True)
@@ -33,14 +41,21 @@ def autodiff_response(system: System, V, A, equation: AbstractEquation = Davies(
     lgks.autodiff_response(system, lgks.models.pauli("ZZ"), lgks.HeatCurrent("a"))
     ```
     """
+    if order not in (1, 2):
+        raise InputError(f"autodiff_response: order must be 1 or 2; got {order!r}.")
     V = as_operator(V, "the perturbation V", system.dim).astype(system.hamiltonian.dtype)
     A = as_quantity(A, system)
     steady_value(system, A, equation)  # raises here what would be NaN inside the compiled derivative
-    return _derivative(equation.admit(system, V), V, A, equation.fixed(system))
+    return _derivative(equation.admit(system, V), V, A, equation.fixed(system), order)
 
 
 @eqx.filter_jit
-def _derivative(system: System, V: Array, A, pinned: AbstractEquation) -> Array:
-    delta = jnp.zeros((), system.temperatures.dtype)
+def _derivative(system: System, V: Array, A, pinned: AbstractEquation, order: int) -> Array:
     value = lambda delta: steady_value(system.perturbed(V, delta), A, pinned)  # noqa: E731
-    return jax.jvp(value, (delta,), (jnp.ones_like(delta),))[1]
+    for _ in range(order):
+        value = _slope(value)
+    return value(jnp.zeros((), system.temperatures.dtype))
+
+
+def _slope(function: Callable[[Array], Array]) -> Callable[[Array], Array]:
+    return lambda x: jax.jvp(function, (x,), (jnp.ones_like(x),))[1]

@@ -18,6 +18,7 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Float
 
+from .._errors import LambShiftError
 from .._inputs import Numbers, as_real
 from ._lamb import lamb_integral
 
@@ -67,7 +68,8 @@ class AbstractSpectrum(eqx.Module):
     def amplitude(self, omega: Float[Array, "..."], temperature: Float[Array, ""]) -> Float[Array, "..."]:
         """√Γ(ω), the filter function of the Davies, unified and universal Lindblad equations."""
         scaled = temperature * self.reduced(omega)
-        occupied = scaled != 0
+        # Below 1e−120, far beyond a cutoff, the third derivative of the root would overflow.
+        occupied = ~(jnp.abs(scaled) <= 1e-120)
         root = jnp.sqrt(jnp.where(occupied, scaled, 1.0))  # NaN for a negative density: loud, not plausible
         return jnp.where(occupied, root, 0.0) * root_bose(omega / temperature)
 
@@ -81,13 +83,26 @@ class AbstractSpectrum(eqx.Module):
         **Raises:** `LambShiftError` where it diverges. NaN where a density given by a function has structure that the
         quadrature does not resolve.
         """
+        require_finite(self)
         omega = as_real(omega, "omega")
-        return lamb_integral(self, omega, jnp.asarray(temperature, omega.dtype))
+        temperature = jnp.asarray(temperature, omega.dtype)
+        return lamb_integral(lambda w: self.rate(w, temperature), self.landmarks(temperature), omega)
 
     def rate(self, omega: Numbers, temperature: ArrayLike) -> Array:
         """Γ(ω) = ∫ F(τ) e^{iωτ} dτ ≥ 0 at any sign of ω: emission into the bath for ω > 0 (paper, Eq. 9)."""
         omega = as_real(omega, "omega")
-        return self.amplitude(omega, jnp.asarray(temperature, omega.dtype)) ** 2
+        temperature = jnp.asarray(temperature, omega.dtype)
+        scaled = temperature * self.reduced(omega)
+        return jnp.where(scaled < 0, jnp.nan, scaled) * root_bose(omega / temperature) ** 2
+
+
+def require_finite(spectrum: AbstractSpectrum) -> None:
+    """Raise for a density whose Lamb shift diverges."""
+    if spectrum.at_zero == "singular":
+        raise LambShiftError(
+            f"The Lamb shift of {type(spectrum).__name__} diverges: its rate does not fall off at high frequency, or "
+            "is singular at zero. Use a density with a cutoff (DrudeLorentz, Ohmic), or lamb_shift=False."
+        )
 
 
 class Checked(AbstractSpectrum):

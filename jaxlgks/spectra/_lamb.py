@@ -13,17 +13,12 @@ Nodes are constants of differentiation: the derivative of the integral is the in
 smooth as the integrand and is met by the same nodes.
 """
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
-
-from .._errors import LambShiftError
-
-if TYPE_CHECKING:
-    from ._base import AbstractSpectrum
 
 _STEP = 0.05
 _T = _STEP * np.arange(-72, 73)
@@ -55,17 +50,16 @@ def folded_nodes(cuts: Float[Array, " p"]) -> tuple[Float[Array, "p+1 k"], Float
 
 
 def lamb_integral(
-    spectrum: "AbstractSpectrum", omega: Float[Array, "..."], temperature: Float[Array, ""]
+    rate: Callable[[Array], Array], marks: Float[Array, " m"], omega: Float[Array, "..."]
 ) -> Float[Array, "..."]:
-    """S(ω), elementwise. NaN where the nodes do not resolve the density."""
-    require_finite(spectrum)
+    """S(ω), elementwise, for a rate Γ(ω) with landmarks at ±`marks`. NaN where the nodes do not resolve it."""
     shape = jnp.shape(omega)
-    marks = jax.lax.stop_gradient(spectrum.landmarks(temperature)).reshape(-1)
+    marks = jax.lax.stop_gradient(marks).reshape(-1)
     features = jnp.concatenate([jnp.zeros(1, marks.dtype), marks, -marks])
 
     def one(w: Array) -> Array:
         nodes, weights = folded_nodes(jnp.abs(jax.lax.stop_gradient(w) - features))
-        terms = weights * (spectrum.rate(w - nodes, temperature) - spectrum.rate(w + nodes, temperature))
+        terms = weights * (rate(w - nodes) - rate(w + nodes))
         return jnp.sum(terms) + jnp.where(resolved(terms), 0.0, jnp.nan)
 
     return jax.vmap(one)(omega.reshape(-1)).reshape(shape)
@@ -76,12 +70,3 @@ def resolved(terms: Float[Array, "p k"]) -> Array:
     terms = jax.lax.stop_gradient(terms)
     difference = jnp.abs(jnp.sum(terms) - 2 * jnp.sum(terms[:, ::2]))
     return difference <= RESOLVED * jnp.sum(jnp.abs(terms))
-
-
-def require_finite(spectrum: "AbstractSpectrum") -> None:
-    """Raise for a density whose Lamb shift diverges."""
-    if spectrum.at_zero == "singular":
-        raise LambShiftError(
-            f"The Lamb shift of {type(spectrum).__name__} diverges: its rate does not fall off at high frequency, or "
-            "is singular at zero. Use a density with a cutoff (DrudeLorentz, Ohmic), or lamb_shift=False."
-        )

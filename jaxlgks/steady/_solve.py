@@ -4,18 +4,20 @@ Enters: a system, a master equation, a solver. Leaves: π with L π = 0, Tr π =
 the condition of the problem, and a verdict: unique or not, truncated or not.
 """
 
+import warnings
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Complex, Float, Int
 
-from .._errors import RESULTS, NonUniqueSteadyStateError, SteadyStateError, TruncationError
+from .._errors import RESULTS, NonUniqueSteadyStateError, SteadyStateError, TruncationError, ValidityWarning
 from .._generator import energy_generator, liouvillian, unvec, vec
 from .._inputs import is_concrete, spoil
 from .._system import System
 from ..bohr import bohr_structure
-from ..equations import AbstractEquation, Davies, counted
+from ..equations import AbstractEquation, Davies, Local, counted, separation, spread
 from ._base import AbstractSolver, pinned_generator
 from ._dense import Dense
 
@@ -33,6 +35,8 @@ class SteadyState(eqx.Module):
       rounding unit the state is not unique to working precision.
     - `nullity`: dimension of the null space of L as far as it is known: 1, or 2 for "two or more".
     - `edge`: population of the last levels of a truncated space (0 where the system has none).
+    - `separation`: smallest distance of coupled Bohr frequencies that the equation treats apart, over their decay
+      rate: below one it should not. `spread`: largest difference of frequencies that it treats as one group.
     - `solver`: name of the solver used.
     - `result`: a member of `RESULTS`.
     """
@@ -43,6 +47,8 @@ class SteadyState(eqx.Module):
     condition: Float[Array, ""]
     nullity: Int[Array, ""]
     edge: Float[Array, ""]
+    separation: Float[Array, ""]
+    spread: Float[Array, ""]
     result: RESULTS
     solver: str = eqx.field(static=True)
 
@@ -63,6 +69,8 @@ def steady_state(
     NaN (unless `throw=False`), and `.result` says why.
 
     **Raises:** `NonUniqueSteadyStateError` (naming what is conserved), `TruncationError`, `SteadyStateError`.
+    **Warns:** `ValidityWarning` where the equation treats Bohr frequencies apart that lie closer than they decay, or, for
+    `Davies` and `Local`, as equal what is not.
 
     ```python
     import jax; jax.config.update("jax_enable_x64", True)
@@ -79,6 +87,7 @@ def steady_state(
     if is_concrete(failed):
         if failed:
             _raise(state, system, equation)
+        _warn(state, equation)
         return state
     return eqx.tree_at(lambda s: s.rho, state, spoil(state.rho, failed, eqx.filter(system, eqx.is_inexact_array)))
 
@@ -104,7 +113,20 @@ def _solve(system: System, equation: AbstractEquation, solver: AbstractSolver) -
     rho = basis.back(rho)
     edge = jnp.zeros(()) if system.edge is None else jnp.trace(system.edge @ jax.lax.stop_gradient(rho)).real
     result, nullity = _verdict(condition, residual, edge, n)
-    return SteadyState(rho, residual, slowest, condition, nullity, edge.astype(residual.dtype), result, solver.name)
+    home = equation.home(system)
+    structure, groups = bohr_structure(home.hamiltonian), equation.groups(system)
+    return SteadyState(
+        rho,
+        residual,
+        slowest,
+        condition,
+        nullity,
+        edge.astype(residual.dtype),
+        separation(structure, groups, home),
+        spread(structure, groups),
+        result,
+        solver.name,
+    )
 
 
 def _verdict(condition: Array, residual: Array, edge: Array, n: int) -> tuple[RESULTS, Array]:
@@ -115,6 +137,24 @@ def _verdict(condition: Array, residual: Array, edge: Array, n: int) -> tuple[RE
     result = RESULTS.where(accurate, result, RESULTS.large_residual)
     result = RESULTS.where(unique, result, RESULTS.non_unique)
     return result, jnp.where(unique, 1, 2)
+
+
+def _warn(state: SteadyState, equation: AbstractEquation) -> None:
+    name = type(equation).__name__
+    if state.separation < 1:
+        warnings.warn(
+            f"{name} treats Bohr frequencies apart that lie only {float(state.separation):.2g} decay rates from each "
+            "other; coherence between them is lost. Use Unified(), and diagnose(system, V, delta) for a verdict.",
+            ValidityWarning,
+            stacklevel=3,
+        )
+    if isinstance(equation, Davies | Local) and state.spread > 0:
+        warnings.warn(
+            f"{name} treats Bohr frequencies as equal that differ by up to {float(state.spread):.2g}: they are closer "
+            "than its tolerance. Use Unified(), which keeps them together with their own rates.",
+            ValidityWarning,
+            stacklevel=3,
+        )
 
 
 def _raise(state: SteadyState, system: System, equation: AbstractEquation) -> None:

@@ -1,0 +1,74 @@
+"""How fast a system relaxes, how long its baths remember, and how far apart its frequencies are.
+
+Enters: the structure of H, groups, baths. Leaves: the time scales by which one judges a master equation. All are
+constants of differentiation.
+"""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from .._system import System
+from ..bohr import Groups, Structure, derivative
+
+
+def relaxation_rate(structure: Structure, system: System) -> Float[Array, ""]:
+    """Γ_R = max_n Σ_m Σ_α Γ_α(ω_mn) |S_mn|² over m ≠ n: the fastest decay rate of a level."""
+    return jnp.max(jnp.sum(transition_rates(structure, system), axis=0))
+
+
+def transition_rates(structure: Structure, system: System) -> Float[Array, "d d"]:
+    """Σ_α Γ_α(ω_mn) |S_mn|², the rate of n → m; zero for m = n. A constant of differentiation."""
+    structure, system = _constant((structure, system))
+    rates = jnp.zeros_like(structure.frequencies)
+    for bath in system.baths:
+        for noise in bath.noises:
+            strength = jnp.abs(structure.to_eigenbasis(noise.coupling)) ** 2
+            rates = rates + noise.rate(structure.frequencies) * strength
+    return jnp.where(jnp.eye(rates.shape[0], dtype=bool), 0.0, rates)
+
+
+def correlation_time(structure: Structure, system: System) -> Float[Array, ""]:
+    """τ_B = max |d ln Γ_α/dω| over baths and the Bohr frequencies they couple to."""
+    structure, system = _constant((structure, system))
+    longest = jnp.zeros((), structure.energies.dtype)
+    for bath in system.baths:
+        for noise in bath.noises:
+            coupling = jnp.abs(structure.to_eigenbasis(noise.coupling))
+            rate = noise.rate(structure.frequencies)
+            counted = (coupling > 1e-9 * jnp.max(coupling)) & (rate > 0)
+            slope = derivative(noise.rate, structure.frequencies) / jnp.where(rate > 0, rate, 1.0)
+            longest = jnp.maximum(longest, jnp.max(jnp.where(counted, jnp.abs(slope), 0.0)))
+    return longest
+
+
+def _constant(tree):
+    return jax.tree.map(lambda x: jax.lax.stop_gradient(x) if eqx.is_inexact_array(x) else x, tree)
+
+
+def separation(structure: Structure, groups: Groups, system: System) -> Float[Array, ""]:
+    """The smallest distance of coupled Bohr frequencies that belong to different groups, over the mean decay rate of
+    the levels they join; infinite where there is none. Below about one, treating them apart is wrong."""
+    rates = transition_rates(structure, system)
+    both, decay = rates + rates.T, jnp.sum(rates, axis=0)
+    coupled = (both > 1e-9 * jnp.max(both)).reshape(-1)
+    omega = jnp.where(coupled, structure.frequencies.reshape(-1), jnp.inf)
+    order = jnp.argsort(omega)
+    label, mean = groups.labels.reshape(-1)[order], ((decay[None, :] + decay[:, None]) / 2).reshape(-1)[order]
+    omega = omega[order]
+    apart = (label[1:] != label[:-1]) & jnp.isfinite(omega[1:]) & jnp.isfinite(omega[:-1])
+    rate = (mean[1:] + mean[:-1]) / 2
+    distance = jnp.where(apart, omega[1:], 1.0) - jnp.where(apart, omega[:-1], 0.0)
+    return jnp.min(jnp.where(apart & (rate > 0), distance / jnp.where(rate > 0, rate, 1.0), jnp.inf))
+
+
+def spread(structure: Structure, groups: Groups) -> Float[Array, ""]:
+    """The largest difference of Bohr frequencies within one group, zero if it is rounding."""
+    energies = jnp.diag(structure.to_eigenbasis(jax.lax.stop_gradient(structure.hamiltonian))).real
+    omega = (energies[None, :] - energies[:, None]).reshape(-1)
+    labels = jnp.maximum(groups.labels, 0).reshape(-1)
+    highest = jax.ops.segment_max(omega, labels, groups.count)
+    lowest = jax.ops.segment_min(omega, labels, groups.count)
+    widest = jnp.max(jnp.where(jnp.isfinite(highest), highest - lowest, 0.0))
+    return jnp.where(widest > structure.rounding, widest, 0.0)

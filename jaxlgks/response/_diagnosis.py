@@ -1,0 +1,246 @@
+"""Which master equation may I use? A verdict for one system and one perturbation.
+
+Enters: a system, a perturbation V, its strength δ. Leaves: what V does to levels and transitions to first order, how
+that compares with relaxation and with the memory of the baths, in numbers and in words.
+
+A group of equal Bohr frequencies that V splits by ν stays coherent while ντ ≪ 1 and falls apart for ντ ≫ 1, τ its
+relaxation time (paper, Sec. III C). Equations that treat frequencies apart need the second, those that freeze the
+dissipator the first; the unified equation with its clusters fixed is smooth through both.
+"""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, ArrayLike, Float, Int
+
+from .._errors import InputError, SingularDensityError
+from .._inputs import as_operator, as_scalar, is_concrete
+from .._observables import heat_currents
+from .._system import System
+from ..bohr import Structure, bohr_structure
+from ..equations import Davies, Local, Unified, correlation_time, relaxation_rate, transition_rates
+
+SMALL, LARGE = 0.1, 10.0
+"""ντ below the first: the group is whole; above the second: it has fallen apart."""
+NEGLIGIBLE = 1e-9
+"""First-order shifts below this fraction of the largest element of V are none."""
+LOCAL_LIMIT = 0.01
+"""Relative error of the heat-current response from which on the local equation is called out of range."""
+
+
+class Diagnosis(eqx.Module):
+    """The result of `diagnose`; `print` shows it in words.
+
+    - `level_shifts`: δ × first-order energies, [d], in the order of the levels; inside a level ascending.
+    - `rotation`: max |δ V_mn/(E_n − E_m)| between levels, the angle by which eigenvectors turn.
+    - `frequencies`, `members`, `splittings`, `relaxation_times`, `nu_tau`: for each coupled group of equal Bohr
+      frequency ω ≥ 0: ω, number of transitions, ν at δ, τ, ντ, [groups].
+    - `separation`: smallest distance of different coupled Bohr frequencies at δ = 0 times the relaxation time there.
+    - `correlation_times`: τ_B of each bath, [baths]. `relaxation_rate`: Γ_R, the fastest decay of a level.
+    - `cluster_width`: the automatic width of `Unified`. `clusters_change`: whether its clusters at δ differ from those
+      at 0, so that its response jumps unless they are fixed.
+    - `local_error`: relative error of the local equation in the slope of the heat currents; NaN where there is none.
+    - `regime`: "eigenvectors only", "shift without splitting", "local", "crossover" or "global".
+    - `equation`: the equation to use, by name. `valid`: (equation, whether it is in its range, why), for each.
+    """
+
+    level_shifts: Float[Array, " d"]
+    rotation: Float[Array, ""]
+    frequencies: Float[Array, " g"]
+    members: Int[Array, " g"]
+    splittings: Float[Array, " g"]
+    relaxation_times: Float[Array, " g"]
+    nu_tau: Float[Array, " g"]
+    separation: Float[Array, ""]
+    correlation_times: Float[Array, " baths"]
+    relaxation_rate: Float[Array, ""]
+    cluster_width: Float[Array, ""]
+    local_error: Float[Array, ""]
+    clusters_change: bool = eqx.field(static=True)
+    regime: str = eqx.field(static=True)
+    equation: str = eqx.field(static=True)
+    valid: tuple[tuple[str, bool, str], ...] = eqx.field(static=True)
+
+    def __str__(self) -> str:
+        lines = [
+            f"regime: {self.regime}; use {self.equation}",
+            f"  levels move by up to {float(jnp.max(jnp.abs(self.level_shifts))):.4g}, eigenvectors turn by up to "
+            f"{float(self.rotation):.2g} rad",
+            f"  relaxation rate {float(self.relaxation_rate):.4g}, memory of the baths "
+            f"{float(jnp.max(self.correlation_times)):.4g}, product "
+            f"{float(self.relaxation_rate * jnp.max(self.correlation_times)):.2g} (weak coupling needs ≪ 1)",
+            f"  {'frequency':>14}{'transitions':>13}{'splitting ν':>14}{'τ':>12}{'ντ':>12}",
+        ]
+        for row in zip(
+            self.frequencies, self.members, self.splittings, self.relaxation_times, self.nu_tau, strict=True
+        ):
+            omega, count, nu, tau, product = (float(x) for x in row)
+            lines.append(f"  {omega:>14.6g}{int(count):>13d}{nu:>14.4g}{tau:>12.4g}{product:>12.3g}")
+        lines += [f"  {name}: {'in range' if good else 'OUT OF RANGE'} ({why})" for name, good, why in self.valid]
+        if self.clusters_change:
+            lines.append(
+                f"  The clusters of Unified (width {float(self.cluster_width):.4g}) change between 0 and δ: its "
+                "response jumps there. Use Unified().fixed(system) for a derivative."
+            )
+        return "\n".join(lines)
+
+
+def diagnose(system: System, V, delta: ArrayLike) -> Diagnosis:
+    """Which regime H → H + δV is in, and which master equation describes it.
+
+    **Arguments:** `system`; `V`: Hermitian, [d, d]; `delta`: the strength δ. Values must be known (not inside `jit`).
+
+    **Returns:** `Diagnosis`.
+
+    **Raises:** `NotHermitianError`, `ShapeError`, `InputError`.
+
+    ```python
+    import jax; jax.config.update("jax_enable_x64", True)
+    import jaxlgks as lgks
+    system = lgks.models.two_qubits(omega=1000.0, g=200.0, gamma=1.0, temperatures=(60.0, 40.0))
+    print(lgks.diagnose(system, lgks.models.pauli("ZZ"), delta=50.0))
+    ```
+    """
+    V = as_operator(V, "the perturbation V", system.dim).astype(system.hamiltonian.dtype)
+    delta = as_scalar(delta, "the strength delta of the perturbation")
+    if not is_concrete(system, V, delta):
+        raise InputError(
+            "diagnose: its verdict is in words and needs known values; call it outside jit, vmap and grad."
+        )
+    structure = bohr_structure(system.hamiltonian)
+    moved, shifts, rotation = _first_order(structure, V, float(delta))
+    frequencies, members, splittings, times, separation = _groups(moved, system, shifts)
+    memory = jnp.stack([correlation_time(structure, _alone(system, bath)) for bath in range(len(system.baths))])
+    fast = relaxation_rate(structure, system)
+    unified = Unified()
+    before, after = (unified.groups(s).count for s in (system, system.perturbed(V, delta)))
+    local_error = _local_error(system, V)
+    nu_tau = splittings * times
+    size = NEGLIGIBLE * float(jnp.max(jnp.abs(delta * V)))
+    regime = _regime(moved, system, shifts, splittings, nu_tau, size)
+    valid = _judged(regime, float(separation), float(fast * jnp.max(memory)), float(local_error))
+    return Diagnosis(
+        level_shifts=shifts,
+        rotation=rotation,
+        frequencies=frequencies,
+        members=members,
+        splittings=splittings,
+        relaxation_times=times,
+        nu_tau=nu_tau,
+        separation=separation,
+        correlation_times=memory,
+        relaxation_rate=fast,
+        cluster_width=unified.gap(structure, system),
+        local_error=local_error,
+        clusters_change=before != after,
+        regime=regime,
+        equation="Davies" if {name: good for name, good, _ in valid}["Davies"] else "Unified",
+        valid=valid,
+    )
+
+
+def _first_order(structure: Structure, V: Array, delta: float) -> tuple[Structure, Array, Array]:
+    """The structure in the basis that diagonalises V inside each level, first-order shifts, and the rotation angle."""
+    turned, energies = np.asarray(structure.to_eigenbasis(V)), np.asarray(structure.energies)
+    inner, shifts = np.eye(energies.size, dtype=complex), np.zeros(energies.size)
+    for level in np.split(np.arange(energies.size), 1 + np.flatnonzero(np.diff(energies) > 0)):
+        block = np.ix_(level, level)
+        shifts[level], inner[block] = np.linalg.eigh(delta * turned[block])
+    moved = eqx.tree_at(lambda s: s.vectors, structure, structure.vectors @ jnp.asarray(inner))
+    gap = np.where(np.asarray(structure.levels), np.inf, np.abs(np.asarray(structure.frequencies)))
+    return moved, jnp.asarray(shifts), jnp.asarray(np.max(np.abs(delta * turned) / gap))
+
+
+def _groups(structure: Structure, system: System, shifts: Array) -> tuple[Array, Array, Array, Array, Array]:
+    labels = np.asarray(Davies().partition(structure, system).labels)
+    rates = np.asarray(transition_rates(structure, system))
+    both = rates + rates.T
+    decay = rates.sum(axis=0)
+    coupled = both > 1e-9 * both.max() if both.max() > 0 else np.zeros_like(both, bool)
+    move = np.asarray(shifts)[None, :] - np.asarray(shifts)[:, None]
+    omega = np.asarray(structure.frequencies)
+    mean = (decay[None, :] + decay[:, None]) / 2
+    rows = []
+    for label in np.unique(labels[coupled & (labels >= labels[0, 0])]):
+        here = coupled & (labels == label)
+        rate = mean[here].max()
+        rows.append((abs(omega[here].mean()), here.sum(), np.ptp(move[here]), 1 / rate if rate > 0 else np.inf))
+    columns = [jnp.asarray(np.array(column)) for column in zip(*rows, strict=True)] if rows else [jnp.zeros(0)] * 4
+    frequencies, members, splittings, times = columns
+    distance = np.diff(np.unique(np.asarray(frequencies)))
+    slowest = np.asarray(times).min() if times.size else np.inf
+    separation = distance.min() * slowest if distance.size else np.inf
+    return frequencies.astype(float), members.astype(int), splittings, times, jnp.asarray(separation, float)
+
+
+def _alone(system: System, bath: int) -> System:
+    return eqx.tree_at(lambda s: s.baths, system, (system.baths[bath],))
+
+
+@eqx.filter_jit
+def _slopes(system: System, V: Array, equation) -> Array:
+    delta = jnp.zeros((), system.temperatures.dtype)
+    value = lambda delta: heat_currents(system.perturbed(V, delta), equation)  # noqa: E731
+    return jax.jvp(value, (delta,), (jnp.ones_like(delta),))[1]
+
+
+def _local_error(system: System, V: Array) -> Array:
+    """|slope of the heat currents by `Local` − by `Unified`, clusters fixed| over the latter."""
+    try:
+        unified = Unified()
+        right = _slopes(unified.admit(system, V), V, unified.fixed(system))
+        wrong = _slopes(system, V, Local(system))
+    except SingularDensityError:
+        return jnp.asarray(jnp.nan)
+    scale = jnp.max(jnp.abs(right))
+    flow = jnp.max(jnp.abs(heat_currents(system, Davies()))) if len(system.baths) > 1 else jnp.zeros(())
+    worst = jnp.max(jnp.abs(wrong - right))
+    return jnp.where(flow > 0, worst / jnp.where(scale > 0, scale, 1.0), jnp.nan)
+
+
+def _regime(
+    structure: Structure, system: System, shifts: Array, splittings: Array, nu_tau: Array, negligible: float
+) -> str:
+    rates = np.asarray(transition_rates(structure, system))
+    coupled = rates + rates.T > 1e-9 * (rates + rates.T).max()
+    move = np.abs(np.asarray(shifts)[None, :] - np.asarray(shifts)[:, None])
+    if not np.any(coupled & (move > negligible)):
+        return "eigenvectors only"
+    if not np.any(np.asarray(splittings) > negligible):
+        return "shift without splitting"
+    worst = float(np.max(np.asarray(nu_tau)))
+    return "local" if worst < SMALL else "global" if worst > LARGE else "crossover"
+
+
+def _judged(regime: str, separation: float, weakness: float, local_error: float) -> tuple[tuple[str, bool, str], ...]:
+    weak = weakness < SMALL
+    apart = separation > LARGE
+    why_weak = "" if weak else f"; coupling not weak: Γ_R τ_B = {weakness:.2g}"
+    close = f"Bohr frequencies only {separation:.2g} decay rates apart"
+    splits = {
+        "local": "V splits a group by less than its decay rate",
+        "crossover": "V splits a group by about its decay rate",
+    }
+    if not apart:
+        davies = False, close
+    elif regime in splits:
+        davies = False, splits[regime]
+    else:
+        davies = (
+            True,
+            "frequencies are equal or far apart"
+            + ("; regroup at δ, do not differentiate at 0" if regime == "global" else ""),
+        )
+    if np.isnan(local_error):
+        local = False, "its response of heat currents could not be compared"
+    else:
+        local = local_error < LOCAL_LIMIT, f"it misses {local_error:.2g} of the response of the heat currents"
+    order = f"its error is of the order Γ_R τ_B = {weakness:.2g}"
+    return (
+        ("Davies", davies[0] and weak, davies[1] + why_weak),
+        ("Unified", weak, "clusters fixed, smooth through every regime" + why_weak),
+        ("UniversalLindblad", weak, order),
+        ("Redfield", weak, order + "; not completely positive"),
+        ("Local", local[0] and weak and regime in ("eigenvectors only", "local"), local[1] + why_weak),
+    )
