@@ -2,8 +2,8 @@
 
 from . import models as models
 from ._cumulant import Cumulant as Cumulant, cumulant_map as cumulant_map
-from ._errors import ValidityWarning as ValidityWarning
 from ._entropy import von_neumann_entropy as von_neumann_entropy
+from ._errors import ValidityWarning as ValidityWarning
 from ._evolution import Evolution as Evolution, evolve as evolve
 from ._generator import liouvillian as liouvillian
 from ._observables import (

@@ -25,7 +25,7 @@ from jaxtyping import Array, ArrayLike, Complex, Float
 from ._errors import InputError
 from ._generator import vec
 from ._inputs import as_scalar, is_concrete
-from ._system import Bath, System
+from ._system import Noise, System
 from .bohr import Structure, bohr_structure
 from .equations import Dissipator
 from .spectra import folded_nodes, require_finite
@@ -78,7 +78,7 @@ def cumulant_map(system: System, t: ArrayLike, panels: int | None = None) -> Com
         raise InputError(f"cumulant_map: t must not be negative; got {float(t)}.")
     for bath in system.baths:
         for noise in bath.noises:
-            require_finite(noise.spectrum)  # pyright: ignore[reportArgumentType]
+            require_finite(noise.spectrum)
     return _map(system, t, panels_for(system, t) if panels is None else panels)
 
 
@@ -93,7 +93,7 @@ def panels_for(system: System, t: ArrayLike) -> int:
 
 def _reach(structure: Structure, system: System) -> tuple[Array, Array]:
     """The end of the resolved interval, and the shortest scale on which a rate changes."""
-    marks = [noise.spectrum.landmarks(noise.temperature).reshape(-1) for bath in system.baths for noise in bath.noises]  # pyright: ignore
+    marks = [noise.spectrum.landmarks(noise.temperature).reshape(-1) for bath in system.baths for noise in bath.noises]
     scales = jnp.concatenate([*marks, system.temperatures])
     largest = jnp.maximum(jnp.max(jnp.abs(structure.frequencies)), jnp.max(scales))
     return jax.lax.stop_gradient((REACH * largest, jnp.min(scales)))
@@ -110,7 +110,7 @@ def _map(system: System, t: Array, panels: int) -> Array:
     return U @ jsl.expm(total, max_squarings=48) @ U.conj().T
 
 
-def _exponent(structure: Structure, system: System, noise: Bath, t: Array, panels: int) -> Dissipator:
+def _exponent(structure: Structure, system: System, noise: Noise, t: Array, panels: int) -> Dissipator:
     """K(t) of one noise in the eigenbasis: Σ_ij G_ij (A_i ρ A_j† − ½{A_j†A_i, ρ}), A_i = S_mn |m⟩⟨n|."""
     S, omega = structure.to_eigenbasis(noise.coupling), structure.frequencies.reshape(-1)
     G = _gram(structure, system, noise, t, omega, panels).astype(S.dtype)
@@ -120,7 +120,7 @@ def _exponent(structure: Structure, system: System, noise: Bath, t: Array, panel
     return Dissipator(units, right, jnp.einsum("ikm,ikn->mn", right.conj(), units) / 2)
 
 
-def _gram(structure: Structure, system: System, noise: Bath, t: Array, omega: Array, panels: int) -> Array:
+def _gram(structure: Structure, system: System, noise: Noise, t: Array, omega: Array, panels: int) -> Array:
     """G_ij = ∫ dΩ/2π Γ(Ω) f(Ω − ω_i) f*(Ω − ω_j)."""
     reach, _ = _reach(structure, system)
     half = reach / panels

@@ -17,6 +17,19 @@ from ._inputs import Numbers, as_operator, as_scalar, as_temperature, is_concret
 from .spectra import AbstractSpectrum, as_spectrum
 
 
+class Noise(eqx.Module):
+    """One coupling operator with one spectral density: what a master equation sees of a bath."""
+
+    coupling: Complex[Array, "d d"]
+    temperature: Float[Array, ""]
+    spectrum: AbstractSpectrum
+    name: str = eqx.field(static=True)
+
+    def rate(self, omega: Numbers) -> Array:
+        """Γ(ω) on both signs."""
+        return self.spectrum.rate(omega, self.temperature)
+
+
 class Bath(eqx.Module):
     """A thermal bath coupled to the system by S ⊗ R (paper, Eq. 5), or by several operators, Σ_a S_a ⊗ R_a.
 
@@ -77,25 +90,22 @@ class Bath(eqx.Module):
             )
 
     @property
-    def noises(self) -> tuple["Bath", ...]:
-        """The independent noises, each a bath with one operator, Σ_a M_ak S_a, and one density."""
+    def noises(self) -> tuple[Noise, ...]:
+        """The independent noises, Σ_a M_ak S_a with one density each."""
         if self.coupling.ndim == 2:
-            return (self,)
+            return (Noise(self.coupling, self.temperature, self.spectrum, self.name),)  # pyright: ignore
         mixed = self.coupling
         if self.mixing is not None:
             mixed = jnp.einsum("ak,aij->kij", self.mixing.astype(mixed.dtype), mixed)
         spectra = self.spectrum if isinstance(self.spectrum, tuple) else (self.spectrum,) * len(mixed)
-        alone = lambda S, spectrum: eqx.tree_at(  # noqa: E731
-            lambda b: (b.coupling, b.spectrum, b.mixing), self, (S, spectrum, None), is_leaf=lambda x: x is None
-        )
-        return tuple(alone(S, spectrum) for S, spectrum in zip(mixed, spectra, strict=True))
+        return tuple(Noise(S, self.temperature, J, self.name) for S, J in zip(mixed, spectra, strict=True))
 
     def rate(self, omega: Numbers) -> Array:
         """Γ(ω) on both signs: emission of ω into the bath for ω > 0, absorption for ω < 0. For several operators the
         matrix Γ_ab(ω), [..., n, n]."""
         if self.coupling.ndim == 2:
-            return self.spectrum.rate(omega, self.temperature)  # pyright: ignore[reportAttributeAccessIssue]
-        rates = jnp.stack([noise.spectrum.rate(omega, self.temperature) for noise in self.noises], axis=-1)
+            return self.noises[0].rate(omega)
+        rates = jnp.stack([noise.rate(omega) for noise in self.noises], axis=-1)
         M = jnp.eye(rates.shape[-1], dtype=rates.dtype) if self.mixing is None else self.mixing
         return jnp.einsum("ak,...k,bk->...ab", M, rates, M)
 

@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Complex
 
-from .._system import Bath, System
+from .._system import Bath, Noise, System
 from ..bohr import Groups, Structure, bohr_filter, bohr_structure, derivative, needs_slope_at_zero, refuse
 from ..spectra import AbstractSpectrum, Checked
 from ._dissipator import Dissipator
@@ -62,7 +62,7 @@ class AbstractEquation(eqx.Module):
         """The same equation with its groups pinned to those of `system`, so that a finite δ does not regroup."""
 
     @abc.abstractmethod
-    def operators(self, filtered: Filter, bath: Bath, structure: Structure) -> Any:
+    def operators(self, filtered: Filter, noise: Noise, structure: Structure) -> Any:
         """The filtered coupling operators of which the dissipator is made: a pytree of arrays [g, ..., d, d], linear in
         the results of `filtered`."""
 
@@ -91,7 +91,7 @@ class AbstractEquation(eqx.Module):
         home = self.home(system)
         structure = bohr_structure(home.hamiltonian)
         groups = self.partition(structure, home)
-        made = _over_noises(lambda bath: self.operators(_filter(structure, groups, bath), bath, structure), home)
+        made = _over_noises(lambda noise: self.operators(_filter(structure, groups, noise), noise, structure), home)
         return tuple(jax.vmap(self.assemble)(operators) for operators in made)
 
     def dissipators(self, system: System) -> tuple[Dissipator, ...]:
@@ -122,10 +122,10 @@ class AbstractEquation(eqx.Module):
         X = bohr_filter(structure, V, _inverse, secular)[0]
         W = bohr_filter(structure, V, jnp.ones_like, secular)[1]
 
-        def three(bath: Bath):
+        def three(noise: Noise):
             return [
-                self.operators(made, bath, structure)
-                for made in (_filter(structure, groups, bath), *_moved(structure, groups, bath, X, W))
+                self.operators(made, noise, structure)
+                for made in (_filter(structure, groups, noise), *_moved(structure, groups, noise, X, W))
             ]
 
         checked = eqx.tree_at(lambda s: s.baths, home, tuple(_checked(structure, bath, V) for bath in home.baths))
@@ -140,12 +140,12 @@ class AbstractEquation(eqx.Module):
         structure = bohr_structure(home.hamiltonian)
         groups = self.partition(structure, home)
 
-        def both(bath: Bath):
+        def both(noise: Noise):
             def at(T: Array):
-                warmer = eqx.tree_at(lambda b: b.temperature, bath, T)
+                warmer = eqx.tree_at(lambda b: b.temperature, noise, T)
                 return self.operators(_filter(structure, groups, warmer), warmer, structure)
 
-            return jax.jvp(at, (bath.temperature,), (jnp.ones_like(bath.temperature),))
+            return jax.jvp(at, (noise.temperature,), (jnp.ones_like(noise.temperature),))
 
         return tuple(self.tangent(value, change) for value, change in _over_noises(both, home))
 
@@ -164,36 +164,36 @@ def _summed(stack: Dissipator) -> Dissipator:
     return Dissipator(stack.left.reshape(-1, dim, dim), stack.right.reshape(-1, dim, dim), jnp.sum(stack.drift, axis=0))
 
 
-def _over_noises(function: Callable[[Bath], Any], system: System) -> list[Any]:
+def _over_noises(function: Callable[[Noise], Any], system: System) -> list[Any]:
     """`function(noise)` for every independent noise of every bath, for each bath stacked along axis 1."""
     noises = [bath.noises for bath in system.baths]
-    results = iter(over_baths(function, tuple(noise for group in noises for noise in group)))
+    results = iter(_each(function, tuple(noise for group in noises for noise in group)))
     return [jax.tree.map(lambda *x: jnp.stack(x, axis=1), *(next(results) for _ in group)) for group in noises]
 
 
-def over_baths(function: Callable[[Bath], Any], baths: tuple[Bath, ...]) -> tuple:
-    """`function(bath)` for every bath: one batched program where all baths are of one kind (it compiles once, not once
-    a bath), else one after the other."""
-    kinds = {(jax.tree.structure(bath.spectrum), *(jnp.shape(x) for x in jax.tree.leaves(bath))) for bath in baths}
-    if len(baths) == 1 or len(kinds) > 1:
-        return tuple(function(bath) for bath in baths)
-    nameless = jax.tree.structure(baths[0])  # names differ and are part of the structure
-    alike = [jax.tree.unflatten(nameless, jax.tree.leaves(bath)) for bath in baths]
+def _each(function: Callable[[Noise], Any], noises: tuple[Noise, ...]) -> tuple:
+    """`function(noise)` for every noise: one batched program where all are of one kind (it compiles once, not once
+    a noise), else one after the other."""
+    kinds = {(jax.tree.structure(noise.spectrum), *(jnp.shape(x) for x in jax.tree.leaves(noise))) for noise in noises}
+    if len(noises) == 1 or len(kinds) > 1:
+        return tuple(function(noise) for noise in noises)
+    nameless = jax.tree.structure(noises[0])  # names differ and are part of the structure
+    alike = [jax.tree.unflatten(nameless, jax.tree.leaves(noise)) for noise in noises]
     results = eqx.filter_vmap(function)(jax.tree.map(lambda *x: jnp.stack(x), *alike))
-    return tuple(jax.tree.map(lambda x, i=i: x[i], results) for i in range(len(baths)))
+    return tuple(jax.tree.map(lambda x, i=i: x[i], results) for i in range(len(noises)))
 
 
-def _filter(structure: Structure, groups: Groups, bath: Bath, S: Array | None = None) -> Filter:
-    S = bath.coupling if S is None else S
-    smooth = bath.spectrum.at_zero == "smooth"
+def _filter(structure: Structure, groups: Groups, noise: Noise, S: Array | None = None) -> Filter:
+    S = noise.coupling if S is None else S
+    smooth = noise.spectrum.at_zero == "smooth"
     return lambda F: bohr_filter(structure, S, F, groups, smooth_at_zero=smooth)
 
 
-def _moved(structure: Structure, groups: Groups, bath: Bath, X: Array, W: Array) -> tuple[Filter, Filter]:
+def _moved(structure: Structure, groups: Groups, noise: Noise, X: Array, W: Array) -> tuple[Filter, Filter]:
     """The filter's first-order change by rotation and by shift."""
-    S = bath.coupling
-    still, turned = _filter(structure, groups, bath), _filter(structure, groups, bath, S @ X - X @ S)
-    shifted = _filter(structure, groups, bath, S @ W - W @ S)
+    S = noise.coupling
+    still, turned = _filter(structure, groups, noise), _filter(structure, groups, noise, S @ X - X @ S)
+    shifted = _filter(structure, groups, noise, S @ W - W @ S)
 
     def rotation(F: Callable) -> Array:
         A = still(F)
@@ -253,11 +253,11 @@ def _differentiable_at_distinct_levels_jvp(primals, tangents):
     return V, tangent
 
 
-def _message(bath: Bath) -> str:
-    name = f"bath {bath.name!r}" if bath.name else "a bath"
+def _message(noise: Noise) -> str:
+    name = f"bath {noise.name!r}" if noise.name else "a bath"
     return (
         f"SingularDensityError: the perturbation splits a degenerate level that {name} couples to at zero frequency, "
-        f"so the response needs the slope of its rate at zero, but {type(bath.spectrum).__name__} has a "
-        f"{bath.spectrum.at_zero} there. Use a density that is smooth at zero: DrudeLorentz, or Ohmic with shape "
+        f"so the response needs the slope of its rate at zero, but {type(noise.spectrum).__name__} has a "
+        f"{noise.spectrum.at_zero} there. Use a density that is smooth at zero: DrudeLorentz, or Ohmic with shape "
         "'gaussian' or 'drude'."
     )

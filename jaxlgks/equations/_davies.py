@@ -9,7 +9,7 @@ import equinox as eqx
 from jaxtyping import Array, Complex
 
 from .._errors import InputError
-from .._system import Bath, System
+from .._system import Noise, System
 from ..bohr import Groups, Reference, Structure, bohr_structure, find_groups, follow, pin
 from ._base import AbstractEquation, Filter
 from ._dissipator import Dissipator
@@ -67,8 +67,8 @@ class Davies(AbstractEquation):
         structure = bohr_structure(system.hamiltonian)
         return Davies(self.tolerance, self.lamb_shift, pin(structure, self.partition(structure, system)))
 
-    def operators(self, filtered: Filter, bath: Bath, structure: Structure) -> Any:
-        return secular_operators(filtered, bath, self.lamb_shift)
+    def operators(self, filtered: Filter, noise: Noise, structure: Structure) -> Any:
+        return secular_operators(filtered, noise, self.lamb_shift)
 
     def assemble(self, operators: Any) -> Dissipator:
         return secular_dissipator(operators)

@@ -12,7 +12,7 @@ from jaxtyping import Array, Complex
 
 from .._errors import ShapeError
 from .._inputs import as_operator
-from .._system import Bath, System
+from .._system import Noise, System
 from ..bohr import Groups, Structure
 from ._base import AbstractEquation, Filter
 from ._davies import Davies
@@ -68,8 +68,8 @@ class Local(AbstractEquation):
     def fixed(self, system: System) -> "Local":
         return self  # nothing of it moves with the system's Hamiltonian
 
-    def operators(self, filtered: Filter, bath: Bath, structure: Structure) -> Any:
-        return self.davies.operators(filtered, bath, structure)
+    def operators(self, filtered: Filter, noise: Noise, structure: Structure) -> Any:
+        return self.davies.operators(filtered, noise, structure)
 
     def assemble(self, operators: Any) -> Dissipator:
         return self.davies.assemble(operators)

@@ -9,7 +9,7 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Complex
 
-from .._system import Bath, System
+from .._system import Noise, System
 from ..bohr import Groups, Structure, one_group
 from ._base import AbstractEquation, Filter
 from ._dissipator import Dissipator
@@ -51,11 +51,11 @@ class Redfield(AbstractEquation):
     def fixed(self, system: System) -> "Redfield":
         return self
 
-    def operators(self, filtered: Filter, bath: Bath, structure: Structure) -> Any:
-        S, dissipative = filtered(one), filtered(HalfRate(bath.spectrum, bath.temperature))
+    def operators(self, filtered: Filter, noise: Noise, structure: Structure) -> Any:
+        S, dissipative = filtered(one), filtered(HalfRate(noise.spectrum, noise.temperature))
         if not self.lamb_shift:
             return S, dissipative
-        return S, dissipative + 1j * filtered(LambShift(bath.spectrum, bath.temperature))
+        return S, dissipative + 1j * filtered(LambShift(noise.spectrum, noise.temperature))
 
     def assemble(self, operators: Any) -> Dissipator:
         S, kernel = operators

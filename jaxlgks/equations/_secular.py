@@ -11,18 +11,18 @@ from typing import Any
 
 import jax.numpy as jnp
 
-from .._system import Bath
+from .._system import Noise
 from ._base import Filter
 from ._dissipator import Dissipator, lindblad
 from ._rates import LambShift, RootRate, one
 
 
-def secular_operators(filtered: Filter, bath: Bath, lamb_shift: bool) -> Any:
+def secular_operators(filtered: Filter, noise: Noise, lamb_shift: bool) -> Any:
     """A_g = (1_g √Γ)(Ω)[S]; with a Lamb shift also 1_g(Ω)[S] and (1_g S)(Ω)[S]."""
-    A = filtered(RootRate(bath.spectrum, bath.temperature))
+    A = filtered(RootRate(noise.spectrum, noise.temperature))
     if not lamb_shift:
         return (A,)
-    return A, filtered(one), filtered(LambShift(bath.spectrum, bath.temperature))
+    return A, filtered(one), filtered(LambShift(noise.spectrum, noise.temperature))
 
 
 def secular_dissipator(operators: Any) -> Dissipator:

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Complex, Float
 
 from .._errors import InputError
-from .._system import Bath, System
+from .._system import Noise, System
 from ..bohr import Groups, Reference, Structure, bohr_structure, find_groups, follow, pin
 from ._base import AbstractEquation, Filter
 from ._dissipator import Dissipator
@@ -82,8 +82,8 @@ class Unified(AbstractEquation):
         structure = bohr_structure(system.hamiltonian)
         return Unified(self.width, self.lamb_shift, pin(structure, self.partition(structure, system)))
 
-    def operators(self, filtered: Filter, bath: Bath, structure: Structure) -> Any:
-        return secular_operators(filtered, bath, self.lamb_shift)
+    def operators(self, filtered: Filter, noise: Noise, structure: Structure) -> Any:
+        return secular_operators(filtered, noise, self.lamb_shift)
 
     def assemble(self, operators: Any) -> Dissipator:
         return secular_dissipator(operators)

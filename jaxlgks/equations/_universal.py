@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Complex
 
-from .._system import Bath, System
+from .._system import Noise, System
 from ..bohr import Groups, Structure, one_group
 from ..spectra import folded_nodes, require_finite
 from ._base import AbstractEquation, Filter
@@ -60,13 +60,13 @@ class UniversalLindblad(AbstractEquation):
     def fixed(self, system: System) -> "UniversalLindblad":
         return self
 
-    def operators(self, filtered: Filter, bath: Bath, structure: Structure) -> Any:
-        A = filtered(RootRate(bath.spectrum, bath.temperature))
+    def operators(self, filtered: Filter, noise: Noise, structure: Structure) -> Any:
+        A = filtered(RootRate(noise.spectrum, noise.temperature))
         if not self.lamb_shift:
             return (A,)
-        require_finite(bath.spectrum)
-        nodes, weights = _nodes(structure, bath)
-        at = jax.vmap(lambda nu: filtered(RootRate(bath.spectrum, bath.temperature, nu)), out_axes=1)
+        require_finite(noise.spectrum)
+        nodes, weights = _nodes(structure, noise)
+        at = jax.vmap(lambda nu: filtered(RootRate(noise.spectrum, noise.temperature, nu)), out_axes=1)
         root = jnp.sqrt(weights)[:, None, None]
         return A, root * at(-nodes), root * at(nodes)
 
@@ -79,11 +79,11 @@ class UniversalLindblad(AbstractEquation):
         return Dissipator(D.left, D.right, D.drift + 1j * (below - above))
 
 
-def _nodes(structure: Structure, bath: Bath) -> tuple[Array, Array]:
+def _nodes(structure: Structure, noise: Noise) -> tuple[Array, Array]:
     """Nodes and weights of ∫₀^∞ dν/(2πν), cut where ω_mn ± ν meets zero or a landmark of the density."""
     upper = jnp.triu_indices(structure.energies.size, 1)
     omega = structure.frequencies[upper]
-    marks = bath.spectrum.landmarks(bath.temperature).reshape(-1)
+    marks = noise.spectrum.landmarks(noise.temperature).reshape(-1)
     cuts = jnp.abs(omega[:, None] - jnp.concatenate([jnp.zeros(1, marks.dtype), marks, -marks])).reshape(-1)
     nodes, weights = folded_nodes(jnp.concatenate([cuts, marks]))
     return nodes.reshape(-1), weights.reshape(-1)

@@ -69,8 +69,8 @@ def steady_state(
     NaN (unless `throw=False`), and `.result` says why.
 
     **Raises:** `NonUniqueSteadyStateError` (naming what is conserved), `TruncationError`, `SteadyStateError`.
-    **Warns:** `ValidityWarning` where the equation treats Bohr frequencies apart that lie closer than they decay, or, for
-    `Davies` and `Local`, as equal what is not.
+    **Warns:** `ValidityWarning` where the equation treats Bohr frequencies apart that lie closer than they decay, or,
+    for `Davies` and `Local`, as equal what is not.
 
     ```python
     import jax; jax.config.update("jax_enable_x64", True)
