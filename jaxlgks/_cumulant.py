@@ -33,6 +33,7 @@ from .spectra import folded_nodes, require_finite
 REACH = 500.0
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(16)
 _CHUNK = 256
+_AVERAGED = 20.0  # phase from which on the half-line nodes no longer follow e^{iΩt}
 
 
 class Cumulant(eqx.Module):
@@ -135,15 +136,16 @@ def _gram(structure: Structure, system: System, noise: Noise, t: Array, omega: A
 
     start = jnp.zeros((omega.size, omega.size), structure.vectors.dtype)
     inner = jax.lax.scan(add, start, centres)[0]
-    # Beyond the reach f f* averages to 2 cos((ω_i − ω_j)t/2) e^{i(ω_j − ω_i)t/2} / ((Ω − ω_i)(Ω − ω_j)).
+    # Beyond the reach f f* = (1 + e^{i(x−y)t} − e^{ixt} − e^{−iyt})/xy, x, y = Ω − ω: the last two average out, once
+    # they turn faster than the nodes lie.
     far, far_weights = (x[-1] for x in folded_nodes(reach[None]))
-    between = omega[:, None] - omega[None, :]
-    average = 1 + jnp.exp(-1j * between * t)
-    for sign in (1.0, -1.0):
-        Omega = sign * far
+    steady = 1 + jnp.exp(-1j * (omega[:, None] - omega[None, :]) * t)
+    for Omega in (far, -far):
         tail = noise.rate(Omega) * far_weights * far  # the weights are those of dΩ/(2πΩ)
-        pole = 1 / (Omega[:, None] - omega)
-        inner = inner + average * jnp.einsum("k,ki,kj->ij", tail, pole, pole)
+        x = Omega[:, None] - omega
+        turning = jnp.exp(1j * x * t - (far[:, None] * t / _AVERAGED) ** 2)
+        sides = [(1 / x, 1 / x, steady), (turning / x, 1 / x, -1.0), (1 / x, turning.conj() / x, -1.0)]
+        inner = inner + sum(c * jnp.einsum("k,ki,kj->ij", tail, a, b) for a, b, c in sides)
     return inner
 
 

@@ -163,6 +163,7 @@ def test_importing_changes_nothing_and_loads_nothing_heavy():
 NAMES = [
     *("System", "Bath", "Flat", "Ohmic", "DrudeLorentz", "CallableSpectrum", "Davies", "Local", "liouvillian"),
     *("steady_state", "heat_currents", "channel_currents", "entropy_production", "von_neumann_entropy", "evolve"),
+    *("Unified", "UniversalLindblad", "Redfield", "Tabulated", "diagnose", "thermal_response", "onsager_matrix"),
     *("response", "thermodynamic_response", "autodiff_response", "cross_validate", "HeatCurrent", "EntropyProduction"),
     "models",
 ]

@@ -21,7 +21,7 @@ def test_an_unknown_figure_is_named_with_the_valid_ones(monkeypatch, capsys, tmp
     assert code != 0
     message = " ".join(capsys.readouterr().err.split())
     assert "fig7" in message
-    assert "fig2, fig3, fig4, fig5" in message
+    assert "fig2, fig3, fig4, fig5, crossover" in message
     assert not (tmp_path / "new").exists()
 
 

@@ -1,5 +1,8 @@
 """The reproduction of the paper: rows that can fail, figures with the right contents, the same numbers twice."""
 
+import json
+from pathlib import Path
+
 import numpy as np
 import pytest
 import xarray as xr
@@ -7,11 +10,13 @@ from matplotlib import image
 
 from jaxlgks import paper
 from jaxlgks._errors import InputError
-from jaxlgks.paper import _brute_force, _reproduce
+from jaxlgks.paper import _brute_force, _crossover, _reproduce
 from jaxlgks.paper._report import write_report
 from jaxlgks.paper.checks import Check, Verdict
 from jaxlgks.paper.checks._row import agree, correct, hold, vanish
 from jaxlgks.paper.figures import FIGURES
+
+HEOM = Path(__file__).parent / "reference" / "two_qubit_heom.json"
 
 
 def _silent(step):
@@ -40,18 +45,21 @@ def test_a_printed_form_is_refuted_only_by_a_correction_that_holds():
 
 
 def test_figures_are_chosen_by_name_in_the_papers_order():
-    assert _reproduce.selected(()) == paper.FIGURES == ("fig2", "fig3", "fig4", "fig5")
+    assert _reproduce.selected(()) == paper.FIGURES == ("fig2", "fig3", "fig4", "fig5", "crossover")
     assert _reproduce.selected(("fig5", "fig2")) == ("fig2", "fig5")
+    assert _reproduce.selected(("crossover", "fig3")) == ("fig3", "crossover")
     assert _reproduce.selected(("fig5", "all")) == paper.FIGURES
-    with pytest.raises(InputError, match=r"unknown figure fig1, fig9; valid names are fig2, fig3, fig4, fig5 and all"):
+    message = r"unknown figure fig1, fig9; valid names are fig2, fig3, fig4, fig5, crossover and all"
+    with pytest.raises(InputError, match=message):
         _reproduce.selected(("fig1", "fig2", "fig9"))
 
 
 def test_report_escapes_what_markdown_would_read(tmp_path):
     row = agree("(1)", "|a_b*", 1.0, 1.0, 1e-9, "why")
-    text = write_report(tmp_path / "report.md", {"Family": [row]}, ["fig4"]).read_text(encoding="utf-8")
+    text = write_report(tmp_path / "report.md", {"Family": [row]}, ["fig4", "crossover"]).read_text(encoding="utf-8")
     assert "| (1) | \\|a\\_b\\* | 1 | 1 | 0.0e+00 | 1e-09: why | agrees |" in text
     assert "![Fig. 4](fig4.png)" in text
+    assert "![Crossover](crossover.png)" in text
     assert not [name for name in ("occupation", "delta", "ratio", "barrier", "temperature") if f"{{{name}}}" in text]
 
 
@@ -78,18 +86,47 @@ def test_figure_5_formulas_and_computed_points(tmp_path):
     assert (tmp_path / "fig5.pdf").read_bytes().startswith(b"%PDF")
 
 
+def test_crossover_figure_and_rows(tmp_path):
+    """A cheap family, whole. What is expected is read from the reference, not from the copy in the package."""
+    outcome = paper.reproduce(("crossover",), tmp_path)
+    (rows,) = outcome.checks.values()
+    assert outcome.good, [row for row in rows if not row.good]
+    assert len(rows) == 17
+    assert {path.name for path in outcome.paths} == {"crossover.nc", "crossover.png", "crossover.pdf", "report.md"}
+    reference = json.loads(HEOM.read_text(encoding="utf-8"))
+    data = xr.load_dataset(tmp_path / "crossover.nc", engine="h5netcdf")
+    assert all(array.attrs["units"] and array.attrs["long_name"] for array in data.variables.values())
+    assert "omega" in data.attrs["convention"]
+    heom = reference["heom"]["rows"]
+    assert data["shift_point"].values == pytest.approx([row["delta_Omega"] for row in heom], rel=1e-15)
+    assert data["slope_exact"].values == pytest.approx([row["slope"] for row in heom], rel=1e-15)
+    at_points = data["slope_at_points"]
+    stored = [row["slope"] for row in reference["unified"]["rows"]]
+    assert at_points.sel(equation="unified").values == pytest.approx(stored, abs=6e-5)  # four digits
+    for equation in ("unified", "davies", "redfield", "universal"):
+        assert _relative(at_points.sel(equation=equation), data["slope_exact"]) < 3e-4
+    # Smooth down to δΩ = 1e−7: no rounding that an eye could see, and the value at δ → 0.
+    small = data["slope"].where(data["nu_tau"] < 0.1, drop=True)
+    assert small.sizes["shift"] > 10
+    assert float(abs(small.sel(equation="local") + 1.7511).max()) < 1e-4
+    assert float((small.max("shift") - small.min("shift")).max()) < 1e-6
+    picture = image.imread(tmp_path / "crossover.png")
+    assert picture.shape[1] > 1400
+
+
 CONTENTS = {
     "fig2": {"kubo_paper", "rotation_printed_paper", "rotation_corrected_paper", "kubo_computed", "rotation_computed"},
     "fig3": {"total_printed_mean", "total_corrected_mean", "total_computed", "rotation_computed"},
     "fig4": {f"{name}_{axis}" for name in ("unperturbed", "local", "global") for axis in ("difference", "mean")},
     "fig5": {"unperturbed", "local", "global", "tangent", "slope", "global_computed", "local_computed"},
+    "crossover": {"unperturbed", "forward", "backward", "slope", "slope_at_points", "slope_exact", "nu_tau"},
 }
 
 
 EQUATIONS = (
     "(1)", "(23)", "(24)", "(27), (28)", "(B7)", "(30)", "(31)", "(32)", "(34)", "(35)", "(36)", "(42)", "(43)", "(44)",
     "(45)", "(46)", "(48)", "(50), (51)", "(52)", "(53)", "(D11)", "(B10)", "(B11)", "(B12)", "(B13)", "(B21)", "(D4)",
-    "(D1)", "below (B10)",
+    "(D1)", "below (B10)", "Sec. III C", "(43) at ντ ≪ 1",
 )  # fmt: skip
 
 
@@ -106,6 +143,7 @@ def test_everything_twice(tmp_path):
     for figure, variables in CONTENTS.items():
         assert variables <= set(xr.load_dataset(tmp_path / "first" / f"{figure}.nc", engine="h5netcdf").data_vars)
     _brute_force.occupation_response.cache_clear()
+    _crossover.curves.cache_clear()
     second = paper.reproduce((), tmp_path / "second")
     for before, after in zip(first.paths, second.paths, strict=True):
         if before.suffix == ".nc":

@@ -23,12 +23,16 @@ CAPTIONS = {
     "fig5": "Steady heat current against the perturbation. The tangent at $\\delta = 0$ comes from "
     "`thermodynamic_response`. At $\\delta = 0$ exactly the Bohr frequencies are degenerate and Davies has two "
     "channels; at any other $\\delta$ it has four.",
+    "crossover": "Steady heat current from bath *a* while $V = \\sigma_z^A\\sigma_z^B$ splits both groups of Bohr "
+    "frequencies by $\\nu = 4\\,\\delta\\Omega$; $\\tau$ is their relaxation time, energies are in units of $\\omega$. "
+    "(a) Relative change of the current. (b) Its symmetric difference quotient, beside the numerically exact one; "
+    "inset: the difference of the two.",
 }
 
 
 def write_report(path: Path, checks: dict[str, list[Check]], figures: Sequence[str]) -> Path:
     """Write the report; figures are embedded by their file names, beside it."""
-    parts = [_text("introduction"), _summary(checks), _text("findings"), _validity()]
+    parts = [_text("introduction"), _summary(checks), _text("findings"), _text("crossover"), _validity()]
     parts.append("## Figures\n\n" + "\n".join(_embed(name) for name in figures))
     parts.append("## All rows\n")
     parts += [f"### {title}\n\n{_table(rows)}" for title, rows in checks.items()]
@@ -67,8 +71,13 @@ def _text(name: str) -> str:
 
 
 def _embed(name: str) -> str:
-    number = name.removeprefix("fig")
-    return f"![Fig. {number}]({name}.png)\n\n**Fig. {number}.** {CAPTIONS[name]} Numbers: `{name}.nc`.\n"
+    title = figure_title(name)
+    return f"![{title}]({name}.png)\n\n**{title}.** {CAPTIONS[name]} Numbers: `{name}.nc`.\n"
+
+
+def figure_title(name: str) -> str:
+    """Fig. 2 for "fig2"; the one beside the paper's has a name instead of a number."""
+    return f"Fig. {name.removeprefix('fig')}" if name.startswith("fig") else name.capitalize()
 
 
 def _table(rows: Sequence[Check]) -> str:

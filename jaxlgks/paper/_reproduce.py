@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from .._errors import InputError
 from .._inputs import require_x64
-from ._report import write_report
+from ._report import figure_title, write_report
 from .checks import FAMILIES, Check
 from .figures import FIGURES as _MEMBERS
 from .figures._style import save
@@ -18,7 +18,13 @@ from .figures._style import save
 FIGURES = tuple(_MEMBERS)
 
 # Which equations stand behind a figure; the general theory and the thermodynamics are checked with all of them.
-BEHIND = {"fig2": "oscillators", "fig3": "oscillators", "fig4": "qubits", "fig5": "qubits"}
+BEHIND = {
+    "fig2": "oscillators",
+    "fig3": "oscillators",
+    "fig4": "qubits",
+    "fig5": "qubits",
+    "crossover": "crossover",
+}
 
 
 class Outcome(NamedTuple):
@@ -34,7 +40,7 @@ class Outcome(NamedTuple):
 
 
 def selected(names: Sequence[str]) -> tuple[str, ...]:
-    """Figures by name, in the paper's order; nothing or "all" means every one."""
+    """Figures by name, in the paper's order, the crossover last; nothing or "all" means every one."""
     unknown = [name for name in names if name not in (*FIGURES, "all")]
     if unknown:
         raise InputError(f"unknown figure {', '.join(unknown)}; valid names are {', '.join(FIGURES)} and all.")
@@ -65,17 +71,15 @@ def reproduce(
     out.mkdir(parents=True, exist_ok=True)
     stages, paths, checks = len(figures) + len(families), [], {}
     for done, name in enumerate(figures):
-        paths += _figure(name, out, lambda step, name=name, done=done: progress(_title(name), step, done / stages))
+        paths += _figure(
+            name, out, lambda step, name=name, done=done: progress(figure_title(name), step, done / stages)
+        )
     for done, family in enumerate(families, start=len(figures)):
         title, rows = FAMILIES[family]
         checks[title] = list(rows(lambda step, family=family, done=done: progress(family, step, done / stages)))
     paths.append(write_report(out / "report.md", checks, figures))
     progress("report", "written", 1.0)
     return Outcome(checks, paths)
-
-
-def _title(name: str) -> str:
-    return f"Fig. {name.removeprefix('fig')}"
 
 
 def _figure(name: str, out: Path, progress: Callable[[str], None]) -> list[Path]:

@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Array, ArrayLike, Float
 
 from .._errors import InputError
-from .._inputs import as_positive, is_concrete
+from .._inputs import Numbers, as_positive, is_concrete
 from ._base import AbstractSpectrum, ZeroBehaviour
 
 
@@ -37,7 +37,7 @@ class Tabulated(AbstractSpectrum):
     tail: Float[Array, ""] | None
     at_zero: ClassVar[ZeroBehaviour] = "smooth"
 
-    def __init__(self, frequencies: ArrayLike, values: ArrayLike, tail: ArrayLike | None = None):
+    def __init__(self, frequencies: Numbers, values: Numbers, tail: ArrayLike | None = None):
         frequencies, values = jnp.asarray(frequencies, float), jnp.asarray(values, float)
         if frequencies.ndim != 1 or frequencies.size < 3 or values.shape != frequencies.shape:
             raise InputError(

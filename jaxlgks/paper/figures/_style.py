@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 # Okabe and Ito's palette, told apart by colour-blind readers and in grey.
-BLACK, BLUE, RED, GREEN, ORANGE = "#000000", "#0072B2", "#D55E00", "#009E73", "#E69F00"
+BLACK, BLUE, RED, GREEN, ORANGE, PURPLE = "#000000", "#0072B2", "#D55E00", "#009E73", "#E69F00", "#CC79A7"
 
 PRINTED = {"color": RED, "linestyle": "--", "linewidth": 1.6}
 CORRECTED = {"color": BLUE, "linewidth": 1.6}
@@ -65,7 +65,9 @@ def variable(dims, values, long_name: str, units: str) -> xr.Variable:
     return xr.Variable(dims, values, {"long_name": long_name, "units": units})
 
 
-def dataset(variables: Mapping, coordinates: Mapping, title: str, parameters: Mapping) -> xr.Dataset:
-    """A labelled data set that carries its parameters, ħ = k_B = 1, in units of γ."""
-    attributes = {"title": title, "convention": "hbar = k_B = 1; energies, temperatures, rates in units of gamma"}
+def dataset(
+    variables: Mapping, coordinates: Mapping, title: str, parameters: Mapping, unit: str = "gamma"
+) -> xr.Dataset:
+    """A labelled data set that carries its parameters, ħ = k_B = 1, in units of γ unless another is named."""
+    attributes = {"title": title, "convention": f"hbar = k_B = 1; energies, temperatures, rates in units of {unit}"}
     return xr.Dataset(dict(variables), dict(coordinates), attributes | {k: float(v) for k, v in parameters.items()})

@@ -1,0 +1,409 @@
+"""The master equations against each other, against hand-written generators, and each against the laws it obeys."""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import scipy.linalg
+
+import jaxlgks as lgks
+
+from .systems import draw, gibbs, hermitian
+
+EQUATIONS = {
+    "davies": lambda system: lgks.Davies(),
+    "unified": lambda system: lgks.Unified(),
+    "universal": lambda system: lgks.UniversalLindblad(),
+    "redfield": lambda system: lgks.Redfield(),
+    "local": lgks.Local,
+}
+POSITIVE = ("davies", "unified", "universal")
+SHAPES = (
+    5,
+    11,
+    7,
+    3,
+    19,
+)  # seeds of dimension 2…6 with one, two or three baths; + 15 k keeps the shape, changes the rest
+
+
+def near_degenerate(splitting: float, seed: int = 1, cutoff: float = 2.0) -> lgks.System:
+    """Three levels, the upper two split by `splitting`, two baths, complex coupling operators."""
+    rng = np.random.default_rng(seed)
+    baths = [lgks.Bath(hermitian(rng, 3), T, lgks.DrudeLorentz(0.02, cutoff), str(T)) for T in (0.8, 0.5)]
+    return lgks.System(np.diag([0.0, 1.0, 1.0 + splitting]), baths)
+
+
+# ----------------------------------------------------------------------------------------------------------------------
+# The two routes, for every equation
+# ----------------------------------------------------------------------------------------------------------------------
+
+
+@eqx.filter_jit
+def _routes(system, V, A, name):
+    check = lgks.cross_validate(system, V, A, EQUATIONS[name](system))
+    return check.explicit.total, check.autodiff, check.finite_difference
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("name", ["unified", "universal", "redfield", "local"])
+def test_explicit_autodiff_and_finite_differences_agree(name, shape):
+    """Explicit against autodiff to 1e−9, both against pinned Richardson differences to 1e−6: 40 draws a shape, 200 an
+    equation. (`Davies` has a test of its own.)"""
+    for seed in range(shape, shape + 15 * 40, 15):
+        case = draw(seed)
+        explicit, autodiff, difference = (float(x) for x in _routes(case.system, case.V, case.A, name))
+        assert np.isfinite([explicit, autodiff, difference]).all(), case
+        assert autodiff == pytest.approx(explicit, rel=1e-9, abs=0), case
+        assert difference == pytest.approx(explicit, rel=1e-6, abs=0), case
+
+
+@pytest.mark.parametrize("name", ["davies", "unified", "universal", "redfield"])
+def test_thermodynamic_response_equals_the_derivative_of_the_currents(name):
+    """Four parts of J₁ against autodiff of the currents, entropy production too: 1e−9 of the largest."""
+    case = draw(37)
+    equation = EQUATIONS[name](case.system)
+    r = lgks.thermodynamic_response(case.system, case.V, equation)
+    pinned = equation.fixed(case.system)
+    currents = lambda d: lgks.heat_currents(case.system.perturbed(case.V, d), pinned)  # noqa: E731
+    expected = jax.jit(jax.jacfwd(currents))(0.0)
+    scale = float(jnp.max(jnp.abs(expected)))
+    np.testing.assert_allclose(r.heat_currents.static().total, expected, rtol=0, atol=1e-9 * scale)
+    production = lgks.autodiff_response(case.system, case.V, lgks.EntropyProduction(), equation)
+    np.testing.assert_allclose(r.entropy_production.static().total, production, rtol=0, atol=1e-8 * scale)
+
+
+@pytest.mark.parametrize("seed", [32, 48])
+@pytest.mark.parametrize("name", EQUATIONS)
+def test_second_order_equals_differences_at_degeneracies(name, seed):
+    """d²⟨A⟩/dδ² by autodiff against Richardson of the first derivative, groups fixed: 1e−5 (issue), 1e−8 seen."""
+    case = draw(seed)
+    V = case.V / np.linalg.norm(case.V)
+    equation = EQUATIONS[name](case.system).fixed(case.system)
+
+    def value(d):
+        rho = lgks.steady_state(case.system.perturbed(V, d), equation).rho
+        return jnp.einsum("ij,ji->", case.A, rho).real
+
+    slope, second = jax.jit(jax.grad(value)), float(jax.jit(jax.hessian(value))(0.0))
+    quotient = [(float(slope(h)) - float(slope(-h))) / (2 * h) for h in (4e-3, 2e-3, 1e-3)]
+    fine = [(4 * quotient[1] - quotient[0]) / 3, (4 * quotient[2] - quotient[1]) / 3]
+    assert second == pytest.approx((16 * fine[1] - fine[0]) / 15, rel=1e-5), case
+    by_name = lgks.autodiff_response(case.system, V, case.A, EQUATIONS[name](case.system), order=2)
+    assert float(by_name) == pytest.approx(second, rel=1e-9)
+
+
+@pytest.mark.parametrize("outer", [jax.jacfwd, jax.jacrev])
+@pytest.mark.parametrize("inner", [jax.jacfwd, jax.jacrev])
+def test_second_derivative_is_the_same_in_every_nesting(outer, inner):
+    case = draw(33)
+    pinned = lgks.Davies().fixed(case.system)
+    value = lambda d: lgks.steady_state(case.system.perturbed(case.V, d), pinned).rho[0, 1].real  # noqa: E731
+    reference = float(jax.jit(jax.hessian(value))(0.0))
+    assert abs(reference) > 1e-6
+    assert float(jax.jit(outer(inner(value)))(0.0)) == pytest.approx(reference, rel=1e-9)
+
+
+# ----------------------------------------------------------------------------------------------------------------------
+# Limits and hand-written generators
+# ----------------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("seed", [32, 33, 35, 18])
+def test_unified_equals_davies_where_groups_are_equal_or_far_apart(seed):
+    """Narrow clusters: exactly equal frequencies only, so the same generator to 1e−12 of its size."""
+    system = draw(seed).system
+    davies, unified = (np.asarray(lgks.liouvillian(system, e)) for e in (lgks.Davies(), lgks.Unified(width=1e-6)))
+    np.testing.assert_allclose(unified, davies, rtol=0, atol=1e-12 * np.abs(davies).max())
+
+
+def test_unified_equals_davies_by_its_automatic_width():
+    system = lgks.models.two_qubits(omega=1000.0, g=200.0, gamma=1.0, temperatures=(60.0, 40.0))
+    davies, unified = (np.asarray(lgks.liouvillian(system, e)) for e in (lgks.Davies(), lgks.Unified()))
+    np.testing.assert_allclose(unified, davies, rtol=0, atol=1e-12)
+
+
+def test_wide_clusters_are_the_universal_equation():
+    system = draw(3).system
+    wide, universal = (np.asarray(lgks.liouvillian(system, e)) for e in (lgks.Unified(1e6), lgks.UniversalLindblad()))
+    np.testing.assert_allclose(wide, universal, rtol=0, atol=1e-13)
+
+
+def parts(system):
+    """Energies, frequencies ω_mn = E_n − E_m, and for each bath the coupling in the eigenbasis with its rates."""
+    E, U = np.linalg.eigh(np.asarray(system.hamiltonian))
+    omega = E[None, :] - E[:, None]
+    return E, U, [(U.conj().T @ np.asarray(bath.coupling) @ U, np.asarray(bath.rate(omega))) for bath in system.baths]
+
+
+def superoperator(left, right):
+    return np.kron(right.T, left)
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3, 18, 34])
+def test_redfield_and_universal_equal_tensors_written_by_hand(seed):
+    """Element by element in the energy basis, complex H and S: 1e−12."""
+    system = draw(seed).system
+    d = system.dim
+    E, U, baths = parts(system)
+    one = np.eye(d)
+    unitary = -1j * (superoperator(np.diag(E), one) - superoperator(one, np.diag(E)))
+    redfield, universal = unitary.astype(complex), unitary.astype(complex)
+    for S, rate in baths:
+        Y = rate / 2 * S
+        redfield += superoperator(Y, S) + superoperator(S, Y.conj().T)
+        redfield -= superoperator(S @ Y, one) + superoperator(one, Y.conj().T @ S)
+        A = np.sqrt(rate) * S
+        square = A.conj().T @ A
+        universal += superoperator(A, A.conj().T) - (superoperator(square, one) + superoperator(one, square)) / 2
+    turn = np.kron(U.conj(), U)
+    for expected, equation in ((redfield, lgks.Redfield()), (universal, lgks.UniversalLindblad())):
+        got = turn.conj().T @ np.asarray(lgks.liouvillian(system, equation)) @ turn
+        np.testing.assert_allclose(got, expected, rtol=0, atol=1e-12 * np.abs(expected).max())
+
+
+# ----------------------------------------------------------------------------------------------------------------------
+# Laws, each where it holds, and its violation elsewhere
+# ----------------------------------------------------------------------------------------------------------------------
+
+
+def choi(matrix: np.ndarray) -> np.ndarray:
+    """The Choi matrix of a map in column stacking."""
+    d = round(matrix.shape[0] ** 0.5)
+    return matrix.reshape(d, d, d, d).transpose(1, 3, 0, 2).reshape(d * d, d * d)
+
+
+def lowest_choi(matrix: np.ndarray) -> float:
+    C = choi(matrix)
+    return float(np.linalg.eigvalsh((C + C.conj().T) / 2)[0])
+
+
+def test_choi_matrix_of_known_maps():
+    """Identity: d on one eigenvector, 0 else. Transposition is not completely positive: −1."""
+    identity = np.eye(4)
+    assert lowest_choi(identity) == pytest.approx(0, abs=1e-14)
+    transpose = np.eye(4)[[0, 2, 1, 3]]
+    assert lowest_choi(transpose) == pytest.approx(-1, abs=1e-14)
+
+
+@pytest.mark.parametrize("lamb_shift", [False, True])
+@pytest.mark.parametrize("name", POSITIVE)
+def test_lindblad_equations_are_completely_positive(name, lamb_shift):
+    """Smallest Choi eigenvalue of exp(Lt) ≥ −1e−12 at short and long times, also inside a wide cluster."""
+    make = {"davies": lgks.Davies, "unified": lgks.Unified, "universal": lgks.UniversalLindblad}[name]
+    systems = [near_degenerate(0.03), *([] if lamb_shift else [draw(s).system for s in (2, 32, 34, 49)])]
+    for system in systems:
+        L = np.asarray(lgks.liouvillian(system, make(lamb_shift=lamb_shift)))
+        for t in (0.01, 1.0, 30.0):
+            assert lowest_choi(scipy.linalg.expm(L * t)) >= -1e-12, system
+
+
+def test_redfield_is_not_completely_positive():
+    """It can be seen: a bath strong and slow against the levels' distance."""
+    worst = min(
+        lowest_choi(scipy.linalg.expm(np.asarray(lgks.liouvillian(near_degenerate(0.4, s), lgks.Redfield())) * 0.5))
+        for s in range(3)
+    )
+    assert worst < -1e-5
+
+
+def gibbs_defect(system, equation) -> float:
+    """max |D_α π_α| / max |D_α| over baths, π_α the Gibbs state of H at the bath's temperature."""
+    worst = 0.0
+    for bath, D in zip(system.baths, equation.dissipators(system), strict=True):
+        state = gibbs(system.hamiltonian, float(bath.temperature))
+        worst = max(worst, float(jnp.max(jnp.abs(D(state))) / jnp.max(jnp.abs(D.matrix()))))
+    return worst
+
+
+@pytest.mark.parametrize("seed", [3, 19, 34, 48])
+def test_which_equations_fix_the_gibbs_state(seed):
+    """Davies and Redfield (without Lamb shift) exactly; the universal equation only to the order of the rate."""
+    system = draw(seed).system
+    assert gibbs_defect(system, lgks.Davies()) < 1e-14
+    assert gibbs_defect(system, lgks.Redfield()) < 1e-14
+    assert gibbs_defect(system, lgks.UniversalLindblad()) > 1e-4
+
+
+def test_unified_fixes_the_gibbs_state_to_first_order_in_the_splitting():
+    """The defect of an unsplit cluster halves with the splitting."""
+    defects = [gibbs_defect(s := near_degenerate(x), lgks.Unified(width=0.5)) / x for x in (0.02, 0.01, 0.005)]
+    del s
+    assert defects[0] > 1e-4
+    np.testing.assert_allclose(defects[1:], defects[0], rtol=0.05)
+
+
+@pytest.mark.parametrize("name", EQUATIONS)
+def test_trace_hermiticity_and_first_law(name):
+    """⟨⟨tr| L = 0, L(ρ†) = L(ρ)†, Σ_α J_α = 0 at the steady state: rounding, with the Lamb shift where there is one."""
+    system = near_degenerate(0.03)
+    makers = {"davies": lgks.Davies, "unified": lgks.Unified}
+    makers |= {"universal": lgks.UniversalLindblad, "redfield": lgks.Redfield}
+    equations = [EQUATIONS[name](system)]
+    if name in makers:
+        equations.append(makers[name](lamb_shift=True))
+    else:
+        equations.append(lgks.Local(system, lamb_shift=True))
+    for equation in equations:
+        L = np.asarray(lgks.liouvillian(system, equation))
+        trace = np.eye(3).reshape(-1)
+        np.testing.assert_allclose(trace @ L, 0, atol=1e-14)
+        X = np.random.default_rng(0).normal(size=(3, 3, 2)) @ [1, 1j]
+        apply = lambda M, L=L: (L @ M.T.reshape(-1)).reshape(3, 3).T  # noqa: E731
+        np.testing.assert_allclose(apply(X.conj().T), apply(X).conj().T, atol=1e-14)
+        J = lgks.heat_currents(system, equation)
+        assert abs(float(J.sum())) < 1e-13 * float(jnp.abs(J).max()) + 1e-16
+
+
+def test_second_law_holds_for_davies_and_can_fail_for_the_universal_equation():
+    """At one temperature Davies carries no current; the universal equation does, to the order of the rate."""
+    base = near_degenerate(0.3)
+    baths = [lgks.Bath(b.coupling, 0.5, b.spectrum) for b in base.baths]
+    system = lgks.System(base.hamiltonian, baths)
+    assert abs(float(lgks.heat_currents(system)[0])) < 1e-16
+    assert abs(float(lgks.heat_currents(system, lgks.UniversalLindblad())[0])) > 1e-7
+
+
+# ----------------------------------------------------------------------------------------------------------------------
+# Near degeneracy
+# ----------------------------------------------------------------------------------------------------------------------
+
+SPLITTINGS = 10.0 ** np.arange(-14.0, -1.5, 1.0)
+
+
+def test_unified_is_finite_and_continuous_through_near_degeneracy():
+    """Splitting 1e−14 … 1e−2 of the width, clusters fixed: response by both routes, gradient and second derivative
+    change no faster than the splitting (times 100), and the routes agree to the eps/splitting that perturbation theory
+    costs just above the distance at which levels are merged (1e−9): 1e−6 there."""
+    V = jnp.asarray(hermitian(np.random.default_rng(7), 3))
+    A = jnp.asarray(hermitian(np.random.default_rng(8), 3))
+    values = []
+    for x in SPLITTINGS:
+        system = near_degenerate(x)
+        equation = lgks.Unified(width=0.5)
+        pinned = equation.fixed(system)
+        explicit = float(lgks.response(system, V, A, equation).static().total)
+        auto = float(lgks.autodiff_response(system, V, A, equation))
+        second = float(lgks.autodiff_response(system, V, A, equation, order=2))
+        gradient = float(jax.grad(lambda d: lgks.heat_currents(system.perturbed(V, d), pinned)[0])(0.0))  # noqa: B023
+        assert auto == pytest.approx(explicit, rel=1e-6)
+        values.append([auto, gradient, second])
+    values = np.array(values)
+    assert np.isfinite(values).all()
+    change = np.abs(values - values[0])
+    limit = np.abs(values[0]) * (100 * SPLITTINGS[:, None] + [1e-8, 1e-8, 1e-4])
+    assert (change <= limit).all(), change / np.abs(values[0])
+
+
+def test_davies_warns_where_groups_merge_and_where_they_are_too_close():
+    with pytest.warns(lgks.ValidityWarning, match="as equal"):
+        lgks.steady_state(near_degenerate(3e-10))
+    with pytest.warns(lgks.ValidityWarning, match="decay rates"):
+        lgks.heat_currents(near_degenerate(1e-5))
+    with pytest.warns(lgks.ValidityWarning, match="decay rates"):
+        lgks.response(near_degenerate(1e-5), np.diag([0.0, 1.0, 0.5]), np.eye(3))
+
+
+def test_no_warning_inside_the_range(recwarn):
+    system = lgks.models.two_qubits(omega=1000.0, g=200.0, gamma=1.0, temperatures=(60.0, 40.0))
+    lgks.steady_state(system)
+    lgks.steady_state(near_degenerate(1e-5), lgks.Unified())
+    assert not [w for w in recwarn if issubclass(w.category, lgks.ValidityWarning)]
+
+
+# ----------------------------------------------------------------------------------------------------------------------
+# Transforms, correlated noises, numbers of the two qubits
+# ----------------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["unified", "universal", "redfield"])
+def test_jit_vmap_and_grad(name):
+    """jit equals eager, vmap equals a loop, the gradient in T and in a coupling strength equals differences (1e−6)."""
+    base = near_degenerate(0.02)
+
+    def currents(p):
+        baths = [
+            lgks.Bath(b.coupling, T, lgks.DrudeLorentz(s, 2.0))
+            for b, T, s in zip(base.baths, (p[0], 0.5), (0.02, p[1]), strict=True)
+        ]
+        system = lgks.System(base.hamiltonian, baths)
+        return lgks.heat_currents(system, EQUATIONS[name](system))
+
+    p = jnp.array([0.8, 0.03])
+    compiled = jax.jit(currents)
+    eager = currents(p)
+    np.testing.assert_allclose(compiled(p), eager, rtol=0, atol=1e-13 * float(jnp.abs(eager).max()))
+    batch = p * jnp.array([[1.0, 1.0], [1.1, 0.9], [1.3, 1.2]])
+    looped = jnp.stack([compiled(x) for x in batch])
+    np.testing.assert_allclose(jax.jit(jax.vmap(currents))(batch), looped, rtol=1e-10)
+    slope = jax.jit(jax.jacrev(currents))(p)[0]
+    h = 1e-5
+    quotient = [(compiled(p.at[i].add(h))[0] - compiled(p.at[i].add(-h))[0]) / (2 * h) for i in range(2)]
+    np.testing.assert_allclose(slope, quotient, rtol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["davies", "unified", "universal", "redfield"])
+def test_correlated_noises(name):
+    """Γ_ab = M Γ Mᵀ: independent noises are separate baths at one temperature, fully correlated ones act through the
+    sum of the operators, and a general mixing is the generator written with the matrix itself."""
+    rng = np.random.default_rng(4)
+    H = np.diag([0.0, 0.6, 1.0])
+    S, density, T = [hermitian(rng, 3), hermitian(rng, 3)], lgks.DrudeLorentz(0.02, 2.0), 0.6
+    total = lambda baths: np.asarray(  # noqa: E731
+        lgks.liouvillian(lgks.System(H, baths), EQUATIONS[name](None) if name != "unified" else lgks.Unified(1e6))
+    )
+    separate = total([lgks.Bath(S[0], T, density), lgks.Bath(S[1], T, density)])
+    np.testing.assert_allclose(total([lgks.Bath(S, T, density)]), separate, atol=1e-14)
+    common = total([lgks.Bath(S, T, density, mixing=[[1.0], [0.5]])])
+    np.testing.assert_allclose(common, total([lgks.Bath(S[0] + 0.5 * S[1], T, density)]), atol=1e-14)
+    C = np.array([[1.0, 0.4], [0.4, 0.7]])
+    bath = lgks.Bath(np.stack(S), T, density, mixing=np.linalg.cholesky(C))
+    np.testing.assert_allclose(bath.rate(0.7), C * float(density.rate(0.7, T)), rtol=1e-14)
+    weights, vectors = np.linalg.eigh(C)
+    independent = [np.sqrt(w) * (v[0] * S[0] + v[1] * S[1]) for w, v in zip(weights, vectors.T, strict=True)]
+    by_hand = [lgks.Bath(X, T, density) for X in independent]
+    np.testing.assert_allclose(total([bath]), total(by_hand), atol=1e-14)
+
+
+def test_correlated_noises_of_different_densities_by_both_routes():
+    rng = np.random.default_rng(6)
+    densities = [lgks.DrudeLorentz(0.02, 2.0), lgks.UnderdampedBrownian(0.1, 0.3, 0.8)]
+    mixed = lgks.Bath([hermitian(rng, 3), hermitian(rng, 3)], 0.6, densities, mixing=[[1.0, 0.3], [-0.2, 0.9]])
+    other = lgks.Bath(hermitian(rng, 3), 0.9, densities[0])
+    system = lgks.System(np.diag([0.0, 0.7, 0.7]), [mixed, other])
+    check = lgks.cross_validate(system, hermitian(rng, 3), lgks.HeatCurrent(0))
+    assert float(check.autodiff_difference) < 1e-9
+    assert float(check.finite_difference_difference) < 1e-6
+
+
+def test_bad_noises_are_refused():
+    X = np.array([[0.0, 1.0], [1.0, 0.0]])
+    with pytest.raises(ValueError, match="2 independent noise"):
+        lgks.Bath([X, X], 1.0, [lgks.Flat(1.0)])
+    with pytest.raises(ValueError, match="mixing"):
+        lgks.Bath(X, 1.0, lgks.Flat(1.0), mixing=[[1.0]])
+    with pytest.raises(ValueError, match="one shape"):
+        lgks.Bath([X, np.eye(3)], 1.0, lgks.Flat(1.0))
+    with pytest.raises(ValueError, match="width"):
+        lgks.Unified(width=-1.0)
+
+
+def test_slopes_of_the_two_qubits():
+    """Paper's parameters at T̄ = 50, ΔT = 20: +0.03081 per δΩ by the unified equation, −0.0025 by the local one.
+    Drude–Lorentz baths: −0.3601 by all that are not local (reference hierarchy), −1.7511 by the local one."""
+    V = lgks.models.pauli("ZZ")
+    flat = lgks.models.two_qubits(omega=1000.0, g=200.0, gamma=1.0, temperatures=(60.0, 40.0))
+    drude = lgks.models.two_qubits(omega=1.0, g=0.2, spectrum=lgks.DrudeLorentz(0.001, 2.0), temperatures=(0.45, 0.35))
+
+    def slope(system, equation):
+        pinned = equation.fixed(system)
+        current = jax.jit(lambda d: jax.jvp(lambda d: lgks.heat_currents(system.perturbed(V, d), pinned), (d,), (1.0,)))
+        value, change = current(0.0)
+        return float(change[0] / value[0])
+
+    assert slope(flat, lgks.Unified()) == pytest.approx(0.03081, abs=5e-6)
+    assert slope(flat, lgks.Local(flat)) == pytest.approx(-0.0025, abs=5e-6)
+    for equation in (lgks.Unified(), lgks.UniversalLindblad(), lgks.Redfield()):
+        assert slope(drude, equation) == pytest.approx(-0.3601, rel=1e-3)
+    assert slope(drude, lgks.Local(drude)) == pytest.approx(-1.7511, abs=5e-5)
