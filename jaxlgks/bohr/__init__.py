@@ -10,6 +10,7 @@ from ._structure import (
     Groups as Groups,
     Reference as Reference,
     Structure as Structure,
+    blocks as blocks,
     bohr_structure as bohr_structure,
     centred as centred,
     find_groups as find_groups,

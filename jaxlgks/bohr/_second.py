@@ -27,10 +27,10 @@ by their distance twice would cost all digits. What this neglects is NEAR relati
 from collections.abc import Callable
 
 import jax.numpy as jnp
-from jaxtyping import Array, Bool
+from jaxtyping import Array
 
 from ._divided import derivative
-from ._structure import Groups, Structure
+from ._structure import Groups, Structure, blocks
 
 NEAR = 1e-5
 
@@ -38,7 +38,7 @@ NEAR = 1e-5
 def second_order(h: Array, S: Array, F: Callable, structure: Structure, groups: Groups) -> Array:
     """A₂[h, h] for every group."""
     h, S = structure.to_eigenbasis(h), structure.to_eigenbasis(S)
-    inside, omega = _blocks(structure, groups), structure.frequencies
+    inside, omega = blocks(structure, groups, NEAR), structure.frequencies
     inverse = jnp.where(inside, 0.0, 1.0 / jnp.where(inside, 1.0, omega))  # 1/(E_n − E_m)
     split = groups.split
 
@@ -63,12 +63,3 @@ def second_order(h: Array, S: Array, F: Callable, structure: Structure, groups: 
 
 def _bracket(A: Array, B: Array) -> Array:
     return A @ B - B @ A
-
-
-def _blocks(structure: Structure, groups: Groups) -> Bool[Array, "d d"]:
-    """Whether two states belong to one block: neighbours in energy chained while near and alike in all groups."""
-    energies, labels = structure.energies, groups.labels
-    near = jnp.diff(energies) <= NEAR * (energies[-1] - energies[0])
-    alike = jnp.all(labels[1:] == labels[:-1], axis=1) & jnp.all(labels[:, 1:] == labels[:, :-1], axis=0)
-    block = jnp.concatenate([jnp.zeros(1, int), jnp.cumsum(~(near & alike))])
-    return (block[:, None] == block[None, :]) | structure.levels

@@ -44,11 +44,6 @@ class Structure(eqx.Module):
         """Whether m and n belong to one level."""
         return self.frequencies == 0
 
-    @property
-    def secular(self) -> "Groups":
-        """The two-member partition of transitions: inside a level (label 1, ω = 0) or between levels (label 0)."""
-        return Groups(self.levels.astype(int), jnp.asarray(1), 2)
-
     def to_eigenbasis(self, X: Array) -> Array:
         """U† X U."""
         return self.vectors.conj().T @ X @ self.vectors
@@ -124,6 +119,16 @@ def _labels(structure: Structure, tolerance: float, width: ArrayLike) -> Int[Arr
     steps = jnp.diff(omega[order]) > jnp.maximum(gap, width)
     ranks = jnp.concatenate([jnp.zeros(1, int), jnp.cumsum(steps)])
     return jnp.zeros(omega.size, int).at[order].set(ranks).reshape(structure.frequencies.shape)
+
+
+def blocks(structure: Structure, groups: Groups, near: float) -> Bool[Array, "d d"]:
+    """Whether two states may be treated as one level: neighbours in energy chained while closer than `near` × spectral
+    width and alike in all their groups."""
+    energies, labels = structure.energies, groups.labels
+    close = jnp.diff(energies) <= near * (energies[-1] - energies[0])
+    alike = jnp.all(labels[1:] == labels[:-1], axis=1) & jnp.all(labels[:, 1:] == labels[:, :-1], axis=0)
+    block = jnp.concatenate([jnp.zeros(1, int), jnp.cumsum(~(close & alike))])
+    return (block[:, None] == block[None, :]) | structure.levels
 
 
 class Reference(eqx.Module):

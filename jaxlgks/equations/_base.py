@@ -15,11 +15,14 @@ import jax.numpy as jnp
 from jaxtyping import Array, Complex
 
 from .._system import Bath, Noise, System
-from ..bohr import Groups, Structure, bohr_filter, bohr_structure, derivative, needs_slope_at_zero, refuse
+from ..bohr import Groups, Structure, blocks, bohr_filter, bohr_structure, derivative, needs_slope_at_zero, refuse
 from ..spectra import AbstractSpectrum, Checked
 from ._dissipator import Dissipator
 
 COUNT_ABOVE = 16
+NEAR = 3e-8
+"""Levels closer than this fraction of the spectral width whose transitions share all groups are one level to the
+explicit route: dividing by their distance costs eps/NEAR, what is neglected is NEAR relative."""
 Filter = Callable[[Callable[[Array], Array]], Complex[Array, "g d d"]]
 """F ↦ (1_g F)(Ω_H)[S], for the coupling operator of one bath."""
 
@@ -117,10 +120,10 @@ class AbstractEquation(eqx.Module):
         home, V = self.home(system), self.reach(V)
         structure = bohr_structure(home.hamiltonian)
         groups = self.partition(structure, home)
-        secular = structure.secular
+        level = Groups(blocks(structure, groups, NEAR).astype(int), jnp.asarray(1), 2)  # label 1: inside
         V = _differentiable_at_distinct_levels(home.hamiltonian, V, structure.levels)
-        X = bohr_filter(structure, V, _inverse, secular)[0]
-        W = bohr_filter(structure, V, jnp.ones_like, secular)[1]
+        X = bohr_filter(structure, V, _inverse, level)[0]
+        W = bohr_filter(structure, V, jnp.ones_like, level)[1]
 
         def three(noise: Noise):
             return [
