@@ -72,9 +72,7 @@ def _filter_jvp(primals, tangents):
     dH, dS, dF, *_ = tangents
 
     def whole(H, S, F):
-        if dH is None:
-            return _value(S, F, structure, groups)
-        if not smooth:
+        if dH is not None and not smooth:
             S = refuse(S, may_need_slope_at_zero(structure, S), _AT_ZERO)
         zero = _carrier(H)
         moved = _daleckii_krein(zero, S, F, structure, groups) + second_order(zero, S, F, structure, groups)

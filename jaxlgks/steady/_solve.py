@@ -4,6 +4,7 @@ Enters: a system, a master equation, a solver. Leaves: π with L π = 0, Tr π =
 the condition of the problem, and a verdict: unique or not, truncated or not.
 """
 
+import sys
 import warnings
 
 import equinox as eqx
@@ -139,6 +140,18 @@ def _verdict(condition: Array, residual: Array, edge: Array, n: int) -> tuple[RE
     return result, jnp.where(unique, 1, 2)
 
 
+def _depth() -> int:
+    """How many frames up the caller's own code is: a warning names the line that a user can change."""
+    frame, depth = sys._getframe(1), 1
+    while frame is not None and frame.f_globals.get("__name__", "").split(".")[0] in (
+        "jaxlgks",
+        "equinox",
+        "jaxtyping",
+    ):
+        frame, depth = frame.f_back, depth + 1
+    return depth
+
+
 def _warn(state: SteadyState, equation: AbstractEquation) -> None:
     name = type(equation).__name__
     if state.separation < 1:
@@ -146,14 +159,14 @@ def _warn(state: SteadyState, equation: AbstractEquation) -> None:
             f"{name} treats Bohr frequencies apart that lie only {float(state.separation):.2g} decay rates from each "
             "other; coherence between them is lost. Use Unified(), and diagnose(system, V, delta) for a verdict.",
             ValidityWarning,
-            stacklevel=3,
+            stacklevel=_depth(),
         )
     if isinstance(equation, Davies | Local) and state.spread > 0:
         warnings.warn(
             f"{name} treats Bohr frequencies as equal that differ by up to {float(state.spread):.2g}: they are closer "
             "than its tolerance. Use Unified(), which keeps them together with their own rates.",
             ValidityWarning,
-            stacklevel=3,
+            stacklevel=_depth(),
         )
 
 

@@ -1,0 +1,119 @@
+"""Other people's codes as witnesses: qthermo's Davies baths, QuTiP's Bloch–Redfield tensor."""
+
+import numpy as np
+import pytest
+import qthermo
+import qutip
+
+import jaxlgks as lgks
+
+from .systems import SPECTRA, hermitian, smooth_spectrum, unitary
+from .test_laws import commutator
+
+SEEDS = (0, 1, 2)
+
+
+def random_system(seed: int, d: int, *, real: bool, kind: str = "generic") -> lgks.System:
+    """Two baths on a random Hamiltonian in a random basis, real symmetric or complex Hermitian."""
+    rng = np.random.default_rng([seed, d])
+    U = np.linalg.qr(rng.normal(size=(d, d)))[0] if real else unitary(rng, d)
+    H = U @ np.diag(SPECTRA[kind](rng, d)) @ U.conj().T
+    couplings = [hermitian(rng, d) for _ in range(2)]
+    baths = [
+        lgks.Bath(S.real if real else S, T, smooth_spectrum(rng, d + i), name)
+        for i, (S, T, name) in enumerate(zip(couplings, (1.3, 0.6), ("hot", "cold"), strict=True))
+    ]
+    return lgks.System((H + H.conj().T) / 2, baths)
+
+
+# ------------------------------------------------------------------------------------------------------------- Davies
+
+
+def peer_currents(system: lgks.System) -> np.ndarray:
+    """Heat currents into the system by qthermo; its J(ω) is γ(ω), its rate at ω = 0 is told."""
+    H = np.asarray(system.hamiltonian)
+    baths = [
+        qthermo.davies_bath(
+            H,
+            np.asarray(bath.coupling),
+            float(bath.temperature),
+            spectrum=lambda omega, bath=bath: float(bath.spectrum.density(omega)),
+            zero_frequency_rate=float(bath.rate(0.0)),
+            name=bath.name,
+        )
+        for bath in system.baths
+    ]
+    currents = qthermo.analyze(H, baths).currents
+    return np.array([currents[bath.name] for bath in system.baths])
+
+
+@pytest.mark.parametrize("d", [2, 3, 4, 5])
+@pytest.mark.parametrize("real", [True, False], ids=["real", "complex"])
+def test_davies_currents_against_qthermo(d, real):
+    """Random systems, among them (from three levels on) those with equal Bohr frequencies: 1e−10 relative."""
+    for seed in SEEDS:
+        for kind in ("generic", "ladder") if d > 2 else ("generic",):
+            system = random_system(seed, d, real=real, kind=kind)
+            np.testing.assert_allclose(lgks.heat_currents(system), peer_currents(system), rtol=1e-10, err_msg=kind)
+
+
+def test_davies_currents_of_two_qubits_against_qthermo():
+    density = lgks.DrudeLorentz(0.001, 2.0)
+    system = lgks.models.two_qubits(1.0, 0.2, temperatures=(0.45, 0.35), spectrum=density)
+    for delta in (0.0, 0.05):
+        moved = system.perturbed(lgks.models.pauli("ZZ"), delta)
+        np.testing.assert_allclose(lgks.heat_currents(moved), peer_currents(moved), rtol=1e-10)
+
+
+# ----------------------------------------------------------------------------------------------------------- Redfield
+
+
+@pytest.mark.parametrize("d", [2, 3, 4])
+@pytest.mark.parametrize("seed", SEEDS)
+def test_redfield_against_qutip(seed, d):
+    """Real symmetric H and S, no secular cutoff: 1e−10 of the generator (1e−15 seen). QuTiP's spectra take the energy
+    that the system gives to the bath, as Γ does here. (Its tensor is wrong for complex operators: next test.)"""
+    system = random_system(seed, d, real=True)
+    # Γ is tabulated at the Bohr frequencies: QuTiP asks one number at a time.
+    a_ops = [
+        [qutip.Qobj(np.asarray(bath.coupling).real), lambda w, bath=bath: float(bath.rate(float(w)))]
+        for bath in system.baths
+    ]
+    H = qutip.Qobj(np.asarray(system.hamiltonian).real)
+    tensor = qutip.bloch_redfield_tensor(H, a_ops, sec_cutoff=-1, fock_basis=True).full()
+    ours = np.asarray(lgks.liouvillian(system, lgks.Redfield()))
+    np.testing.assert_allclose(ours, tensor, rtol=0, atol=1e-10 * np.max(np.abs(tensor)))
+
+
+def redfield_by_hand(system: lgks.System) -> np.ndarray:
+    """The tensor element by element in the energy basis, a, b, c, d for ρ_cd → dρ_ab/dt, then back:
+
+        R_abcd = ½ Σ_bath [ S_ac S_db (Γ(ω_ca) + Γ(ω_db)) − δ_db Σ_n S_an S_nc Γ(ω_cn) − δ_ac Σ_n S_dn S_nb Γ(ω_dn) ]
+
+    with ω_mn = E_m − E_n.
+    """
+    E, U = np.linalg.eigh(np.asarray(system.hamiltonian))
+    d = len(E)
+    R = np.zeros((d, d, d, d), complex)
+    for bath in system.baths:
+        S = U.conj().T @ np.asarray(bath.coupling) @ U
+        rate = np.array([[float(bath.rate(m - n)) for n in E] for m in E])  # Γ(E_m − E_n)
+        for a, b, c, f in np.ndindex(d, d, d, d):
+            R[a, b, c, f] += S[a, c] * S[f, b] * (rate[c, a] + rate[f, b]) / 2
+            if f == b:
+                R[a, b, c, f] -= sum(S[a, n] * S[n, c] * rate[c, n] for n in range(d)) / 2
+            if a == c:
+                R[a, b, c, f] -= sum(S[f, n] * S[n, b] * rate[f, n] for n in range(d)) / 2
+    W = np.kron(U.conj(), U)  # columns stacked: vec(UρU†) = (U* ⊗ U) vec ρ
+    matrix = R.transpose(1, 0, 3, 2).reshape(d * d, d * d)
+    return commutator(np.asarray(system.hamiltonian)) + W @ matrix @ W.conj().T
+
+
+@pytest.mark.parametrize("d", [2, 3, 4])
+@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("real", [True, False], ids=["real", "complex"])
+def test_redfield_against_a_tensor_by_hand(seed, d, real):
+    system = random_system(seed, d, real=real)
+    tensor = redfield_by_hand(system)
+    ours = np.asarray(lgks.liouvillian(system, lgks.Redfield()))
+    np.testing.assert_allclose(ours, tensor, rtol=0, atol=1e-10 * np.max(np.abs(tensor)))
