@@ -68,17 +68,18 @@ def test_davies_currents_of_two_qubits_against_qthermo():
 # ----------------------------------------------------------------------------------------------------------- Redfield
 
 
+def rate_of(bath):
+    """Γ as a function of one argument: QuTiP takes a second one for the time."""
+    return lambda w: float(bath.rate(float(w)))
+
+
 @pytest.mark.parametrize("d", [2, 3, 4])
 @pytest.mark.parametrize("seed", SEEDS)
 def test_redfield_against_qutip(seed, d):
     """Real symmetric H and S, no secular cutoff: 1e−10 of the generator (1e−15 seen). QuTiP's spectra take the energy
     that the system gives to the bath, as Γ does here. (Its tensor is wrong for complex operators: next test.)"""
     system = random_system(seed, d, real=True)
-    # Γ is tabulated at the Bohr frequencies: QuTiP asks one number at a time.
-    a_ops = [
-        [qutip.Qobj(np.asarray(bath.coupling).real), lambda w, bath=bath: float(bath.rate(float(w)))]
-        for bath in system.baths
-    ]
+    a_ops = [[qutip.Qobj(np.asarray(bath.coupling).real), rate_of(bath)] for bath in system.baths]
     H = qutip.Qobj(np.asarray(system.hamiltonian).real)
     tensor = qutip.bloch_redfield_tensor(H, a_ops, sec_cutoff=-1, fock_basis=True).full()
     ours = np.asarray(lgks.liouvillian(system, lgks.Redfield()))
