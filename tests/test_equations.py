@@ -49,9 +49,9 @@ def _routes(system, V, A, name):
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("name", ["unified", "universal", "redfield", "local"])
 def test_explicit_autodiff_and_finite_differences_agree(name, shape):
-    """Explicit against autodiff to 1e−9, both against pinned Richardson differences to 1e−6: 40 draws a shape, 200 an
+    """Explicit against autodiff to 1e−9, both against pinned Richardson differences to 1e−6: 67 draws a shape, 201 an
     equation. (`Davies` has a test of its own.)"""
-    for seed in range(shape, shape + 15 * 40, 15):
+    for seed in range(shape, shape + 15 * 67, 15):
         case = draw(seed)
         explicit, autodiff, difference = (float(x) for x in _routes(case.system, case.V, case.A, name))
         assert np.isfinite([explicit, autodiff, difference]).all(), case
@@ -59,7 +59,7 @@ def test_explicit_autodiff_and_finite_differences_agree(name, shape):
         assert difference == pytest.approx(explicit, rel=1e-6, abs=0), case
 
 
-@pytest.mark.parametrize("name", ["davies", "unified", "universal", "redfield"])
+@pytest.mark.parametrize("name", ["unified", "redfield"])
 def test_thermodynamic_response_equals_the_derivative_of_the_currents(name):
     """Four parts of J₁ against autodiff of the currents, entropy production too: 1e−9 of the largest."""
     case = draw(37)
@@ -74,8 +74,7 @@ def test_thermodynamic_response_equals_the_derivative_of_the_currents(name):
     np.testing.assert_allclose(r.entropy_production.static().total, production, rtol=0, atol=1e-8 * scale)
 
 
-@pytest.mark.parametrize("seed", [32, 48])
-@pytest.mark.parametrize("name", EQUATIONS)
+@pytest.mark.parametrize(("name", "seed"), [*((name, 32) for name in EQUATIONS), ("davies", 48)])
 def test_second_order_equals_differences_at_degeneracies(name, seed):
     """d²⟨A⟩/dδ² by autodiff against Richardson of the first derivative, groups fixed: 1e−5 (issue), 1e−8 seen."""
     case = draw(seed)

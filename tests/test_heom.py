@@ -156,8 +156,8 @@ def test_the_hierarchy_gives_the_numbers_of_the_reference_file():
 
 
 def test_no_current_at_one_temperature():
-    """The hierarchy's current between baths of one temperature, on the near-degenerate levels: 6e−4 of the current of the
-    test system, the error of its own truncation; nothing below that is asked of it here."""
+    """The hierarchy's current between baths of one temperature, on the near-degenerate levels: 6e−4 of the current of
+    the test system, the error of its own truncation; nothing below that is asked of it here."""
     system = near_degenerate().system
     baths = [lgks.Bath(bath.coupling, 0.7, bath.spectrum, bath.name) for bath in system.baths]
     assert abs(hierarchy(lgks.System(system.hamiltonian, baths))[0]) < 1e-3 * exact("near-degenerate")[0]
