@@ -87,9 +87,9 @@ def test_redfield_against_qutip(seed, d):
 
 
 def redfield_by_hand(system: lgks.System) -> np.ndarray:
-    """The tensor element by element in the energy basis, a, b, c, d for ρ_cd → dρ_ab/dt, then back:
+    """The tensor element by element in the energy basis, ρ_cf → dρ_ab/dt, then back:
 
-        R_abcd = ½ Σ_bath [ S_ac S_db (Γ(ω_ca) + Γ(ω_db)) − δ_db Σ_n S_an S_nc Γ(ω_cn) − δ_ac Σ_n S_dn S_nb Γ(ω_dn) ]
+        R_abcf = ½ Σ_bath [ S_ac S_fb (Γ(ω_ca) + Γ(ω_fb)) − δ_fb Σ_n S_an S_nc Γ(ω_cn) − δ_ac Σ_n S_fn S_nb Γ(ω_fn) ]
 
     with ω_mn = E_m − E_n.
     """
