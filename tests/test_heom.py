@@ -273,3 +273,26 @@ def test_the_derivative_itself_against_the_hierarchy(name, relative):
     equation = lgks.Unified(lamb_shift=True).fixed(case.system)
     static = lgks.thermodynamic_response(case.system, case.V, equation).heat_currents.static().total[0]
     assert float(static / lgks.heat_currents(case.system, equation)[0]) == pytest.approx(exact(name)[1], rel=relative)
+
+
+# ------------------------------------------------------------------------------------------------------ the notebook
+
+NOTEBOOK = Path(__file__).parent.parent / "notebooks" / "02_which_master_equation.ipynb"
+
+
+def test_the_numbers_of_the_notebook_are_the_hierarchy_s():
+    """What notebook 02 calls HEOM, to the digits it stores: currents against δ and ν, and both slopes."""
+    source = "\n".join("".join(cell["source"]) for cell in json.loads(NOTEBOOK.read_text(encoding="utf-8"))["cells"])
+    space = {"np": np}
+    for name in ("delta_exact", "J_exact", "nu_exact", "J_nu", "exact_slope"):
+        (line,) = [line for line in source.splitlines() if line.startswith(f"{name} = ")]
+        exec(line, space)
+    qubits, three = two_qubits(), near_degenerate()
+    base = three.system.perturbed(three.V, -LAMBDA)  # ν = 0
+    for x, J in zip(space["delta_exact"][::3], space["J_exact"][::3], strict=True):
+        assert hierarchy(qubits.system.perturbed(qubits.V, x))[0] == pytest.approx(J, abs=0.6e-10)
+    for nu, J in zip(space["nu_exact"][1::3], space["J_nu"][1::3], strict=True):
+        assert hierarchy(base.perturbed(three.V, nu))[0] == pytest.approx(J, rel=1e-5)
+    assert space["exact_slope"] == pytest.approx(exact("two qubits")[1], abs=1e-5)
+    stored = [float(x) for x in ("4.55542e-5", "886.999") if x in source]
+    assert stored == pytest.approx(exact("near-degenerate"), rel=2e-5)

@@ -17,6 +17,7 @@ different groups give (1_g(x)F(x) − 1_g(y)F(y))/(x − y), and different group
 `eigh` divides by E_m − E_n and is NaN there.
 """
 
+import functools
 from collections.abc import Callable
 
 import equinox as eqx
@@ -74,49 +75,29 @@ def _filter_jvp(primals, tangents):
     def whole(H, S, F):
         if dH is not None and not smooth:
             S = refuse(S, may_need_slope_at_zero(structure, S), _AT_ZERO)
-        zero = _carrier(H)
+        zero = _carrier(H, 0)
         moved = _daleckii_krein(zero, S, F, structure, groups) + second_order(zero, S, F, structure, groups)
         return _value(S, F, structure, groups) + moved
 
     return eqx.filter_jvp(whole, (H, S, F), (dH, dS, dF))
 
 
-@jax.custom_jvp
-def _carrier(H: Array) -> Array:
-    """Zero, with the tangent of H: what it multiplies is the derivative in H."""
-    return jnp.zeros_like(H)
+@functools.partial(jax.custom_jvp, nondiff_argnums=(1,))
+def _carrier(H: Array, order: int) -> Array:
+    """Zero, with the tangent of H (order 0): what it multiplies is the derivative in H. Its slope is one (order 1), its
+    curvature zero (order 2), and a third derivative in H ends here, in every mode."""
+    return jnp.ones_like(H) if order == 1 else jnp.zeros_like(H)
 
 
 @_carrier.defjvp
-def _carrier_jvp(primals, tangents):
+def _carrier_jvp(order, primals, tangents):
+    if order == 2:
+        raise DerivativeOrderError(
+            "The third derivative in the Hamiltonian was asked for; the filter F(Omega_H) provides the second. "
+            "Derivatives in temperatures, coupling strengths and coupling operators may be taken in any number."
+        )
     (H,), (dH,) = primals, tangents
-    return _carrier(H), _once(H) * dH
-
-
-@jax.custom_jvp
-def _once(H: Array) -> Array:
-    """One: the carrier's slope."""
-    return jnp.ones_like(H)
-
-
-@_once.defjvp
-def _once_jvp(primals, tangents):
-    (H,), (dH,) = primals, tangents
-    return _once(H), _twice(H) * dH
-
-
-@jax.custom_jvp
-def _twice(H: Array) -> Array:
-    """Zero: the carrier's curvature. A third derivative in H ends here, in every mode."""
-    return jnp.zeros_like(H)
-
-
-@_twice.defjvp
-def _twice_jvp(primals, tangents):
-    raise DerivativeOrderError(
-        "The third derivative in the Hamiltonian was asked for; the filter F(Omega_H) provides the second. "
-        "Derivatives in temperatures, coupling strengths and coupling operators may be taken in any number."
-    )
+    return _carrier(H, order), _carrier(H, order + 1) * dH
 
 
 _AT_ZERO = (

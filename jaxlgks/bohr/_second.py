@@ -20,8 +20,10 @@ each restricted to a group, and turned back
 
     A₂ = G₂ + [X₁, G₁] + [X₂, G₀] + ½[X₁, [X₁, G₀]].
 
-Levels nearer than `NEAR` of the spectral width whose transitions share all their groups count as one block: to divide
-by their distance twice would cost all digits. What this neglects is NEAR relative; dividing costs eps/NEAR².
+Levels nearer than `NEAR` × the frequency over which F changes (`F.scale`; the spectral width where F does not say)
+whose transitions share all their groups count as one block: to divide by their distance twice would cost all digits.
+What this neglects is NEAR relative; dividing costs eps/NEAR². Where F is not smooth at ω = 0 its scale is zero: levels
+must coincide.
 """
 
 from collections.abc import Callable
@@ -38,7 +40,8 @@ NEAR = 1e-5
 def second_order(h: Array, S: Array, F: Callable, structure: Structure, groups: Groups) -> Array:
     """A₂[h, h] for every group."""
     h, S = structure.to_eigenbasis(h), structure.to_eigenbasis(S)
-    inside, omega = blocks(structure, groups, NEAR), structure.frequencies
+    scale = getattr(F, "scale", structure.energies[-1] - structure.energies[0])
+    inside, omega = blocks(structure, groups, NEAR * scale), structure.frequencies
     inverse = jnp.where(inside, 0.0, 1.0 / jnp.where(inside, 1.0, omega))  # 1/(E_n − E_m)
     split = groups.split
 

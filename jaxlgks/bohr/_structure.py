@@ -121,11 +121,11 @@ def _labels(structure: Structure, tolerance: float, width: ArrayLike) -> Int[Arr
     return jnp.zeros(omega.size, int).at[order].set(ranks).reshape(structure.frequencies.shape)
 
 
-def blocks(structure: Structure, groups: Groups, near: float) -> Bool[Array, "d d"]:
-    """Whether two states may be treated as one level: neighbours in energy chained while closer than `near` × spectral
-    width and alike in all their groups."""
+def blocks(structure: Structure, groups: Groups, near: ArrayLike) -> Bool[Array, "d d"]:
+    """Whether two states may be treated as one level: neighbours in energy chained while closer than `near` and alike
+    in all their groups."""
     energies, labels = structure.energies, groups.labels
-    close = jnp.diff(energies) <= near * (energies[-1] - energies[0])
+    close = jnp.diff(energies) <= near
     alike = jnp.all(labels[1:] == labels[:-1], axis=1) & jnp.all(labels[:, 1:] == labels[:, :-1], axis=0)
     block = jnp.concatenate([jnp.zeros(1, int), jnp.cumsum(~(close & alike))])
     return (block[:, None] == block[None, :]) | structure.levels

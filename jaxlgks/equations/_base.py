@@ -21,8 +21,9 @@ from ._dissipator import Dissipator
 
 COUNT_ABOVE = 16
 NEAR = 3e-8
-"""Levels closer than this fraction of the spectral width whose transitions share all groups are one level to the
-explicit route: dividing by their distance costs eps/NEAR, what is neglected is NEAR relative."""
+"""Levels closer than NEAR √(WΔ) whose transitions share all groups are one level to the explicit route, W the width of
+the spectrum and Δ the frequency over which rates change: dividing by a distance x costs eps W/x, taking x for zero
+costs x/Δ, both at most a few NEAR √(W/Δ)."""
 Filter = Callable[[Callable[[Array], Array]], Complex[Array, "g d d"]]
 """F ↦ (1_g F)(Ω_H)[S], for the coupling operator of one bath."""
 
@@ -48,21 +49,22 @@ class AbstractEquation(eqx.Module):
 
     lamb_shift: eqx.AbstractVar[bool]
 
-    @abc.abstractmethod
     def home(self, system: System) -> System:
-        """The system in whose energy basis the dissipators are made."""
+        """The system in whose energy basis the dissipators are made: itself, but for a frozen dissipator."""
+        return system
 
-    @abc.abstractmethod
     def reach(self, V: Complex[Array, "d d"]) -> Complex[Array, "d d"]:
-        """What of a perturbation the dissipators see."""
+        """What of a perturbation the dissipators see: all, but for a frozen dissipator."""
+        return V
+
+    def fixed(self, system: System) -> "AbstractEquation":
+        """The same equation with its groups pinned to those of `system`, so that a finite δ does not regroup; itself
+        where nothing regroups."""
+        return self
 
     @abc.abstractmethod
     def partition(self, structure: Structure, system: System) -> Groups:
         """The groups of Bohr frequencies kept together."""
-
-    @abc.abstractmethod
-    def fixed(self, system: System) -> "AbstractEquation":
-        """The same equation with its groups pinned to those of `system`, so that a finite δ does not regroup."""
 
     @abc.abstractmethod
     def operators(self, filtered: Filter, noise: Noise, structure: Structure) -> Any:
@@ -120,7 +122,7 @@ class AbstractEquation(eqx.Module):
         home, V = self.home(system), self.reach(V)
         structure = bohr_structure(home.hamiltonian)
         groups = self.partition(structure, home)
-        level = Groups(blocks(structure, groups, NEAR).astype(int), jnp.asarray(1), 2)  # label 1: inside
+        level = Groups(blocks(structure, groups, _near(structure, home)).astype(int), jnp.asarray(1), 2)  # 1: inside
         V = _differentiable_at_distinct_levels(home.hamiltonian, V, structure.levels)
         X = bohr_filter(structure, V, _inverse, level)[0]
         W = bohr_filter(structure, V, jnp.ones_like, level)[1]
@@ -205,10 +207,22 @@ def _moved(structure: Structure, groups: Groups, noise: Noise, X: Array, W: Arra
     return rotation, lambda F: shifted(Slope(F))
 
 
+def _near(structure: Structure, system: System) -> Array:
+    """The distance below which levels are one; zero where a rate is not smooth at ω = 0."""
+    noises = [noise for bath in system.baths for noise in bath.noises]
+    scale = jnp.min(jnp.stack([noise.spectrum.scale(noise.temperature) for noise in noises]))
+    return NEAR * jnp.sqrt((structure.energies[-1] - structure.energies[0]) * scale)
+
+
 class Slope(eqx.Module):
     """F'(ω)."""
 
     function: Callable
+
+    @property
+    def scale(self) -> Array:
+        """That of the function itself."""
+        return self.function.scale  # pyright: ignore[reportFunctionMemberAccess]
 
     def __call__(self, omega: Array) -> Array:
         return derivative(self.function, omega)

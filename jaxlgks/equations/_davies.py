@@ -6,7 +6,6 @@ Enters: a system. Leaves: D_α = Σ_g D[A_g], A_g = (1_g √Γ_α)(Ω_H)[S_α], 
 from typing import Any
 
 import equinox as eqx
-from jaxtyping import Array, Complex
 
 from .._errors import InputError
 from .._system import Noise, System
@@ -49,12 +48,6 @@ class Davies(AbstractEquation):
         self.tolerance = tolerance
         self.lamb_shift = lamb_shift
         self.reference = reference
-
-    def home(self, system: System) -> System:
-        return system
-
-    def reach(self, V: Complex[Array, "d d"]) -> Complex[Array, "d d"]:
-        return V
 
     def partition(self, structure: Structure, system: System) -> Groups:
         if self.reference is None:

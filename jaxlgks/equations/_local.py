@@ -65,9 +65,6 @@ class Local(AbstractEquation):
     def partition(self, structure: Structure, system: System) -> Groups:
         return self.davies.partition(structure, system)
 
-    def fixed(self, system: System) -> "Local":
-        return self  # nothing of it moves with the system's Hamiltonian
-
     def operators(self, filtered: Filter, noise: Noise, structure: Structure) -> Any:
         return self.davies.operators(filtered, noise, structure)
 

@@ -10,7 +10,19 @@ from jaxtyping import Array
 from ..spectra import AbstractSpectrum
 
 
-class RootRate(eqx.Module):
+class AbstractRate(eqx.Module):
+    """A function of the Bohr frequency, made of one bath's rate."""
+
+    spectrum: eqx.AbstractVar[AbstractSpectrum]
+    temperature: eqx.AbstractVar[Array]
+
+    @property
+    def scale(self) -> Array:
+        """The shortest frequency over which it changes."""
+        return self.spectrum.scale(self.temperature)
+
+
+class RootRate(AbstractRate):
     """F(ω) = √Γ(ω + offset)."""
 
     spectrum: AbstractSpectrum
@@ -21,7 +33,7 @@ class RootRate(eqx.Module):
         return self.spectrum.amplitude(omega + self.offset, self.temperature)
 
 
-class HalfRate(eqx.Module):
+class HalfRate(AbstractRate):
     """F(ω) = Γ(ω)/2."""
 
     spectrum: AbstractSpectrum
@@ -31,7 +43,7 @@ class HalfRate(eqx.Module):
         return self.spectrum.rate(omega, self.temperature) / 2
 
 
-class LambShift(eqx.Module):
+class LambShift(AbstractRate):
     """F(ω) = S(ω) = P∫ dω'/2π Γ(ω')/(ω − ω')."""
 
     spectrum: AbstractSpectrum

@@ -7,7 +7,6 @@ from typing import Any
 
 import equinox as eqx
 import jax.numpy as jnp
-from jaxtyping import Array, Complex
 
 from .._system import Noise, System
 from ..bohr import Groups, Structure, one_group
@@ -39,17 +38,8 @@ class Redfield(AbstractEquation):
 
     lamb_shift: bool = eqx.field(static=True, default=False)
 
-    def home(self, system: System) -> System:
-        return system
-
-    def reach(self, V: Complex[Array, "d d"]) -> Complex[Array, "d d"]:
-        return V
-
     def partition(self, structure: Structure, system: System) -> Groups:
         return one_group(structure)
-
-    def fixed(self, system: System) -> "Redfield":
-        return self
 
     def operators(self, filtered: Filter, noise: Noise, structure: Structure) -> Any:
         S, dissipative = filtered(one), filtered(HalfRate(noise.spectrum, noise.temperature))

@@ -7,7 +7,7 @@ from typing import Any
 
 import equinox as eqx
 import jax.numpy as jnp
-from jaxtyping import Array, Complex, Float
+from jaxtyping import Array, Float
 
 from .._errors import InputError
 from .._system import Noise, System
@@ -56,12 +56,6 @@ class Unified(AbstractEquation):
         self.width = width
         self.lamb_shift = lamb_shift
         self.reference = reference
-
-    def home(self, system: System) -> System:
-        return system
-
-    def reach(self, V: Complex[Array, "d d"]) -> Complex[Array, "d d"]:
-        return V
 
     def partition(self, structure: Structure, system: System) -> Groups:
         if self.reference is not None:

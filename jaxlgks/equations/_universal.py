@@ -8,7 +8,7 @@ from typing import Any
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Complex
+from jaxtyping import Array
 
 from .._system import Noise, System
 from ..bohr import Groups, Structure, one_group
@@ -31,7 +31,7 @@ class UniversalLindblad(AbstractEquation):
 
         H_LS = ∫₀^∞ dν/(2πν) Σ_α ( B_α(−ν)†B_α(−ν) − B_α(ν)†B_α(ν) ),    B_α(ν) = √Γ_α(Ω_H + ν)[S_α].
 
-    It costs a filter at each of about 70 d² nodes: meant for d ≤ 8.
+    It costs a filter at each of about 400 d² frequencies: meant for d ≤ 8.
 
     **Arguments:** `lamb_shift`: whether to add it.
 
@@ -48,17 +48,8 @@ class UniversalLindblad(AbstractEquation):
 
     lamb_shift: bool = eqx.field(static=True, default=False)
 
-    def home(self, system: System) -> System:
-        return system
-
-    def reach(self, V: Complex[Array, "d d"]) -> Complex[Array, "d d"]:
-        return V
-
     def partition(self, structure: Structure, system: System) -> Groups:
         return one_group(structure)
-
-    def fixed(self, system: System) -> "UniversalLindblad":
-        return self
 
     def operators(self, filtered: Filter, noise: Noise, structure: Structure) -> Any:
         A = filtered(RootRate(noise.spectrum, noise.temperature))

@@ -5,7 +5,8 @@ that compares with relaxation and with the memory of the baths, in numbers and i
 
 A group of equal Bohr frequencies that V splits by ν stays coherent while ντ ≪ 1 and falls apart for ντ ≫ 1, τ its
 relaxation time (paper, Sec. III C). Equations that treat frequencies apart need the second, those that freeze the
-dissipator the first; the unified equation with its clusters fixed is smooth through both.
+dissipator the first; the unified equation with its clusters fixed is smooth through both. Inside a cluster a Lamb shift
+competes with the splitting: whether it matters is found by computing with and without.
 """
 
 import equinox as eqx
@@ -14,12 +15,12 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Float, Int
 
-from .._errors import InputError, SingularDensityError
+from .._errors import InputError, LambShiftError, SingularDensityError
 from .._inputs import as_operator, as_scalar, is_concrete
 from .._observables import heat_currents
 from .._system import System
 from ..bohr import Structure, bohr_structure
-from ..equations import Davies, Local, Unified, correlation_time, relaxation_rate, transition_rates
+from ..equations import Davies, Local, Unified, correlation_time, relaxation_rate, separation, transition_rates
 
 SMALL, LARGE = 0.1, 10.0
 """ντ below the first: the group is whole; above the second: it has fallen apart."""
@@ -27,6 +28,8 @@ NEGLIGIBLE = 1e-9
 """First-order shifts below this fraction of the largest element of V are none."""
 LOCAL_LIMIT = 0.01
 """Relative error of the heat-current response from which on the local equation is called out of range."""
+LAMB_LIMIT = 0.02
+"""Relative change of heat currents or their response from which on a Lamb shift is called for."""
 
 
 class Diagnosis(eqx.Module):
@@ -36,13 +39,15 @@ class Diagnosis(eqx.Module):
     - `rotation`: max |δ V_mn/(E_n − E_m)| between levels, the angle by which eigenvectors turn.
     - `frequencies`, `members`, `splittings`, `relaxation_times`, `nu_tau`: for each coupled group of equal Bohr
       frequency ω ≥ 0: ω, number of transitions, ν at δ, τ, ντ, [groups].
-    - `separation`: smallest distance of different coupled Bohr frequencies at δ = 0 times the relaxation time there.
+    - `separation`: smallest distance of different coupled Bohr frequencies at δ = 0, over their decay rate.
     - `correlation_times`: τ_B of each bath, [baths]. `relaxation_rate`: Γ_R, the fastest decay of a level.
     - `cluster_width`: the automatic width of `Unified`. `clusters_change`: whether its clusters at δ differ from those
       at 0, so that its response jumps unless they are fixed.
-    - `local_error`: relative error of the local equation in the slope of the heat currents; NaN where there is none.
+    - `local_error`: relative error of the local equation in the slope of the heat currents.
+    - `lamb_effect`: relative change of the heat currents or of their slope, the larger, by the Lamb shift of `Unified`.
+      Either is NaN where it cannot be found (a density without the derivative or the Lamb shift, no current).
     - `regime`: "eigenvectors only", "shift without splitting", "local", "crossover" or "global".
-    - `equation`: the equation to use, by name. `valid`: (equation, whether it is in its range, why), for each.
+    - `equation`: the equation to use, or that there is none. `valid`: (equation, whether in its range, why), for each.
     """
 
     level_shifts: Float[Array, " d"]
@@ -57,6 +62,7 @@ class Diagnosis(eqx.Module):
     relaxation_rate: Float[Array, ""]
     cluster_width: Float[Array, ""]
     local_error: Float[Array, ""]
+    lamb_effect: Float[Array, ""]
     clusters_change: bool = eqx.field(static=True)
     regime: str = eqx.field(static=True)
     equation: str = eqx.field(static=True)
@@ -110,16 +116,18 @@ def diagnose(system: System, V, delta: ArrayLike) -> Diagnosis:
         )
     structure = bohr_structure(system.hamiltonian)
     moved, shifts, rotation = _first_order(structure, V, float(delta))
-    frequencies, members, splittings, times, separation = _groups(moved, system, shifts)
+    frequencies, members, splittings, times = _groups(moved, system, shifts)
+    distance = separation(structure, Davies().partition(structure, system), system)
     memory = jnp.stack([correlation_time(structure, _alone(system, bath)) for bath in range(len(system.baths))])
     fast = relaxation_rate(structure, system)
     unified = Unified()
     before, after = (unified.groups(s).count for s in (system, system.perturbed(V, delta)))
-    local_error = _local_error(system, V)
+    local_error, lamb_effect = _compared(system, V)
     nu_tau = splittings * times
     size = NEGLIGIBLE * float(jnp.max(jnp.abs(delta * V)))
     regime = _regime(moved, system, shifts, splittings, nu_tau, size)
-    valid = _judged(regime, float(separation), float(fast * jnp.max(memory)), float(local_error))
+    weakness = float(fast * jnp.max(memory))
+    valid = _judged(regime, float(distance), weakness, float(local_error), float(lamb_effect))
     return Diagnosis(
         level_shifts=shifts,
         rotation=rotation,
@@ -128,14 +136,15 @@ def diagnose(system: System, V, delta: ArrayLike) -> Diagnosis:
         splittings=splittings,
         relaxation_times=times,
         nu_tau=nu_tau,
-        separation=separation,
+        separation=distance,
         correlation_times=memory,
         relaxation_rate=fast,
         cluster_width=unified.gap(structure, system),
         local_error=local_error,
+        lamb_effect=lamb_effect,
         clusters_change=before != after,
         regime=regime,
-        equation="Davies" if {name: good for name, good, _ in valid}["Davies"] else "Unified",
+        equation=_recommended(valid, weakness, float(lamb_effect)),
         valid=valid,
     )
 
@@ -152,26 +161,28 @@ def _first_order(structure: Structure, V: Array, delta: float) -> tuple[Structur
     return moved, jnp.asarray(shifts), jnp.asarray(np.max(np.abs(delta * turned) / gap))
 
 
-def _groups(structure: Structure, system: System, shifts: Array) -> tuple[Array, Array, Array, Array, Array]:
-    labels = np.asarray(Davies().partition(structure, system).labels)
+def _coupled(structure: Structure, system: System) -> np.ndarray:
+    """Which transitions some bath drives, in either direction."""
     rates = np.asarray(transition_rates(structure, system))
     both = rates + rates.T
-    decay = rates.sum(axis=0)
-    coupled = both > 1e-9 * both.max() if both.max() > 0 else np.zeros_like(both, bool)
+    return both > 1e-9 * max(both.max(), np.finfo(float).tiny)
+
+
+def _groups(structure: Structure, system: System, shifts: Array) -> tuple[Array, Array, Array, Array]:
+    """Frequency, number of transitions, splitting and relaxation time of each coupled group of Davies, ω ≥ 0."""
+    labels = np.asarray(Davies().partition(structure, system).labels)
+    decay = np.asarray(transition_rates(structure, system)).sum(axis=0)
+    coupled = _coupled(structure, system)
     move = np.asarray(shifts)[None, :] - np.asarray(shifts)[:, None]
     omega = np.asarray(structure.frequencies)
     mean = (decay[None, :] + decay[:, None]) / 2
     rows = []
     for label in np.unique(labels[coupled & (labels >= labels[0, 0])]):
         here = coupled & (labels == label)
-        rate = mean[here].max()
-        rows.append((abs(omega[here].mean()), here.sum(), np.ptp(move[here]), 1 / rate if rate > 0 else np.inf))
-    columns = [jnp.asarray(np.array(column)) for column in zip(*rows, strict=True)] if rows else [jnp.zeros(0)] * 4
-    frequencies, members, splittings, times = columns
-    distance = np.diff(np.unique(np.asarray(frequencies)))
-    slowest = np.asarray(times).min() if times.size else np.inf
-    separation = distance.min() * slowest if distance.size else np.inf
-    return frequencies.astype(float), members.astype(int), splittings, times, jnp.asarray(separation, float)
+        rows.append((abs(omega[here].mean()), here.sum(), np.ptp(move[here]), 1 / mean[here].max()))
+    columns = np.array(rows).reshape(-1, 4).T
+    frequencies, members, splittings, times = (jnp.asarray(column) for column in columns)
+    return frequencies, members.astype(int), splittings, times
 
 
 def _alone(system: System, bath: int) -> System:
@@ -179,31 +190,42 @@ def _alone(system: System, bath: int) -> System:
 
 
 @eqx.filter_jit
-def _slopes(system: System, V: Array, equation) -> Array:
+def _currents(system: System, V: Array, equation) -> tuple[Array, Array]:
+    """The heat currents and their slopes in δ. Traced, so that no equation warns of itself."""
     delta = jnp.zeros((), system.temperatures.dtype)
     value = lambda delta: heat_currents(system.perturbed(V, delta), equation)  # noqa: E731
-    return jax.jvp(value, (delta,), (jnp.ones_like(delta),))[1]
+    return jax.jvp(value, (delta,), (jnp.ones_like(delta),))
 
 
-def _local_error(system: System, V: Array) -> Array:
-    """|slope of the heat currents by `Local` − by `Unified`, clusters fixed| over the latter."""
+def _compared(system: System, V: Array) -> tuple[Array, Array]:
+    """What `Local` misses of the slope of the heat currents, and what a Lamb shift changes of them and of their slope,
+    both relative to `Unified` with its clusters fixed."""
+    unified, unknown = Unified().fixed(system), jnp.asarray(jnp.nan)
     try:
-        unified = Unified()
-        right = _slopes(unified.admit(system, V), V, unified.fixed(system))
-        wrong = _slopes(system, V, Local(system))
+        admitted = unified.admit(system, V)
     except SingularDensityError:
-        return jnp.asarray(jnp.nan)
-    scale = jnp.max(jnp.abs(right))
-    flow = jnp.max(jnp.abs(heat_currents(system, Davies()))) if len(system.baths) > 1 else jnp.zeros(())
-    worst = jnp.max(jnp.abs(wrong - right))
-    return jnp.where(flow > 0, worst / jnp.where(scale > 0, scale, 1.0), jnp.nan)
+        return unknown, unknown
+    J, slope = _currents(admitted, V, unified)
+    # Below this a current is rounding: one bath, one temperature.
+    structure = bohr_structure(system.hamiltonian)
+    floor = 1e-12 * (structure.energies[-1] - structure.energies[0]) * relaxation_rate(structure, system)
+    if jnp.max(jnp.abs(J)) <= floor:
+        return unknown, unknown
+    # A slope below this is none: V turns eigenvectors only, or by symmetry.
+    least = 1e-9 * jnp.max(jnp.abs(J)) * jnp.max(jnp.abs(V)) / (structure.energies[-1] - structure.energies[0])
+    relative = lambda other, own: jnp.max(jnp.abs(other - own)) / jnp.maximum(jnp.max(jnp.abs(own)), least)  # noqa: E731
+    local_error = relative(_currents(system, V, Local(system))[1], slope)
+    try:
+        shifted = _currents(admitted, V, Unified(lamb_shift=True, reference=unified.reference))
+    except LambShiftError:
+        return local_error, unknown
+    return local_error, jnp.maximum(relative(shifted[0], J), relative(shifted[1], slope))
 
 
 def _regime(
     structure: Structure, system: System, shifts: Array, splittings: Array, nu_tau: Array, negligible: float
 ) -> str:
-    rates = np.asarray(transition_rates(structure, system))
-    coupled = rates + rates.T > 1e-9 * (rates + rates.T).max()
+    coupled = _coupled(structure, system)
     move = np.abs(np.asarray(shifts)[None, :] - np.asarray(shifts)[:, None])
     if not np.any(coupled & (move > negligible)):
         return "eigenvectors only"
@@ -213,34 +235,38 @@ def _regime(
     return "local" if worst < SMALL else "global" if worst > LARGE else "crossover"
 
 
-def _judged(regime: str, separation: float, weakness: float, local_error: float) -> tuple[tuple[str, bool, str], ...]:
-    weak = weakness < SMALL
-    apart = separation > LARGE
-    why_weak = "" if weak else f"; coupling not weak: Γ_R τ_B = {weakness:.2g}"
-    close = f"Bohr frequencies only {separation:.2g} decay rates apart"
-    splits = {
-        "local": "V splits a group by less than its decay rate",
-        "crossover": "V splits a group by about its decay rate",
-    }
-    if not apart:
-        davies = False, close
-    elif regime in splits:
-        davies = False, splits[regime]
-    else:
-        davies = (
-            True,
-            "frequencies are equal or far apart"
-            + ("; regroup at δ, do not differentiate at 0" if regime == "global" else ""),
-        )
-    if np.isnan(local_error):
-        local = False, "its response of heat currents could not be compared"
-    else:
-        local = local_error < LOCAL_LIMIT, f"it misses {local_error:.2g} of the response of the heat currents"
-    order = f"its error is of the order Γ_R τ_B = {weakness:.2g}"
-    return (
-        ("Davies", davies[0] and weak, davies[1] + why_weak),
-        ("Unified", weak, "clusters fixed, smooth through every regime" + why_weak),
-        ("UniversalLindblad", weak, order),
-        ("Redfield", weak, order + "; not completely positive"),
-        ("Local", local[0] and weak and regime in ("eigenvectors only", "local"), local[1] + why_weak),
+def _judged(
+    regime: str, separation: float, weakness: float, local_error: float, lamb_effect: float
+) -> tuple[tuple[str, bool, str], ...]:
+    weak = "" if weakness < SMALL else f"; coupling not weak: Γ_R τ_B = {weakness:.2g}"
+    lamb = (
+        "" if not lamb_effect > LAMB_LIMIT else f"; needs lamb_shift=True, which changes currents by {lamb_effect:.2g}"
     )
+    order = f"its error is of the order of Γ_R τ_B = {weakness:.2g}, which is not a bound"
+    davies = separation > LARGE and regime not in ("local", "crossover")
+    if separation <= LARGE:
+        why = f"Bohr frequencies only {separation:.2g} decay rates apart"
+    elif regime in ("local", "crossover"):
+        why = f"V splits a group by {'less than' if regime == 'local' else 'about'} its decay rate"
+    else:
+        why = "frequencies are equal or far apart"
+        why += "; regroup at δ, do not differentiate at 0" if regime == "global" else ""
+    local = local_error < LOCAL_LIMIT and regime in ("eigenvectors only", "local")
+    missed = f"it misses {local_error:.2g} of the response of the heat currents"
+    if np.isnan(local_error):
+        missed = "its response of heat currents could not be compared"
+    return (
+        ("Davies", davies and not weak, why + weak),
+        ("Unified", not weak and not lamb, "clusters fixed, smooth through every regime" + lamb + weak),
+        ("UniversalLindblad", not weak and not lamb, order + lamb + weak),
+        ("Redfield", not weak and not lamb, order + "; not completely positive" + lamb + weak),
+        ("Local", local and not weak, missed + weak),
+    )
+
+
+def _recommended(valid: tuple[tuple[str, bool, str], ...], weakness: float, lamb_effect: float) -> str:
+    if weakness >= SMALL:
+        return "none of these equations: the coupling is not weak"
+    if {name: good for name, good, _ in valid}["Davies"]:
+        return "Davies"
+    return "Unified(lamb_shift=True)" if lamb_effect > LAMB_LIMIT else "Unified"

@@ -19,7 +19,7 @@ from .._inputs import is_concrete
 from .._observables import expectation
 from .._system import System
 from ..bohr import centred
-from ..equations import AbstractEquation, Davies, counted
+from ..equations import AbstractEquation, Davies
 from ..steady import Dense, pinned_generator, steady_state
 from ._quantities import EntropyProduction, HeatCurrent, as_quantity, steady_value
 
@@ -54,7 +54,7 @@ def thermal_response(system: System, A, equation: AbstractEquation = Davies()) -
     """
     A = as_quantity(A, system)
     state = steady_state(system, equation).rho
-    return _explicit(system, counted(equation.fixed(system), system), state, A)
+    return _explicit(system, equation.fixed(system), state, A)
 
 
 @eqx.filter_jit

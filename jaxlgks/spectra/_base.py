@@ -15,6 +15,7 @@ import abc
 from typing import ClassVar, Literal
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Float
 
@@ -77,6 +78,13 @@ class AbstractSpectrum(eqx.Module):
         """Frequencies ω > 0 at which the density changes character (a cutoff, a resonance): quadratures cut there."""
         return jnp.asarray(temperature)[None]
 
+    def scale(self, temperature: Float[Array, ""]) -> Float[Array, ""]:
+        """The shortest frequency over which Γ changes: the temperature or the first landmark; zero where Γ is not
+        smooth at ω = 0."""
+        if self.at_zero != "smooth":
+            return jnp.zeros_like(temperature)
+        return jax.lax.stop_gradient(jnp.minimum(temperature, jnp.min(self.landmarks(temperature))))
+
     def lamb_shift(self, omega: Numbers, temperature: ArrayLike) -> Array:
         """S(ω) = P∫ dω'/2π Γ(ω')/(ω − ω'), to about 1e−10 of the integral of the absolute value.
 
@@ -116,3 +124,6 @@ class Checked(AbstractSpectrum):
 
     def landmarks(self, temperature: Float[Array, ""]) -> Float[Array, " marks"]:
         return self.spectrum.landmarks(temperature)
+
+    def scale(self, temperature: Float[Array, ""]) -> Float[Array, ""]:
+        return self.spectrum.scale(temperature)  # not needed at ω = 0, but no smoother there
