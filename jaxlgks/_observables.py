@@ -106,7 +106,8 @@ def _channel_currents(system: System, equation: AbstractEquation, groups, rho: A
     stacked = equation.channels(system)
     count = stacked[0].drift.shape[0]
     by_group = jnp.stack([channel_energies(D, centred(system.hamiltonian), rho) for D in stacked])
-    weight = jnp.max(jnp.stack([jnp.max(jnp.abs(D.left), axis=(1, 2, 3)) for D in stacked]), axis=0)
+    sizes = [jnp.max(jnp.abs(jax.lax.stop_gradient(D.left)), axis=(1, 2, 3)) for D in stacked]
+    weight = jnp.max(jnp.stack(sizes), axis=0)
     pairs = pair_groups(jnp.concatenate([by_group, weight[None]]), groups.zero, count)
     known = jnp.arange(pairs.shape[-1]) <= groups.zero
     up = jnp.minimum(groups.zero + jnp.arange(pairs.shape[-1]), groups.count - 1)

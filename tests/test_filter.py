@@ -13,7 +13,6 @@ from jaxlgks.equations import RootRate
 
 from .systems import hermitian, unitary
 
-mp.mp.dps = 50
 LEVELS = (0.0, 0.0, 1.0, 1.0, 1.0, 2.5)  # degenerate energies, degenerate frequencies
 TOLERANCE = 1e-9
 

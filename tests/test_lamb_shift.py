@@ -28,9 +28,9 @@ def exact_rate(kappa, x, T):
     return T * kappa(x) * (x / T / (-mp.expm1(-x / T)) if x != 0 else 1)
 
 
+@mp.workdps(20)
 def exact_shift(kappa, w, T, marks=(2.0, 1.5)) -> float:
     """P∫ dω'/2π Γ(ω')/(ω−ω') by adaptive quadrature, cut at every feature and at several widths around it."""
-    mp.mp.dps = 20
     w, T = mp.mpf(w), mp.mpf(T)
     f = lambda v: (exact_rate(kappa, w - v, T) - exact_rate(kappa, w + v, T)) / (2 * mp.pi * v)  # noqa: E731
     features = {mp.mpf(0), abs(w), *(abs(w + s * mp.mpf(m)) for m in marks for s in (1, -1))}

@@ -9,7 +9,6 @@ import pytest
 
 import jaxlgks as lgks
 
-mp.mp.dps = 50
 S, CUTOFF, T = 0.3, 2.0, 0.7
 
 # name -> (density, κ(ω) = γ(ω)/ω for ω > 0 in mpmath, how Γ behaves at ω = 0)

@@ -19,6 +19,13 @@ def derivative(F: Callable[[Array], Array], x: Array) -> Array:
     return jax.jvp(F, (x,), (jnp.ones_like(x),))[1]
 
 
+def curvature(F: Callable[[Array], Array], x: Array) -> tuple[Array, Array, Array]:
+    """F(x), F'(x), F''(x), elementwise."""
+    one = (jnp.ones_like(x),)
+    (value, slope), (_, second) = jax.jvp(lambda x: jax.jvp(F, (x,), one), (x,), one)
+    return value, slope, second
+
+
 def divided_difference(F: Callable[[Array], Array], x: Array, y: Array) -> Array:
     """F[x, y].
 

@@ -23,6 +23,7 @@ from collections.abc import Callable
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Complex
 
 from .._errors import DerivativeOrderError, SingularDensityError
@@ -67,7 +68,8 @@ def _filter_jvp(primals, tangents):
     tangent of H: a polynomial in H whose first and second derivatives are those of the filter.
 
     Ordinary operations on purpose: reverse mode drops custom rules of what is linear in a tangent, so a tangent that
-    called `_filter` again would lose its dependence on H, and d²/dH dT with it.
+    called `_filter` again would lose its dependence on H, and d²/dH dT with it. A term that nobody has differentiated
+    as often as it takes is zero; its condition is a constant, so the compiler removes it whole.
     """
     H, S, F, structure, groups, smooth = primals
     dH, dS, dF, *_ = tangents
@@ -75,29 +77,45 @@ def _filter_jvp(primals, tangents):
     def whole(H, S, F):
         if dH is not None and not smooth:
             S = refuse(S, may_need_slope_at_zero(structure, S), _AT_ZERO)
-        zero = _carrier(H, 0)
-        moved = _daleckii_krein(zero, S, F, structure, groups) + second_order(zero, S, F, structure, groups)
-        return _value(S, F, structure, groups) + moved
+        return _expanded(H, S, F, structure, groups)
 
-    return eqx.filter_jvp(whole, (H, S, F), (dH, dS, dF))
+    return _filter(*primals), eqx.filter_jvp(whole, (H, S, F), (dH, dS, dF))[1]
 
 
-@functools.partial(jax.custom_jvp, nondiff_argnums=(1,))
-def _carrier(H: Array, order: int) -> Array:
+@eqx.filter_jit  # so that programs that differentiate the same filter share its tracing
+def _expanded(H: Array, S: Array, F: Callable, structure: Structure, groups: Groups) -> Array:
+    zero, once, twice = _carrier(H, 0, 0)
+    first = _if(once, lambda *x: _daleckii_krein(*x, structure, groups), zero, S, F)
+    second = _if(twice, lambda *x: second_order(*x, structure, groups), zero, S, F)
+    return _value(S, F, structure, groups) + first + second
+
+
+@functools.partial(jax.custom_jvp, nondiff_argnums=(1, 2))
+def _carrier(H: Array, order: int, seen: int) -> tuple[Array, Array, Array]:
     """Zero, with the tangent of H (order 0): what it multiplies is the derivative in H. Its slope is one (order 1), its
-    curvature zero (order 2), and a third derivative in H ends here, in every mode."""
-    return jnp.ones_like(H) if order == 1 else jnp.zeros_like(H)
+    curvature zero (order 2), and a third derivative in H ends here, in every mode. With it, whether it has been
+    differentiated once, and twice."""
+    return jnp.ones_like(H) if order == 1 else jnp.zeros_like(H), jnp.asarray(seen > 0), jnp.asarray(seen > 1)
 
 
 @_carrier.defjvp
-def _carrier_jvp(order, primals, tangents):
+def _carrier_jvp(order, seen, primals, tangents):
     if order == 2:
         raise DerivativeOrderError(
             "The third derivative in the Hamiltonian was asked for; the filter F(Omega_H) provides the second. "
             "Derivatives in temperatures, coupling strengths and coupling operators may be taken in any number."
         )
     (H,), (dH,) = primals, tangents
-    return _carrier(H, order), _carrier(H, order + 1) * dH
+    value, *flags = _carrier(H, order, seen + 1)
+    never = [np.zeros((), jax.dtypes.float0) for _ in flags]
+    return (value, *flags), (_carrier(H, order + 1, seen + 1)[0] * dH, *never)
+
+
+def _if(condition: Array, function: Callable, *given) -> Array:
+    """`function(*given)` or zero. Cut at both ends, so that nothing of it is left in either mode if the condition is a
+    constant; `lax.cond` would do, but takes twice the time to differentiate."""
+    keep = lambda x: jnp.where(condition, x, 0) if eqx.is_inexact_array(x) else x  # noqa: E731
+    return keep(function(*jax.tree.map(keep, given)))
 
 
 _AT_ZERO = (

@@ -31,7 +31,7 @@ from collections.abc import Callable
 import jax.numpy as jnp
 from jaxtyping import Array
 
-from ._divided import derivative
+from ._divided import curvature
 from ._structure import Groups, Structure, blocks
 
 NEAR = 1e-5
@@ -53,8 +53,7 @@ def second_order(h: Array, S: Array, F: Callable, structure: Structure, groups: 
     S1 = _bracket(S, X1)
     S2 = _bracket(S, X2) + _bracket(S1, X1) / 2
 
-    slope = lambda x: derivative(F, x)  # noqa: E731
-    F0, F1, F2 = F(omega), slope(omega), derivative(slope, omega)
+    F0, F1, F2 = curvature(F, omega)
     # A level of one state has nothing that moves at ω = 0, where F may have no derivative.
     alone = jnp.eye(omega.shape[0], dtype=bool) & (jnp.sum(inside, axis=0) == 1)
     F1, F2 = jnp.where(alone, 0.0, F1), jnp.where(alone, 0.0, F2)
