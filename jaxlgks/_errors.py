@@ -55,6 +55,14 @@ class SteadyStateError(JaxlgksError, RuntimeError):
     """A steady state was computed but does not satisfy its equation to the accuracy asked for."""
 
 
+class SolverError(JaxlgksError, ValueError):
+    """The steady-state solver asked for does not apply to this system or equation."""
+
+
+class SolverMemoryError(JaxlgksError, MemoryError):
+    """The steady-state solver asked for would need more memory than it may take."""
+
+
 class StateFollowingError(JaxlgksError, ValueError):
     """The eigenstates moved so far from the reference that pinned groups cannot follow them."""
 
@@ -71,6 +79,10 @@ class RESULTS(eqx.Enumeration):  # pyright: ignore
         "The steady state is not unique to working precision: the generator has a second (almost) "
         "vanishing eigenvalue. Couple the baths so that they connect all levels, or start from a "
         "chosen state with `evolve`."
+    )
+    coupled = (
+        "Populations alone do not close: levels coincide, or a group of Bohr frequencies couples populations to "
+        "coherences. Use the solver Dense()."
     )
     large_residual = "The steady state does not satisfy L rho = 0 to the accuracy expected of the solver."
     truncated = (

@@ -15,7 +15,7 @@ from ._inputs import as_state, is_concrete
 from ._system import System
 from .bohr import bohr_structure, centred
 from .equations import AbstractEquation, Davies, Dissipator, counted
-from .steady import steady_state
+from .steady import AbstractSolver, Dense, level_rates, steady_state
 
 
 def expectation(A: Complex[Array, "d d"], rho: Complex[Array, "d d"]) -> Float[Array, ""]:
@@ -27,16 +27,17 @@ def heat_currents(
     system: System,
     equation: AbstractEquation = Davies(),
     rho=None,
+    solver: AbstractSolver = Dense(),
 ) -> Float[Array, " baths"]:
     """Heat current from each bath into the system, J^α = Tr[H D_α ρ] (paper, Eq. 48).
 
-    **Arguments:** `system`, `equation`; `rho`: a state [d, d], the steady state when left out.
+    **Arguments:** `system`, `equation`; `rho`: a state [d, d], the steady state when left out, found by `solver`.
 
     **Returns:** real array, one entry a bath in the order given; energy per time. At the steady state the entries sum
     to zero (first law).
 
     Of the steady state it is accurate to about 1e−15 of the largest decay rate times the largest energy: where baths
-    are so cold that the currents themselves are of that size, they are rounding.
+    are so cold that the currents themselves are of that size, they are rounding (not with `Populations()`).
 
     **Raises:** what `steady_state` raises; `InputError`, `NotHermitianError`, `ShapeError` for `rho`.
 
@@ -47,7 +48,22 @@ def heat_currents(
     lgks.heat_currents(system)                     # [3.9463, -3.9463], paper, Eq. (42)
     ```
     """
-    return _heat_currents(system, counted(equation, system), _state(system, equation, rho))
+    if rho is not None:
+        return _heat_currents(system, counted(equation, system), _state(system, equation, rho))
+    state = steady_state(system, equation, solver)
+    if state.populations is not None:
+        return _currents_of_levels(system, state.populations)
+    return _heat_currents(system, counted(equation, system), state.rho)
+
+
+@eqx.filter_jit
+def _currents_of_levels(system: System, populations: Array) -> Array:
+    """J^α = Σ_mn (E_m − E_n) W^α_mn p_n, pair by pair: what goes up less what goes down."""
+    levels = level_rates(system)
+    energies = levels.energies[:, None] - levels.energies[None, :]
+    flow = levels.rates * populations
+    net = jnp.where(energies > 0, energies * (flow - jnp.swapaxes(flow, -1, -2)), 0.0)
+    return jnp.sum(net, axis=(-2, -1))
 
 
 @eqx.filter_jit
@@ -133,7 +149,9 @@ def pair_groups(values: Inexact[Array, "... g"], zero: Array, count: int) -> Ine
     return jnp.where(exists, up + jnp.where(c > 0, down, 0.0), 0.0)
 
 
-def entropy_production(system: System, equation: AbstractEquation = Davies(), rho=None) -> Float[Array, ""]:
+def entropy_production(
+    system: System, equation: AbstractEquation = Davies(), rho=None, solver: AbstractSolver = Dense()
+) -> Float[Array, ""]:
     """Entropy production rate σ = dS/dt − Σ_α J^α/T_α (paper, Eq. 47).
 
     **Arguments:** as `heat_currents`. For a given state dS/dt = −Tr[(Lρ) ln ρ]; at the steady state it is zero.
@@ -147,10 +165,10 @@ def entropy_production(system: System, equation: AbstractEquation = Davies(), rh
     lgks.entropy_production(system)
     ```
     """
-    state = _state(system, equation, rho)
-    equation = counted(equation, system)
-    flow = jnp.sum(_heat_currents(system, equation, state) / system.temperatures)
-    return -flow if rho is None else _entropy_rate(system, equation, state) - flow
+    flow = jnp.sum(heat_currents(system, equation, rho, solver) / system.temperatures)
+    if rho is None:
+        return -flow
+    return _entropy_rate(system, counted(equation, system), _state(system, equation, rho)) - flow
 
 
 @eqx.filter_jit

@@ -104,7 +104,8 @@ def test_response_to_temperatures_and_strengths(name):
 
 
 def test_onsager_matrix():
-    """Symmetric, rows sum to zero, positive; refused at different temperatures. Three baths: not trivial."""
+    """T² ∂J_α/∂T_β; symmetric, rows sum to zero, positive; refused at different temperatures. Three baths: not
+    trivial."""
     system = draw(44, equal_temperatures=True).system
     assert len(system.baths) == 3
     L = np.asarray(lgks.onsager_matrix(system))
@@ -112,5 +113,12 @@ def test_onsager_matrix():
     np.testing.assert_allclose(L, L.T, rtol=0, atol=1e-11 * scale)
     np.testing.assert_allclose(L.sum(axis=1), 0, atol=1e-11 * scale)
     assert np.linalg.eigvalsh(L)[0] > -1e-11 * scale
+    T, h = float(system.temperatures[0]), 1e-4
+    baths = system.baths
+    warmer = [
+        lgks.heat_currents(lgks.System(system.hamiltonian, [lgks.Bath(baths[0].coupling, t, baths[0].spectrum), *rest]))
+        for t, rest in ((T + h, baths[1:]), (T - h, baths[1:]))
+    ]
+    np.testing.assert_allclose(L[:, 0], T**2 * (warmer[0] - warmer[1]) / (2 * h), rtol=0, atol=1e-6 * scale)
     with pytest.raises(InputError, match="one temperature"):
         lgks.onsager_matrix(draw(44).system)

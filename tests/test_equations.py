@@ -8,6 +8,7 @@ import pytest
 import scipy.linalg
 
 import jaxlgks as lgks
+from jaxlgks.bohr import bohr_structure
 
 from .systems import draw, gibbs, hermitian
 
@@ -115,6 +116,20 @@ def test_unified_equals_davies_where_groups_are_equal_or_far_apart(seed):
     system = draw(seed).system
     davies, unified = (np.asarray(lgks.liouvillian(system, e)) for e in (lgks.Davies(), lgks.Unified(width=1e-6)))
     np.testing.assert_allclose(unified, davies, rtol=0, atol=1e-12 * np.abs(davies).max())
+
+
+def test_the_automatic_width_is_the_geometric_mean_of_two_rates():
+    """√(Γ_R/τ_B) by hand, Γ_R = max_n Σ_m Γ(ω_mn)|S_mn|², τ_B = max |d ln Γ/dω| over coupled frequencies."""
+    E, T, bath = np.array([0.0, 1.0, 2.5]), 0.7, lgks.DrudeLorentz(0.01, 2.0)
+    S = hermitian(np.random.default_rng(3), 3)
+    system = lgks.System(np.diag(E), lgks.Bath(S, T, bath))
+    omega = E[None, :] - E[:, None]
+    rates = np.asarray(bath.rate(omega, T)) * np.abs(S) ** 2
+    fastest = max(rates[:, n].sum() - rates[n, n] for n in range(3))
+    h = 1e-5
+    memory = np.abs(np.log(bath.rate(omega + h, T) / bath.rate(omega - h, T))).max() / (2 * h)
+    gap = lgks.Unified().gap(bohr_structure(system.hamiltonian), system)
+    assert float(gap) == pytest.approx(float(np.sqrt(fastest / memory)), rel=1e-8)
 
 
 def test_unified_equals_davies_by_its_automatic_width():

@@ -19,6 +19,7 @@ different groups give (1_g(x)F(x) − 1_g(y)F(y))/(x − y), and different group
 
 import functools
 from collections.abc import Callable
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -85,8 +86,8 @@ def _filter_jvp(primals, tangents):
 @eqx.filter_jit  # so that programs that differentiate the same filter share its tracing
 def _expanded(H: Array, S: Array, F: Callable, structure: Structure, groups: Groups) -> Array:
     zero, once, twice = _carrier(H, 0, 0)
-    first = _if(once, lambda *x: _daleckii_krein(*x, structure, groups), zero, S, F)
-    second = _if(twice, lambda *x: second_order(*x, structure, groups), zero, S, F)
+    first = _if(once, lambda h, S, F: _daleckii_krein(h, S, F, structure, groups), zero, S, F)
+    second = _if(twice, lambda h, S, F: second_order(h, S, F, structure, groups), zero, S, F)
     return _value(S, F, structure, groups) + first + second
 
 
@@ -114,7 +115,10 @@ def _carrier_jvp(order, seen, primals, tangents):
 def _if(condition: Array, function: Callable, *given) -> Array:
     """`function(*given)` or zero. Cut at both ends, so that nothing of it is left in either mode if the condition is a
     constant; `lax.cond` would do, but takes twice the time to differentiate."""
-    keep = lambda x: jnp.where(condition, x, 0) if eqx.is_inexact_array(x) else x  # noqa: E731
+
+    def keep(x: Any) -> Any:
+        return jnp.where(condition, x, 0) if eqx.is_inexact_array(x) else x
+
     return keep(function(*jax.tree.map(keep, given)))
 
 

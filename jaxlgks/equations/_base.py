@@ -7,7 +7,7 @@ rest is common to all.
 
 import abc
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 import equinox as eqx
 import jax
@@ -48,6 +48,8 @@ class AbstractEquation(eqx.Module):
     """A quantum master equation: plain configuration, no state."""
 
     lamb_shift: eqx.AbstractVar[bool]
+    secular: ClassVar[bool] = False
+    """Whether the dissipator is Σ_g D[A_g] over groups of Bohr frequencies of H itself."""
 
     def home(self, system: System) -> System:
         """The system in whose energy basis the dissipators are made: itself, but for a frozen dissipator."""

@@ -3,7 +3,7 @@
 Enters: a system. Leaves: D_α = Σ_g D[A_g], A_g = (1_g √Γ_α)(Ω_H)[S_α], g the groups of equal Bohr frequency.
 """
 
-from typing import Any
+from typing import Any, ClassVar
 
 import equinox as eqx
 
@@ -41,6 +41,7 @@ class Davies(AbstractEquation):
     tolerance: float = eqx.field(static=True)
     lamb_shift: bool = eqx.field(static=True)
     reference: Reference | None
+    secular: ClassVar[bool] = True
 
     def __init__(self, tolerance: float = 1e-9, lamb_shift: bool = False, reference: Reference | None = None):
         if not tolerance >= 0:

@@ -3,7 +3,7 @@
 Enters: a system. Leaves: D_α = Σ_g D[A_g] as for Davies, g clusters of nearby Bohr frequencies.
 """
 
-from typing import Any
+from typing import Any, ClassVar
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -49,6 +49,7 @@ class Unified(AbstractEquation):
     width: float | None = eqx.field(static=True)
     lamb_shift: bool = eqx.field(static=True)
     reference: Reference | None
+    secular: ClassVar[bool] = True
 
     def __init__(self, width: float | None = None, lamb_shift: bool = False, reference: Reference | None = None):
         if width is not None and not width >= 0:

@@ -1,4 +1,4 @@
-"""The linear system behind every stationary quantity.
+"""What a steady-state solver is, and the linear system behind every stationary quantity.
 
 Enters: a generator L. Leaves: M = L + s |1⟩⟩⟨⟨tr|/d, which is regular exactly when the steady state is unique, since
 ⟨⟨tr| L = 0:
@@ -16,19 +16,40 @@ import abc
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Complex, Float
+from jaxtyping import Array, Bool, Complex, Float
 
 from .._generator import vec
+from .._system import System
+from ..equations import AbstractEquation
+
+
+class Found(eqx.Module):
+    """A steady state as a solver leaves it; `SteadyState` explains the names.
+
+    `applicable`, `unique`, `accurate`: whether the solver applies, and whether its result can be trusted."""
+
+    rho: Complex[Array, "d d"]
+    populations: Float[Array, " d"] | None
+    residual: Float[Array, ""]
+    slowest: Float[Array, ""]
+    condition: Float[Array, ""]
+    applicable: Bool[Array, ""]
+    unique: Bool[Array, ""]
+    accurate: Bool[Array, ""]
 
 
 class AbstractSolver(eqx.Module):
-    """Solves M X = B for a regular d²×d² matrix M and several right-hand sides."""
+    """A way to the steady state."""
 
     name: eqx.AbstractClassVar[str]
 
     @abc.abstractmethod
-    def solve(self, M: Complex[Array, "n n"], B: Complex[Array, "n k"]) -> Complex[Array, "n k"]:
-        """X with M X = B, differentiable by the implicit function theorem."""
+    def admit(self, system: System, equation: AbstractEquation) -> None:
+        """Raise, before any memory is taken, if the solver is known not to apply."""
+
+    @abc.abstractmethod
+    def find(self, system: System, equation: AbstractEquation) -> Found:
+        """The steady state, differentiable by the implicit function theorem. Traced."""
 
 
 class Pinned(eqx.Module):

@@ -7,8 +7,12 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Complex
 
+from .._errors import SolverMemoryError
+from .._generator import energy_generator, unvec, vec
 from .._inputs import spoil
-from ._base import AbstractSolver
+from .._system import System
+from ..equations import AbstractEquation
+from ._base import AbstractSolver, Found, pinned_generator
 
 
 class Dense(AbstractSolver):
@@ -16,7 +20,10 @@ class Dense(AbstractSolver):
 
     Memory O(d⁴), time O(d⁶). Works for every master equation.
 
-    **Arguments:** `refine`: number of refinement steps; each costs one more pair of triangular solves.
+    **Arguments:** `refine`: number of refinement steps; each costs one more pair of triangular solves. `memory`: bytes
+    that it may take; more is refused before it is taken.
+
+    **Raises:** `SolverMemoryError`.
 
     ```python
     import jax; jax.config.update("jax_enable_x64", True)
@@ -27,9 +34,50 @@ class Dense(AbstractSolver):
     """
 
     refine: int = eqx.field(static=True, default=1)
+    memory: float = eqx.field(static=True, default=8e9)
     name: ClassVar[str] = "dense"
 
+    def admit(self, system: System, equation: AbstractEquation) -> None:
+        # L, its pinned copy, the factors, and at least as much for what they are made of.
+        needed = 4.0 * system.hamiltonian.dtype.itemsize * system.dim**4
+        if needed > self.memory:
+            raise SolverMemoryError(
+                f"Dense: the generator of a system of dimension {system.dim} and its factors take about "
+                f"{needed / 1e9:.3g} GB; allowed are {self.memory / 1e9:.3g} GB. For Davies() and Unified() with "
+                "distinct levels use solver=Populations(); or allow more with Dense(memory=...)."
+            )
+
+    def find(self, system: System, equation: AbstractEquation) -> Found:
+        basis = energy_generator(system, equation)
+        L = basis.matrix
+        pinned = pinned_generator(L)
+        # A fixed vector without symmetry: |M⁻¹ probe| is large exactly when M is almost singular.
+        n = L.shape[-1]
+        probe = jnp.exp(1j * (1.0 + jnp.arange(n)) ** 2).astype(L.dtype) / jnp.sqrt(n)
+        solution = self.solve(pinned.matrix, jnp.stack([pinned.unit, probe], axis=1))
+        rho = unvec(solution[:, 0])
+        rho = (rho + rho.conj().T) / 2
+        frozen = jax.lax.stop_gradient(rho)
+        residual = jnp.max(jnp.abs(jax.lax.stop_gradient(L) @ vec(frozen)))
+        M = jax.lax.stop_gradient(pinned.matrix)
+        size = jnp.max(jnp.sum(jnp.abs(M), axis=1))
+        slowest = 1.0 / jnp.linalg.norm(jax.lax.stop_gradient(solution[:, 1]))
+        condition = slowest / size
+        residual = residual / jnp.max(jnp.abs(M))
+        eps = jnp.finfo(condition.dtype).eps
+        return Found(
+            rho=basis.back(rho),
+            populations=None,
+            residual=residual,
+            slowest=slowest,
+            condition=condition,
+            applicable=jnp.asarray(True),
+            unique=condition > 100 * eps,  # NaN counts as not unique
+            accurate=residual <= 100 * n * eps,
+        )
+
     def solve(self, M: Complex[Array, "n n"], B: Complex[Array, "n k"]) -> Complex[Array, "n k"]:
+        """X with M X = B, differentiable by the implicit function theorem."""
         # A linear solver that is given NaN stops the program, a whole batch of it: pass NaN on instead.
         finite = jnp.all(jnp.isfinite(M)) & jnp.all(jnp.isfinite(B))
         given = (M, B)

@@ -14,12 +14,12 @@ import numpy as np
 from jaxtyping import Array, Complex, Float, Int
 
 from .._errors import RESULTS, NonUniqueSteadyStateError, SteadyStateError, TruncationError, ValidityWarning
-from .._generator import energy_generator, liouvillian, unvec, vec
+from .._generator import liouvillian, unvec
 from .._inputs import is_concrete, spoil
 from .._system import System
 from ..bohr import bohr_structure
 from ..equations import AbstractEquation, Davies, Local, counted, separation, spread
-from ._base import AbstractSolver, pinned_generator
+from ._base import AbstractSolver, Found
 from ._dense import Dense
 
 EDGE_LIMIT = 1e-8
@@ -29,9 +29,11 @@ class SteadyState(eqx.Module):
     """A steady state and how it was found.
 
     - `rho`: the state π, [d, d].
+    - `populations`: of the eigenstates in ascending order, where the solver finds these alone (`Populations`): exact to
+      rounding however small; else None.
     - `residual`: max|Lπ| / max|L|.
     - `slowest`: estimate (from above, within a factor of about d) of the smallest singular value of L on traceless
-      matrices: the slowest relaxation rate, or the weakest restoring force.
+      matrices: the slowest relaxation rate, or the weakest restoring force. (`Populations`: the smallest pivot.)
     - `condition`: `slowest` over the norm of L, the estimated inverse condition number; below a hundred times the
       rounding unit the state is not unique to working precision.
     - `nullity`: dimension of the null space of L as far as it is known: 1, or 2 for "two or more".
@@ -43,6 +45,7 @@ class SteadyState(eqx.Module):
     """
 
     rho: Complex[Array, "d d"]
+    populations: Float[Array, " d"] | None
     residual: Float[Array, ""]
     slowest: Float[Array, ""]
     condition: Float[Array, ""]
@@ -63,13 +66,19 @@ def steady_state(
 ) -> SteadyState:
     """The steady state: L π = 0, Tr π = 1.
 
-    **Arguments:** `system`, `equation`, `solver`; `throw`: raise when the result cannot be trusted. With
-    `throw=False` the state is returned as computed, with the verdict in `.result`.
+    **Arguments:**
+
+    - `system`, `equation`.
+    - `solver`: `Dense()` for any equation; `Populations()` for `Davies` and `Unified` where levels are distinct (faster
+      by orders of magnitude, and exact at low temperature).
+    - `throw`: raise when the result cannot be trusted. With `throw=False` the state is returned as computed, with the
+      verdict in `.result`.
 
     **Returns:** `SteadyState`. Inside `jit` or `vmap` nothing can be raised: there a state that would have raised is
     NaN (unless `throw=False`), and `.result` says why.
 
-    **Raises:** `NonUniqueSteadyStateError` (naming what is conserved), `TruncationError`, `SteadyStateError`.
+    **Raises:** `NonUniqueSteadyStateError` (naming what is conserved), `TruncationError`, `SteadyStateError`;
+    `SolverError`, `SolverMemoryError` where the solver does not apply.
     **Warns:** `ValidityWarning` where the equation treats Bohr frequencies apart that lie closer than they decay, or,
     for `Davies` and `Local`, as equal what is not.
 
@@ -81,6 +90,7 @@ def steady_state(
     state.rho, state.residual, state.solver
     ```
     """
+    solver.admit(system, equation)
     state = _solve(system, counted(equation, system), solver)
     failed = state.result != RESULTS.successful
     if not throw:
@@ -90,54 +100,38 @@ def steady_state(
             _raise(state, system, equation)
         _warn(state, equation)
         return state
-    return eqx.tree_at(lambda s: s.rho, state, spoil(state.rho, failed, eqx.filter(system, eqx.is_inexact_array)))
+    numbers = lambda s: [x for x in (s.rho, s.populations) if x is not None]  # noqa: E731
+    source = eqx.filter(system, eqx.is_inexact_array)
+    return eqx.tree_at(numbers, state, [spoil(x, failed, source) for x in numbers(state)])
 
 
 @eqx.filter_jit
 def _solve(system: System, equation: AbstractEquation, solver: AbstractSolver) -> SteadyState:
-    basis = energy_generator(system, equation)
-    L = basis.matrix
-    pinned = pinned_generator(L)
-    # A fixed vector without symmetry: |M⁻¹ probe| is large exactly when M is almost singular.
-    n = L.shape[-1]
-    probe = jnp.exp(1j * (1.0 + jnp.arange(n)) ** 2).astype(L.dtype) / jnp.sqrt(n)
-    solution = solver.solve(pinned.matrix, jnp.stack([pinned.unit, probe], axis=1))
-    rho = unvec(solution[:, 0])
-    rho = (rho + rho.conj().T) / 2
-    frozen = jax.lax.stop_gradient(rho)
-    residual = jnp.max(jnp.abs(jax.lax.stop_gradient(L) @ vec(frozen)))
-    M = jax.lax.stop_gradient(pinned.matrix)
-    size = jnp.max(jnp.sum(jnp.abs(M), axis=1))
-    slowest = 1.0 / jnp.linalg.norm(jax.lax.stop_gradient(solution[:, 1]))
-    condition = slowest / size
-    residual = residual / jnp.max(jnp.abs(M))
-    rho = basis.back(rho)
-    edge = jnp.zeros(()) if system.edge is None else jnp.trace(system.edge @ jax.lax.stop_gradient(rho)).real
-    result, nullity = _verdict(condition, residual, edge, n)
+    found = solver.find(system, equation)
+    rho = jax.lax.stop_gradient(found.rho)
+    edge = jnp.zeros(()) if system.edge is None else jnp.trace(system.edge @ rho).real
     home = equation.home(system)
     structure, groups = bohr_structure(home.hamiltonian), equation.groups(system)
     return SteadyState(
-        rho,
-        residual,
-        slowest,
-        condition,
-        nullity,
-        edge.astype(residual.dtype),
+        found.rho,
+        found.populations,
+        found.residual,
+        found.slowest,
+        found.condition,
+        jnp.where(found.unique, 1, 2),
+        edge.astype(found.residual.dtype),
         separation(structure, groups, home),
         spread(structure, groups),
-        result,
+        _verdict(found, edge),
         solver.name,
     )
 
 
-def _verdict(condition: Array, residual: Array, edge: Array, n: int) -> tuple[RESULTS, Array]:
-    eps = jnp.finfo(condition.dtype).eps
-    unique = condition > 100 * eps  # NaN counts as not unique
-    accurate = residual <= 100 * n * eps
+def _verdict(found: Found, edge: Array) -> RESULTS:
     result = RESULTS.where(edge > EDGE_LIMIT, RESULTS.truncated, RESULTS.successful)
-    result = RESULTS.where(accurate, result, RESULTS.large_residual)
-    result = RESULTS.where(unique, result, RESULTS.non_unique)
-    return result, jnp.where(unique, 1, 2)
+    result = RESULTS.where(found.accurate, result, RESULTS.large_residual)
+    result = RESULTS.where(found.unique, result, RESULTS.non_unique)
+    return RESULTS.where(found.applicable, result, RESULTS.coupled)
 
 
 def _depth() -> int:
@@ -175,6 +169,12 @@ def _raise(state: SteadyState, system: System, equation: AbstractEquation) -> No
         raise TruncationError(
             f"steady_state: the last levels of the truncated space hold {float(state.edge):.2e} of the population, "
             f"more than {EDGE_LIMIT:.0e}. Keep more levels (fock=...) or lower the temperatures."
+        )
+    if state.result == RESULTS.non_unique and state.populations is not None:
+        raise NonUniqueSteadyStateError(
+            "steady_state: the steady state is not unique, or rates have underflowed: a group of levels has no "
+            "transition to any level below it. Couple the baths so that they connect all levels; Dense() names what is "
+            "conserved."
         )
     if state.result == RESULTS.non_unique:
         raise NonUniqueSteadyStateError(_describe_conserved(system, equation, float(state.condition)))

@@ -1,0 +1,120 @@
+"""The stationary populations of a rate equation, without a single subtraction.
+
+Enters: rates W_mn ≥ 0 of n → m. Leaves: p with Σ_n W_mn p_n = p_m Σ_n W_nm and Σ p = 1, each to a few eps relative to
+the rates however small it is, and the pivots.
+
+Elimination of the states from the last down (Grassmann, Taksar, Heyman, Oper. Res. 33, 1107 (1985)). With s_k = Σ_{m<k}
+W_mk the rate at which state k, in the chain watched only while it is in 0…k, leaves for states below,
+
+    W_mn → W_mn + W_mk W_kn / s_k        m, n < k,            p_k = Σ_{n<k} (W_kn / s_k) p_n .
+
+The diagonal, where the usual elimination subtracts, never enters. A pivot s_k = 0 means that k has no way down: the
+chain is reducible, or rates have underflowed.
+"""
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+UNROLLED = 8
+"""Up to this size the elimination is written out over scalars: under `vmap` the batch is then the only axis."""
+PANEL = 32
+
+
+def stationary(W: Float[Array, "d d"]) -> tuple[Float[Array, " d"], Float[Array, " d"]]:
+    """The populations, and the pivots (infinite for state 0, which is not eliminated). The diagonal of W is ignored.
+
+    Differentiable in W: term by term where unrolled, by one linear solve otherwise.
+    """
+    return _unrolled(W) if W.shape[-1] <= UNROLLED else _implicit(W)
+
+
+def _unrolled(W: Array) -> tuple[Array, Array]:
+    dim = W.shape[-1]
+    a = [[W[m, n] for n in range(dim)] for m in range(dim)]
+    pivots = [jnp.full((), jnp.inf, W.dtype)] * dim
+    for k in range(dim - 1, 0, -1):
+        pivots[k] = sum((a[m][k] for m in range(1, k)), a[0][k])
+        a[k] = [x / pivots[k] for x in a[k][:k]]
+        for m in range(k):
+            for n in range(k):
+                if m != n:
+                    a[m][n] = a[m][n] + a[m][k] * a[k][n]
+    p = [jnp.ones((), W.dtype)]
+    for k in range(1, dim):
+        p.append(sum((a[k][n] * p[n] for n in range(1, k)), a[k][0] * p[0]))
+    total = sum(p[1:], p[0])
+    return jnp.stack([x / total for x in p]), jnp.stack(pivots)
+
+
+@jax.custom_jvp
+def _implicit(W: Array) -> tuple[Array, Array]:
+    return _blocked(W)
+
+
+@_implicit.defjvp
+def _implicit_jvp(primals, tangents):
+    """G p = 0, Σ p = 1 with G = W − diag(Σ_m W_mn): (G + s 11ᵀ/d) dp = −dG p. One factorisation, in reverse mode one
+    solve for each observable. The pivots are a verdict and carry no derivative."""
+    (W,), (dW,) = primals, tangents
+    p, pivots = _implicit(W)
+    dim = W.shape[-1]
+    outflow = jnp.sum(_without_diagonal(W), axis=0)
+    G = _without_diagonal(W) - jnp.diag(outflow)
+    flow = _without_diagonal(dW) * p
+    change = jnp.linalg.solve(
+        G + jax.lax.stop_gradient(jnp.max(outflow)) / dim, jnp.sum(flow, axis=0) - jnp.sum(flow, 1)
+    )
+    return (p, pivots), (change, jnp.zeros_like(pivots))
+
+
+def _without_diagonal(W: Array) -> Array:
+    return jnp.where(jnp.eye(W.shape[-1], dtype=bool), 0.0, W)
+
+
+def _kept(condition: Array, x: Array) -> Array:
+    return jnp.where(condition, x, 0.0)
+
+
+def _blocked(W: Array) -> tuple[Array, Array]:
+    """Panels of states: elimination inside a panel touches its rows and columns only, the rest follows in one product
+    of matrices, which has no subtraction either."""
+    dim = W.shape[-1]
+    size = -(-dim // PANEL) * PANEL
+    states = jnp.arange(size)
+    A = jnp.zeros((size, size), W.dtype).at[:dim, :dim].set(W)
+
+    def panel(step, carry):
+        A, pivots = carry
+        low = size - (step + 1) * PANEL
+        columns = jax.lax.dynamic_slice(A, (0, low), (size, PANEL))
+        rows = jax.lax.dynamic_slice(A, (low, 0), (PANEL, size))
+
+        def eliminate(i, carry):
+            columns, rows, pivots = carry
+            j = PANEL - 1 - i
+            k = low + j
+            below = states < k
+            column = _kept(below, columns[:, j])
+            pivot = jnp.sum(column)
+            present = (k > 0) & (k < dim)  # the rest is padding
+            row = _kept(below, rows[j] / jnp.where(present, pivot, 1.0))
+            columns = columns + column[:, None] * jax.lax.dynamic_slice(row, (low,), (PANEL,))
+            rows = rows + jax.lax.dynamic_slice(column, (low,), (PANEL,))[:, None] * row
+            return (
+                columns.at[:, j].set(column),
+                rows.at[j].set(row),
+                pivots.at[k].set(jnp.where(present, pivot, jnp.inf)),
+            )
+
+        columns, rows, pivots = jax.lax.fori_loop(0, PANEL, eliminate, (columns, rows, pivots))
+        before = states < low
+        left = _kept(before[:, None], columns)
+        right = _kept(before, rows)
+        return jax.lax.dynamic_update_slice(A + left @ right, rows, (low, 0)), pivots
+
+    A, pivots = jax.lax.fori_loop(0, size // PANEL, panel, (A, jnp.full(size, jnp.inf, W.dtype)))
+    lower = jnp.tril(A[:dim, :dim], -1)
+    start = jnp.zeros(dim, W.dtype).at[0].set(1.0)
+    p = jax.scipy.linalg.solve_triangular(jnp.eye(dim, dtype=W.dtype) - lower, start, lower=True, unit_diagonal=True)
+    return p / jnp.sum(p), pivots[:dim]

@@ -1,0 +1,261 @@
+"""Populations by elimination without subtraction: against fifty digits, against the dense oracle, and its refusals."""
+
+import jax
+import jax.numpy as jnp
+import mpmath as mp
+import numpy as np
+import pytest
+
+import jaxlgks as lgks
+from jaxlgks._errors import RESULTS, NonUniqueSteadyStateError, SolverError, SolverMemoryError
+from jaxlgks.steady import level_rates
+from jaxlgks.steady._gth import stationary
+
+from .systems import draw, hermitian
+
+POPULATIONS = lgks.Populations()
+DRUDE = lgks.DrudeLorentz(0.01, 2.0)
+GENERIC = [seed for seed in range(60) if (seed // 15) % 4 < 2]  # distinct levels; in half of them equal frequencies
+
+
+def exact(W: np.ndarray) -> list:
+    """The stationary populations of the given rates in as many digits as are set."""
+    d = len(W)
+    A = mp.matrix(d, d)
+    for n in range(d):
+        for m in range(d):
+            if m != n:
+                A[m, n] = mp.mpf(float(W[m, n]))
+        A[n, n] = -mp.fsum(mp.mpf(float(W[m, n])) for m in range(d) if m != n)
+    for n in range(d):
+        A[0, n] = 1
+    return list(mp.lu_solve(A, mp.matrix([1] + [0] * (d - 1))))
+
+
+def thermal_rates(rng, d: int, spread: float) -> np.ndarray:
+    """Rates with detailed balance over an energy `spread` in units of T, then disturbed out of it."""
+    E = np.linspace(0, spread, d)
+    W = rng.uniform(0.1, 1, (d, d))
+    return (W + W.T) * np.exp(-(E[:, None] - E[None, :]) / 2) * rng.uniform(0.5, 2, (d, d))
+
+
+# ----------------------------------------------------------------------------------------------------------------------
+# The elimination
+# ----------------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("d", "spread"), [(2, 30), (3, 600), (8, 100), (9, 100), (32, 60), (33, 600)])
+def test_every_population_against_fifty_digits(d, spread):
+    """1e−14 relative for each, the smallest far below the rounding of the largest; both forms of the elimination."""
+    W = thermal_rates(np.random.default_rng(d), d, spread)
+    with mp.workdps(600):  # LU in mpmath does subtract
+        expected = exact(W)
+        p = np.asarray(stationary(jnp.asarray(W))[0])
+        assert max(abs(mp.mpf(float(a)) / b - 1) for a, b in zip(p, expected, strict=True)) < 1e-14
+    assert p.min() < 1e-10
+
+
+def test_a_population_of_1e_minus_300():
+    """A ladder that loses a factor 1e−60 a step."""
+    d = 6
+    W = np.diag(np.full(d - 1, 1.0), 1) + np.diag(np.full(d - 1, 1e-60), -1)
+    p = np.asarray(stationary(jnp.asarray(W))[0])
+    np.testing.assert_allclose(p, 1e-60 ** np.arange(d), rtol=1e-14)
+
+
+@pytest.mark.parametrize("d", [4, 8, 9, 40])
+def test_derivatives_in_the_rates(d):
+    """dp = −G⁺ dG p, written out in NumPy; reverse mode is the transpose of forward mode. Both forms."""
+    rng = np.random.default_rng(d)
+    W, dW, weights = thermal_rates(rng, d, 3.0), rng.normal(size=(d, d)), rng.normal(size=d)
+    generator = lambda X: X - np.diag(np.diag(X)) - np.diag(X.sum(0) - np.diag(X))  # noqa: E731
+    p = np.linalg.lstsq(np.vstack([generator(W), np.ones(d)]), np.eye(d + 1)[d], rcond=None)[0]
+    expected = np.linalg.lstsq(np.vstack([generator(W), np.ones(d)]), np.append(-generator(dW) @ p, 0.0), rcond=None)[0]
+    value = lambda W: stationary(W)[0]  # noqa: E731
+    forward = jax.jvp(value, (jnp.asarray(W),), (jnp.asarray(dW),))[1]
+    reverse = jax.grad(lambda W: weights @ value(W))(jnp.asarray(W))
+    np.testing.assert_allclose(forward, expected, rtol=0, atol=1e-12 * np.abs(expected).max())
+    assert float(jnp.sum(reverse * dW)) == pytest.approx(float(weights @ expected), rel=1e-10)
+
+
+# ----------------------------------------------------------------------------------------------------------------------
+# The solver
+# ----------------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("seed", GENERIC)
+def test_equals_the_dense_solver(seed):
+    """State, currents and entropy production, Davies and a unified equation whose clusters are single frequencies."""
+    case = draw(seed)
+    for equation in (lgks.Davies(), lgks.Unified(width=0.0), lgks.Davies(lamb_shift=True)):
+        dense = lgks.steady_state(case.system, equation)
+        found = lgks.steady_state(case.system, equation, POPULATIONS)
+        assert (found.solver, dense.solver) == ("populations", "dense")
+        rounding = 20 * np.finfo(float).eps / float(dense.condition)
+        np.testing.assert_allclose(found.rho, dense.rho, rtol=0, atol=rounding)
+        J = lgks.heat_currents(case.system, equation)
+        scale = float(jnp.max(level_rates(case.system).rates) * jnp.ptp(level_rates(case.system).energies))
+        np.testing.assert_allclose(
+            lgks.heat_currents(case.system, equation, solver=POPULATIONS), J, rtol=0, atol=rounding * scale
+        )
+        assert float(lgks.entropy_production(case.system, equation, solver=POPULATIONS)) == pytest.approx(
+            float(lgks.entropy_production(case.system, equation)),
+            abs=rounding * scale / float(case.system.temperatures.min()),
+        )
+
+
+def test_low_temperature_currents_have_all_digits():
+    """Two qubits at ω/T = 100: the closed form (paper, Eq. 42) to 1e−12, where LU leaves no digit."""
+    omega, g, gamma, T = 1000.0, 200.0, 1.0, (12.0, 10.0)
+    system = lgks.models.two_qubits(omega, g, gamma, T)
+    with mp.workdps(40):
+        expected = mp.mpf(0)
+        for w in (omega + g, omega - g):
+            a, b = (1 / mp.expm1(mp.mpf(w) / mp.mpf(t)) for t in T)
+            expected += gamma * w * (a - b) / (4 * (a + b + 1))
+    J = lgks.heat_currents(system, solver=POPULATIONS)
+    np.testing.assert_allclose(J, [float(expected), -float(expected)], rtol=1e-12)
+    assert abs(float(lgks.heat_currents(system)[0]) / float(expected) - 1) > 1e-12, "then no solver is needed for this"
+
+
+def test_gibbs_from_h_alone_at_a_spread_of_500_temperatures():
+    """e^{−E/T}/Z of a random H in fifty digits: 1e−12 for each population, rounding of E times 1/T."""
+    rng = np.random.default_rng(5)
+    H = hermitian(rng, 5)
+    with mp.workdps(50):
+        values = sorted(mp.eighe(mp.matrix(H.tolist()))[0])
+        T = float((values[-1] - values[0]) / 500)
+        weights = [mp.exp(-(v - values[0]) / mp.mpf(T)) for v in values]
+        expected = [float(w / mp.fsum(weights)) for w in weights]
+    system = lgks.System(H, lgks.Bath(hermitian(rng, 5), T, lgks.DrudeLorentz(0.01, 2.0)))
+    p = lgks.steady_state(system, solver=POPULATIONS).populations
+    assert p[-1] < 1e-200
+    np.testing.assert_allclose(p, expected, rtol=1e-12)
+
+
+@pytest.mark.parametrize("seed", [5, 9, 12, 24])  # two and three baths
+def test_gradients_equal_those_of_the_dense_solver(seed):
+    """In H, a temperature and a coupling, reverse and forward mode, and once more in δ."""
+    case = draw(seed)
+    system = case.system
+
+    def current(delta, T, strength, solver):
+        moved = system.perturbed(case.V, delta)
+        first = moved.baths[0]
+        baths = (lgks.Bath(strength * first.coupling, T, first.spectrum), *moved.baths[1:])
+        return lgks.heat_currents(lgks.System(moved.hamiltonian, baths), pinned, solver=solver)[0]
+
+    pinned = lgks.Davies().fixed(system)
+    point = (jnp.asarray(0.0), system.temperatures[0], jnp.asarray(1.0))
+    both = [jax.grad(lambda *x, s=s: current(*x, s), (0, 1, 2))(*point) for s in (POPULATIONS, lgks.Dense())]
+    np.testing.assert_allclose(both[0], both[1], rtol=0, atol=1e-9 * np.abs(both[1]).max())
+    ones = tuple(jnp.ones_like(x) for x in point)
+    slope = jax.jvp(lambda *x: current(*x, POPULATIONS), point, ones)[1]
+    assert float(slope) == pytest.approx(float(sum(both[1])), abs=1e-9 * np.abs(both[1]).max())
+    second = [
+        jax.jvp(jax.grad(lambda d, s=s: current(d, *point[1:], s)), point[:1], ones[:1])[1]
+        for s in (POPULATIONS, lgks.Dense())
+    ]
+    assert float(second[0]) == pytest.approx(float(second[1]), rel=1e-7)
+
+
+def chain(sites: int) -> lgks.System:
+    """A disordered XXZ chain between two baths at its ends."""
+    rng = np.random.default_rng(sites)
+    pauli = lambda letter, i: lgks.models.pauli("I" * i + letter + "I" * (sites - 1 - i))  # noqa: E731
+    H = sum(rng.uniform(0.5, 1.5) * pauli("Z", i) for i in range(sites))
+    H = H + sum(0.3 * pauli(x, i) @ pauli(x, i + 1) for i in range(sites - 1) for x in "XYZ")
+    return lgks.System(H, [lgks.Bath(pauli("X", 0), 2.0, DRUDE), lgks.Bath(pauli("X", sites - 1), 1.0, DRUDE)])
+
+
+def test_a_chain_that_no_dense_solver_could_hold():
+    """d = 128, a generator of 4 GB: residual at rounding, first law, second law; its gradient by one adjoint solve."""
+    system = chain(7)
+    equation = lgks.Davies()
+    state = lgks.steady_state(system, equation, POPULATIONS)
+    J = lgks.heat_currents(system, equation, solver=POPULATIONS)
+    assert float(state.residual) < 1e-14
+    assert abs(float(J.sum())) < 1e-12 * abs(float(J[0]))
+    assert float(J[0]) > 0
+    hot = lambda T: lgks.heat_currents(  # noqa: E731
+        lgks.System(system.hamiltonian, [lgks.Bath(system.baths[0].coupling, T, DRUDE), system.baths[1]]),
+        equation,
+        solver=POPULATIONS,
+    )[0]
+    h = 1e-4
+    difference = (hot(2.0 + h) - hot(2.0 - h)) / (2 * h)
+    assert float(jax.grad(hot)(2.0)) == pytest.approx(float(difference), rel=1e-7)
+
+
+def test_batches_are_traced_once_and_equal_single_points():
+    traces = []
+
+    @jax.jit
+    def currents(hot, cold):
+        traces.append(1)
+        one = lambda a, b: lgks.heat_currents(  # noqa: E731
+            lgks.models.two_qubits(1.0, 0.2, 0.01, (a, b)), solver=POPULATIONS
+        )
+        return jax.vmap(lambda a: jax.vmap(lambda b: one(a, b))(cold))(hot)
+
+    hot, cold = jnp.linspace(0.5, 2.0, 3), jnp.linspace(0.1, 0.4, 4)
+    grid = currents(hot, cold)
+    currents(hot + 0.1, cold)
+    assert len(traces) == 1
+    single = lgks.heat_currents(lgks.models.two_qubits(1.0, 0.2, 0.01, (1.25, 0.3)), solver=POPULATIONS)
+    np.testing.assert_allclose(grid[1, 2], single, rtol=1e-13)
+
+
+# ----------------------------------------------------------------------------------------------------------------------
+# Refusals
+# ----------------------------------------------------------------------------------------------------------------------
+
+
+def levels(*energies) -> lgks.System:
+    rng = np.random.default_rng(1)
+    return lgks.System(np.diag(energies), lgks.Bath(hermitian(rng, len(energies)), 0.5, DRUDE))
+
+
+def test_other_equations_are_refused():
+    for equation in (lgks.Redfield(), lgks.UniversalLindblad(), lgks.Local(levels(0.0, 1.0, 2.5))):
+        with pytest.raises(SolverError, match=type(equation).__name__):
+            lgks.steady_state(levels(0.0, 1.0, 2.5), equation, POPULATIONS)
+
+
+def test_coinciding_levels_and_clusters_are_refused():
+    with pytest.raises(SolverError, match="levels coincide"):
+        lgks.steady_state(levels(0.0, 1.0, 1.0), solver=POPULATIONS)
+    with pytest.raises(SolverError, match="Unified"):
+        lgks.heat_currents(levels(0.0, 1.0, 1.0001), lgks.Unified(), solver=POPULATIONS)
+    lgks.steady_state(levels(0.0, 1.0, 2.0), solver=POPULATIONS)  # equal frequencies of distinct levels do no harm
+
+
+def test_where_h_is_traced_a_refusal_is_nan():
+    def population(e):
+        return lgks.steady_state(levels(0.0, 1.0, 1.5).perturbed(np.diag([0, 0, 1.0]), e), solver=POPULATIONS).rho[0, 0]
+
+    assert np.isfinite(jax.jit(population)(0.1))
+    assert np.isnan(jax.jit(population)(-0.5))
+
+    @jax.jit
+    def refused(e):
+        system = levels(0.0, 1.0, 1.5).perturbed(np.diag([0, 0, 1.0]), e)
+        return lgks.steady_state(system, solver=POPULATIONS, throw=False).result == RESULTS.coupled
+
+    assert (bool(refused(0.1)), bool(refused(-0.5))) == (False, True)
+
+
+def test_a_disconnected_level_is_named():
+    S = np.zeros((3, 3))
+    S[0, 1] = S[1, 0] = 1.0
+    system = lgks.System(np.diag([0.0, 1.0, 2.5]), lgks.Bath(S, 0.5, DRUDE))
+    with pytest.raises(NonUniqueSteadyStateError, match="no transition"):
+        lgks.steady_state(system, solver=POPULATIONS)
+
+
+def test_the_dense_solver_predicts_its_memory():
+    system = lgks.System(np.diag(np.arange(256.0) ** 2), lgks.Bath(np.ones((256, 256)), 1.0, DRUDE))
+    with pytest.raises(SolverMemoryError, match=r"275 GB.*Populations"):
+        lgks.steady_state(system)
+    with pytest.raises(SolverMemoryError, match="allowed are 1e-06 GB"):
+        lgks.steady_state(levels(0.0, 1.0, 2.5), solver=lgks.Dense(memory=1e3))
