@@ -1,9 +1,10 @@
 """Heat currents of two qubits over many temperatures: this library against the same dense work in NumPy, in one run.
 
-    python benchmarks/two_qubits.py [--points 4096] [--repeat 5]
+    python benchmarks/two_qubits.py [--points 4096] [--grid 1000] [--repeat 5]
 
 Prints a Markdown table: medians, the ratio to the NumPy loop, compile time apart, the largest error against the
-closed form (paper, Eq. 42). Both sides assemble the 16×16 generator from the eigenbasis and solve it directly.
+closed form (paper, Eq. 42). NumPy and `Dense()` assemble the 16×16 generator from the eigenbasis and solve it directly;
+`Populations()` eliminates the 4×4 rate equation. The grid is of hot and cold temperatures at one Hamiltonian.
 """
 
 import argparse
@@ -24,7 +25,7 @@ OMEGA, G, GAMMA = 1000.0, 200.0, 1.0
 
 
 def closed_form(hot: np.ndarray, cold: np.ndarray) -> np.ndarray:
-    total = np.zeros_like(hot)
+    total = np.zeros(np.broadcast_shapes(hot.shape, cold.shape))
     for w in (OMEGA + G, OMEGA - G):
         a, b = 1 / np.expm1(w / hot), 1 / np.expm1(w / cold)
         total += GAMMA * w * (a - b) / (4 * (a + b + 1))
@@ -68,6 +69,7 @@ def median_seconds(work, repeat: int) -> float:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--points", type=int, default=4096)
+    parser.add_argument("--grid", type=int, default=1000)
     parser.add_argument("--repeat", type=int, default=5)
     options = parser.parse_args()
 
@@ -75,34 +77,43 @@ def main() -> None:
     cold = hot - 20.0
     exact = closed_form(hot, cold)
 
-    def current(a, b):
-        return lgks.heat_currents(lgks.models.two_qubits(OMEGA, G, GAMMA, (a, b)))[0]
+    def current(a, b, solver=lgks.Dense()):
+        return lgks.heat_currents(lgks.models.two_qubits(OMEGA, G, GAMMA, (a, b)), solver=solver)[0]
+
+    def fast(a, b):
+        return current(a, b, lgks.Populations())
 
     value = jax.jit(jax.vmap(current))
     both = jax.jit(jax.vmap(jax.value_and_grad(current, argnums=(0, 1))))
     arguments = (jnp.asarray(hot), jnp.asarray(cold))
+    hots, colds = np.linspace(100.0, 400.0, options.grid), np.linspace(20.0, 90.0, options.grid)
+    grid = (jnp.asarray(hots), jnp.asarray(colds))
+    on_grid = lambda f: jax.jit(jax.vmap(jax.vmap(f, (None, 0)), (0, None)))  # noqa: E731
+    exact_grid = closed_form(hots[:, None], colds[None, :])
 
     rows = []
     few = min(options.points, 256)
     seconds = median_seconds(lambda: [numpy_current(a, b) for a, b in zip(hot[:few], cold[:few], strict=True)], 3) / few
     error = max(abs(numpy_current(a, b) / e - 1) for a, b, e in zip(hot[:few], cold[:few], exact[:few], strict=True))
     rows.append(("NumPy, one point after the other", 0.0, seconds, error))
-    for name, function, pick in (
-        ("jaxlgks, jit(vmap(heat_currents))", value, lambda out: out),
-        ("jaxlgks, value and gradient in both temperatures", both, lambda out: out[0]),
+    one, two, whole = (lambda out: out), (lambda out: out[0]), (exact, exact_grid)
+    for name, function, given, pick, expected in (
+        ("Dense(): heat current", value, arguments, one, whole[0]),
+        ("Dense(): value and gradient in both temperatures", both, arguments, two, whole[0]),
+        ("Populations(): heat current, list of points", jax.jit(jax.vmap(fast)), arguments, one, whole[0]),
+        ("Populations(): heat current, grid", on_grid(fast), grid, one, whole[1]),
+        ("Populations(): value and gradient, grid", on_grid(jax.value_and_grad(fast, (0, 1))), grid, two, whole[1]),
     ):
         start = time.perf_counter()
-        out = jax.block_until_ready(function(*arguments))
+        out = jax.block_until_ready(function(*given))
         compiled = time.perf_counter() - start
-        seconds = (
-            median_seconds(lambda f=function: jax.block_until_ready(f(*arguments)), options.repeat) / options.points
-        )
-        rows.append((name, compiled - seconds * options.points, seconds, float(np.max(np.abs(pick(out) / exact - 1)))))
+        run = lambda f=function, x=given: jax.block_until_ready(f(*x))  # noqa: E731
+        seconds = median_seconds(run, options.repeat) / expected.size
+        error = float(np.max(np.abs(pick(out) / expected - 1)))
+        rows.append((name, compiled - seconds * expected.size, seconds, error))
 
-    print(
-        f"{options.points} temperature pairs; {platform.processor() or platform.machine()}, {jax.default_backend()}, ",
-        end="",
-    )
+    machine = f"{platform.processor() or platform.machine()}, {jax.default_backend()}"
+    print(f"{options.points} temperature pairs, grid {options.grid} x {options.grid}; {machine}, ", end="")
     print(f"jax {jax.__version__}, numpy {np.__version__}, python {platform.python_version()}\n")
     print("| what | compile (s) | points per second | ratio to NumPy | largest relative error |")
     print("|---|---:|---:|---:|---:|")
