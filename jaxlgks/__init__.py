@@ -46,4 +46,10 @@ from .spectra import (
     Tabulated as Tabulated,
     UnderdampedBrownian as UnderdampedBrownian,
 )
-from .steady import Dense as Dense, Populations as Populations, SteadyState as SteadyState, steady_state as steady_state
+from .steady import (
+    Dense as Dense,
+    Krylov as Krylov,
+    Populations as Populations,
+    SteadyState as SteadyState,
+    steady_state as steady_state,
+)

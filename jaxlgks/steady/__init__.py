@@ -2,5 +2,6 @@
 
 from ._base import AbstractSolver as AbstractSolver, Pinned as Pinned, pinned_generator as pinned_generator
 from ._dense import Dense as Dense
+from ._krylov import Krylov as Krylov
 from ._populations import LevelRates as LevelRates, Populations as Populations, level_rates as level_rates
 from ._solve import SteadyState as SteadyState, steady_state as steady_state

@@ -38,16 +38,18 @@ class Dense(AbstractSolver):
     name: ClassVar[str] = "dense"
 
     def admit(self, system: System, equation: AbstractEquation) -> None:
+        """Raise `SolverMemoryError` if the generator is too large."""
         # L, its pinned copy, the factors, and at least as much for what they are made of.
         needed = 4.0 * system.hamiltonian.dtype.itemsize * system.dim**4
         if needed > self.memory:
             raise SolverMemoryError(
                 f"Dense: the generator of a system of dimension {system.dim} and its factors take about "
                 f"{needed / 1e9:.3g} GB; allowed are {self.memory / 1e9:.3g} GB. For Davies() and Unified() with "
-                "distinct levels use solver=Populations(); or allow more with Dense(memory=...)."
+                "distinct levels use solver=Populations(), else Krylov(); or allow more with Dense(memory=...)."
             )
 
     def find(self, system: System, equation: AbstractEquation) -> Found:
+        """The steady state from the pinned generator."""
         basis = energy_generator(system, equation)
         L = basis.matrix
         pinned = pinned_generator(L)

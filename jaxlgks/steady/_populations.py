@@ -76,6 +76,7 @@ class Populations(AbstractSolver):
     name: ClassVar[str] = "populations"
 
     def admit(self, system: System, equation: AbstractEquation) -> None:
+        """Raise `SolverError` if populations are known not to close."""
         if not equation.secular:
             raise SolverError(
                 f"Populations: {type(equation).__name__} couples populations to coherences; the solver is for Davies "
@@ -89,6 +90,7 @@ class Populations(AbstractSolver):
             )
 
     def find(self, system: System, equation: AbstractEquation) -> Found:
+        """The steady state from its populations, diagonal in the eigenbasis of H."""
         levels = level_rates(system)
         W = jnp.sum(levels.rates, axis=0)
         populations, pivots = stationary(W)

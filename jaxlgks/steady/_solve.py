@@ -23,6 +23,8 @@ from ._base import AbstractSolver, Found
 from ._dense import Dense
 
 EDGE_LIMIT = 1e-8
+DESCRIBED = 24
+"""Up to this dimension an error names what is conserved, which takes a singular value decomposition of d²×d²."""
 
 
 class SteadyState(eqx.Module):
@@ -70,7 +72,8 @@ def steady_state(
 
     - `system`, `equation`.
     - `solver`: `Dense()` for any equation; `Populations()` for `Davies` and `Unified` where levels are distinct (faster
-      by orders of magnitude, and exact at low temperature).
+      by orders of magnitude, and exact at low temperature); `Krylov()` for `UniversalLindblad` and `Redfield` of large
+      systems.
     - `throw`: raise when the result cannot be trusted. With `throw=False` the state is returned as computed, with the
       verdict in `.result`.
 
@@ -170,11 +173,11 @@ def _raise(state: SteadyState, system: System, equation: AbstractEquation) -> No
             f"steady_state: the last levels of the truncated space hold {float(state.edge):.2e} of the population, "
             f"more than {EDGE_LIMIT:.0e}. Keep more levels (fock=...) or lower the temperatures."
         )
-    if state.result == RESULTS.non_unique and state.populations is not None:
+    if state.result == RESULTS.non_unique and (state.populations is not None or system.dim > DESCRIBED):
         raise NonUniqueSteadyStateError(
             "steady_state: the steady state is not unique, or rates have underflowed: a group of levels has no "
-            "transition to any level below it. Couple the baths so that they connect all levels; Dense() names what is "
-            "conserved."
+            "transition to any other, or relaxes more slowly than rounding. Couple the baths so that they connect all "
+            "levels; for a small system Dense() names what is conserved."
         )
     if state.result == RESULTS.non_unique:
         raise NonUniqueSteadyStateError(_describe_conserved(system, equation, float(state.condition)))

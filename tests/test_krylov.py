@@ -1,0 +1,106 @@
+"""Preconditioned GMRES on operators: against the dense oracle, in value and derivative, and where that cannot go."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import jaxlgks as lgks
+from jaxlgks._errors import NonUniqueSteadyStateError, SolverMemoryError, SteadyStateError
+
+from .systems import draw, hermitian
+from .test_populations import chain
+
+KRYLOV = lgks.Krylov()
+EQUATIONS = {
+    "universal": lgks.UniversalLindblad(),
+    "redfield": lgks.Redfield(),
+    "redfield with Lamb shift": lgks.Redfield(lamb_shift=True),
+    "davies": lgks.Davies(),
+    "unified": lgks.Unified(),
+}
+
+
+@pytest.mark.parametrize("name", EQUATIONS)
+@pytest.mark.parametrize("seed", [9, 24, 33, 44, 57])
+def test_equals_the_dense_solver(seed, name):
+    """States of generic systems, ladders and degenerate levels, to rounding over the inverse condition number."""
+    case = draw(seed)
+    dense = lgks.steady_state(case.system, EQUATIONS[name], throw=False)
+    found = lgks.steady_state(case.system, EQUATIONS[name], KRYLOV)
+    assert found.solver == "krylov"
+    assert float(found.residual) < 1e-13
+    rounding = 100 * np.finfo(float).eps / float(dense.condition)
+    np.testing.assert_allclose(found.rho, dense.rho, rtol=0, atol=rounding)
+
+
+@pytest.mark.parametrize(("name", "seed"), [("universal", 9), ("redfield", 44)])
+def test_gradients_equal_those_of_the_dense_solver(name, seed):
+    """In δ, a temperature and a strength, reverse and forward mode, at degenerate levels too: 1e−9."""
+    case = draw(seed)
+
+    def current(delta, T, strength, solver):
+        moved = case.system.perturbed(case.V, delta)
+        first = moved.baths[0]
+        baths = (lgks.Bath(strength * first.coupling, T, first.spectrum), *moved.baths[1:])
+        return lgks.heat_currents(lgks.System(moved.hamiltonian, baths), EQUATIONS[name], solver=solver)[0]
+
+    point = (jnp.asarray(0.0), case.system.temperatures[0], jnp.asarray(1.0))
+    dense = jax.grad(lambda *x: current(*x, lgks.Dense()), (0, 1, 2))(*point)
+    reverse = jax.grad(lambda *x: current(*x, KRYLOV), (0, 1, 2))(*point)
+    np.testing.assert_allclose(reverse, dense, rtol=0, atol=1e-9 * np.abs(dense).max())
+    ones = tuple(jnp.ones_like(x) for x in point)
+    forward = jax.jvp(lambda *x: current(*x, KRYLOV), point, ones)[1]
+    assert float(forward) == pytest.approx(float(sum(dense)), abs=1e-9 * np.abs(dense).max())
+
+
+def test_batches_equal_single_points():
+    case = draw(9)
+    rho = lambda d: lgks.steady_state(case.system.perturbed(case.V, d), lgks.Redfield(), KRYLOV).rho  # noqa: E731
+    batch = jax.jit(jax.vmap(rho))(jnp.array([0.0, 0.1]))
+    np.testing.assert_allclose(batch[1], rho(0.1), rtol=0, atol=1e-13)
+
+
+@pytest.mark.parametrize("equation", [lgks.UniversalLindblad(), lgks.Redfield()])
+def test_a_chain_that_no_dense_solver_could_hold(equation):
+    """d = 128, a generator of 4 GB: residual, and what the equation says of the currents, Σ_α J_α = 0."""
+    system = chain(7)
+    state = lgks.steady_state(system, equation, KRYLOV)
+    J = lgks.heat_currents(system, equation, state.rho)
+    assert float(state.residual) < 1e-12
+    assert abs(float(J.sum())) < 1e-9 * abs(float(J[0]))
+    assert float(J[0]) > 0
+
+
+def test_the_solvers_agree_on_a_chain():
+    """Davies of a chain of four: three solvers, one state."""
+    system = chain(4)
+    dense, krylov, populations = (
+        lgks.steady_state(system, solver=solver).rho for solver in (lgks.Dense(), KRYLOV, lgks.Populations())
+    )
+    np.testing.assert_allclose(krylov, dense, rtol=0, atol=1e-12)
+    np.testing.assert_allclose(populations, dense, rtol=0, atol=1e-12)
+
+
+def test_no_convergence_is_an_error_and_nan_where_traced():
+    case = draw(9)
+    few = lgks.Krylov(restart=1, cycles=1)
+    with pytest.raises(SteadyStateError, match="krylov"):
+        lgks.steady_state(case.system, lgks.Redfield(), few)
+    traced = jax.jit(lambda d: lgks.steady_state(case.system.perturbed(case.V, d), lgks.Redfield(), few).rho)(0.0)
+    assert np.all(np.isnan(traced))
+
+
+def test_memory_is_predicted():
+    rng = np.random.default_rng(1)
+    system = lgks.System(np.diag(rng.uniform(size=40)), lgks.Bath(hermitian(rng, 40), 0.5, lgks.DrudeLorentz(0.1, 2.0)))
+    with pytest.raises(SolverMemoryError, match=r"Davies.*Populations"):
+        lgks.steady_state(system, solver=lgks.Krylov(memory=1e8))
+
+
+def test_a_disconnected_level_is_named():
+    S = np.zeros((3, 3))
+    S[0, 1] = S[1, 0] = 1.0
+    system = lgks.System(np.diag([0.0, 1.0, 2.5]), lgks.Bath(S, 0.5, lgks.DrudeLorentz(0.1, 2.0)))
+    with pytest.raises(NonUniqueSteadyStateError, match="conserved"):
+        lgks.steady_state(system, lgks.Redfield(), KRYLOV)
