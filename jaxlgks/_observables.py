@@ -37,7 +37,7 @@ def heat_currents(
     to zero (first law).
 
     Of the steady state it is accurate to about 1e−15 of the largest decay rate times the largest energy: where baths
-    are so cold that the currents themselves are of that size, they are rounding (not with `Populations()`).
+    are so cold that the currents themselves are of that size, they are rounding (less so with `Populations()`).
 
     **Raises:** what `steady_state` raises; `InputError`, `NotHermitianError`, `ShapeError` for `rho`.
 

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 
 import jaxlgks as lgks
-from jaxlgks._errors import RESULTS, NonUniqueSteadyStateError, SolverError, SolverMemoryError
+from jaxlgks._errors import RESULTS, LambShiftError, NonUniqueSteadyStateError, SolverError, SolverMemoryError
 from jaxlgks.steady import level_rates
 from jaxlgks.steady._gth import stationary
 
-from .systems import draw, hermitian
+from .systems import draw, hermitian, unitary
 
 POPULATIONS = lgks.Populations()
 DRUDE = lgks.DrudeLorentz(0.01, 2.0)
@@ -259,3 +259,21 @@ def test_the_dense_solver_predicts_its_memory():
         lgks.steady_state(system)
     with pytest.raises(SolverMemoryError, match="allowed are 1e-06 GB"):
         lgks.steady_state(levels(0.0, 1.0, 2.5), solver=lgks.Dense(memory=1e3))
+
+
+def test_levels_that_symmetry_disconnects_are_not_connected_by_rounding():
+    """Two pairs of levels that no coupling joins, in a turned basis: forbidden elements are 1e−17 there, not zero."""
+    rng = np.random.default_rng(2)
+    S = np.zeros((4, 4))
+    S[0, 1] = S[1, 0] = S[2, 3] = S[3, 2] = 1.0
+    U = unitary(rng, 4)
+    H, S = (U @ X @ U.conj().T for X in (np.diag([0.0, 1.0, 2.3, 4.1]), S))
+    system = lgks.System((H + H.conj().T) / 2, lgks.Bath((S + S.conj().T) / 2, 0.5, DRUDE))
+    with pytest.raises(NonUniqueSteadyStateError, match="no transition"):
+        lgks.steady_state(system, solver=POPULATIONS)
+
+
+def test_a_lamb_shift_that_does_not_exist_is_refused():
+    system = lgks.models.two_qubits(omega=1.0, g=0.2, gamma=0.01, temperatures=(0.5, 0.4))
+    with pytest.raises(LambShiftError):
+        lgks.heat_currents(system, lgks.Davies(lamb_shift=True), solver=POPULATIONS)

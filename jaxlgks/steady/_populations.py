@@ -21,6 +21,7 @@ from .._inputs import is_concrete
 from .._system import Noise, System
 from ..bohr import Groups, centred
 from ..equations import AbstractEquation
+from ..spectra import require_finite
 from ._base import AbstractSolver, Found
 from ._gth import stationary
 
@@ -44,7 +45,11 @@ def level_rates(system: System) -> LevelRates:
     omega = jnp.where(same, 1.0, frequencies)
 
     def rate(noise: Noise) -> Array:
-        return noise.rate(omega) * jnp.where(same, 0.0, _squared(vectors.conj().T @ noise.coupling @ vectors))
+        S = vectors.conj().T @ noise.coupling @ vectors
+        # What symmetry forbids comes out as rounding, and would connect levels that nothing connects.
+        size = _squared(S)
+        floor = jax.lax.stop_gradient(jnp.max(size)) * (10 * system.dim * jnp.finfo(size.dtype).eps) ** 2
+        return noise.rate(omega) * jnp.where(same | (size <= floor), 0.0, size)
 
     rates = [jnp.sum(jnp.stack([rate(noise) for noise in bath.noises]), axis=0) for bath in system.baths]
     return LevelRates(energies, vectors, jnp.stack(rates))
@@ -60,6 +65,9 @@ class Populations(AbstractSolver):
 
     Memory O(d²), time O(d³). Every population is exact to about 1e−14 relative to the rates, however small it is; up to
     d = 8 the elimination is written out over scalars, so that a `vmap` over parameters runs on the batch.
+
+    Couplings below 10 d eps of the largest are taken for zero. Derivatives are exact relative to the largest only:
+    above d = 8 those of tiny populations lose their digits, below it they can be NaN where rates fall below 1e−154.
 
     **Raises:** `SolverError` for another equation, or where levels coincide or a group of Bohr frequencies couples
     populations to coherences (NaN where H is traced).
@@ -82,6 +90,10 @@ class Populations(AbstractSolver):
                 f"Populations: {type(equation).__name__} couples populations to coherences; the solver is for Davies "
                 "and Unified. Use Dense()."
             )
+        if equation.lamb_shift:  # it moves nothing here, but must exist
+            for bath in system.baths:
+                for noise in bath.noises:
+                    require_finite(noise.spectrum)
         closed = _closed(equation.groups(system))
         if is_concrete(closed) and not closed:
             raise SolverError(
