@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Array, Complex, Float, Inexact
 
 from ._entropy import log_state
+from ._errors import InputError
 from ._inputs import as_state, is_concrete
 from ._system import System
 from .bohr import bohr_structure, centred
@@ -27,11 +28,12 @@ def heat_currents(
     system: System,
     equation: AbstractEquation = Davies(),
     rho=None,
-    solver: AbstractSolver = Dense(),
+    solver: AbstractSolver | None = None,
 ) -> Float[Array, " baths"]:
     """Heat current from each bath into the system, J^α = Tr[H D_α ρ] (paper, Eq. 48).
 
-    **Arguments:** `system`, `equation`; `rho`: a state [d, d], the steady state when left out, found by `solver`.
+    **Arguments:** `system`, `equation`; `rho`: a state [d, d], the steady state when left out, found by `solver`
+    (`Dense()` when left out).
 
     **Returns:** real array, one entry a bath in the order given; energy per time. At the steady state the entries sum
     to zero (first law).
@@ -49,8 +51,10 @@ def heat_currents(
     ```
     """
     if rho is not None:
+        if solver is not None:
+            raise InputError("heat_currents: give a state rho or a solver that finds one, not both.")
         return _heat_currents(system, counted(equation, system), _state(system, equation, rho))
-    state = steady_state(system, equation, solver)
+    state = steady_state(system, equation, Dense() if solver is None else solver)
     if state.populations is not None:
         return _currents_of_levels(system, state.populations)
     return _heat_currents(system, counted(equation, system), state.rho)
@@ -150,7 +154,7 @@ def pair_groups(values: Inexact[Array, "... g"], zero: Array, count: int) -> Ine
 
 
 def entropy_production(
-    system: System, equation: AbstractEquation = Davies(), rho=None, solver: AbstractSolver = Dense()
+    system: System, equation: AbstractEquation = Davies(), rho=None, solver: AbstractSolver | None = None
 ) -> Float[Array, ""]:
     """Entropy production rate σ = dS/dt − Σ_α J^α/T_α (paper, Eq. 47).
 

@@ -7,7 +7,14 @@ import numpy as np
 import pytest
 
 import jaxlgks as lgks
-from jaxlgks._errors import RESULTS, LambShiftError, NonUniqueSteadyStateError, SolverError, SolverMemoryError
+from jaxlgks._errors import (
+    RESULTS,
+    InputError,
+    LambShiftError,
+    NonUniqueSteadyStateError,
+    SolverError,
+    SolverMemoryError,
+)
 from jaxlgks.steady import level_rates
 from jaxlgks.steady._gth import stationary
 
@@ -76,6 +83,43 @@ def test_derivatives_in_the_rates(d):
     reverse = jax.grad(lambda W: weights @ value(W))(jnp.asarray(W))
     np.testing.assert_allclose(forward, expected, rtol=0, atol=1e-12 * np.abs(expected).max())
     assert float(jnp.sum(reverse * dW)) == pytest.approx(float(weights @ expected), rel=1e-10)
+
+
+@pytest.mark.parametrize("d", [5, 8, 9, 33])
+@pytest.mark.parametrize("T", [2.0, 0.2, 0.1])
+def test_derivatives_of_tiny_populations(d, T):
+    """dp_k/dT = p_k (E_k − ⟨E⟩)/T² of a Gibbs state down to 1e−300: 1e−11 relative to itself, ω/T times the rounding of
+    rates, or eps of the largest relative change, which is what the linear solve knows (d = 33: 4e3 beside 4e−3)."""
+    E = np.arange(d) + 0.01 * np.arange(d) ** 2
+    system = lgks.System(np.diag(E), lgks.Bath(np.ones((d, d)), T, DRUDE))
+
+    def populations(T):
+        return lgks.steady_state(
+            lgks.System(system.hamiltonian, lgks.Bath(np.ones((d, d)), T, DRUDE)), solver=POPULATIONS
+        ).populations
+
+    weights = np.exp(-E / T)
+    p = weights / weights.sum()
+    seen = p > 1e-300
+    expected = p * (E - p @ E) / T**2
+    slope = jax.jvp(populations, (T,), (1.0,))[1]
+    relative, known = np.asarray(slope)[seen] / p[seen], (expected / p)[seen]
+    np.testing.assert_allclose(relative, known, rtol=1e-11, atol=4 * np.finfo(float).eps * np.abs(known).max())
+    last = int(np.flatnonzero(seen)[-1])
+    assert float(jax.grad(lambda T: populations(T)[last])(T)) == pytest.approx(expected[last], rel=1e-11, abs=0)
+
+
+@pytest.mark.parametrize("T", [2.0, 1.1, 0.8])
+def test_derivatives_where_squares_of_rates_underflow(T):
+    """Two low levels joined through one 400 above them: rates of e^{−400/T}, whose squares are zero."""
+    E = np.array([0.0, 1.0, 400.0])
+    S = np.array([[0.0, 0, 1], [0, 0, 1], [1, 1, 0]])
+    density = lgks.DrudeLorentz(0.01, 2.0)
+    value = lambda T: lgks.steady_state(  # noqa: E731
+        lgks.System(np.diag(E), lgks.Bath(S, T, density)), solver=POPULATIONS
+    ).populations[1]
+    p = 1 / (np.exp(1 / T) + 1)
+    assert float(jax.grad(value)(T)) == pytest.approx(p * (1 - p) / T**2, rel=1e-11)
 
 
 # ----------------------------------------------------------------------------------------------------------------------
@@ -160,12 +204,20 @@ def test_gradients_equal_those_of_the_dense_solver(seed):
 
 
 def chain(sites: int) -> lgks.System:
-    """A disordered XXZ chain between two baths at its ends."""
-    rng = np.random.default_rng(sites)
-    pauli = lambda letter, i: lgks.models.pauli("I" * i + letter + "I" * (sites - 1 - i))  # noqa: E731
-    H = sum(rng.uniform(0.5, 1.5) * pauli("Z", i) for i in range(sites))
-    H = H + sum(0.3 * pauli(x, i) @ pauli(x, i + 1) for i in range(sites - 1) for x in "XYZ")
-    return lgks.System(H, [lgks.Bath(pauli("X", 0), 2.0, DRUDE), lgks.Bath(pauli("X", sites - 1), 1.0, DRUDE)])
+    """A disordered chain between two baths."""
+    fields = np.random.default_rng(sites).uniform(0.5, 1.5, sites)
+    return lgks.models.spin_chain(fields, (0.3, 0.3, 0.3), DRUDE, (2.0, 1.0))
+
+
+def test_the_spin_chain_element_by_element():
+    """Two spins, the matrix written out: diagonal ±h₁ ± h₂ ± J_z, flips J_x ∓ J_y."""
+    system = lgks.models.spin_chain([0.7, 1.1], (0.3, 0.2, 0.05), DRUDE, (2.0, 1.0))
+    expected = np.diag([1.85, -0.45, 0.35, -1.75]) + np.fliplr(np.diag([0.1, 0.5, 0.5, 0.1]))
+    np.testing.assert_allclose(system.hamiltonian, expected, atol=1e-15)
+    np.testing.assert_array_equal(system.baths[1].coupling, lgks.models.pauli("IX"))
+    for bad in (([0.7], (1, 1, 1)), ([0.7, 1.0], (1, 1))):
+        with pytest.raises(InputError, match="spin_chain"):
+            lgks.models.spin_chain(*bad, DRUDE, (2.0, 1.0))
 
 
 def test_a_chain_that_no_dense_solver_could_hold():
@@ -271,6 +323,30 @@ def test_levels_that_symmetry_disconnects_are_not_connected_by_rounding():
     system = lgks.System((H + H.conj().T) / 2, lgks.Bath((S + S.conj().T) / 2, 0.5, DRUDE))
     with pytest.raises(NonUniqueSteadyStateError, match="no transition"):
         lgks.steady_state(system, solver=POPULATIONS)
+
+
+def test_forbidden_couplings_do_not_leak():
+    """Cold bath on 1↔2 only, hot bath on 0↔1 only, in a turned basis: p₂/p₁ = e^{−100}, not rounding of the hot
+    bath. Rates by hand; 1e−11, ω/T times the rounding of ω."""
+    rng = np.random.default_rng(4)
+    E, T = np.array([0.0, 1.0, 3.0]), (2.0, 0.02)
+    U, hot, cold = unitary(rng, 3), np.zeros((3, 3)), np.zeros((3, 3))
+    hot[0, 1] = hot[1, 0] = cold[1, 2] = cold[2, 1] = 1.0
+    H, hot, cold = (U @ X @ U.conj().T for X in (np.diag(E), hot, cold))
+    clean = lambda X: (X + X.conj().T) / 2  # noqa: E731
+    system = lgks.System(clean(H), [lgks.Bath(clean(S), t, DRUDE) for S, t in zip((hot, cold), T, strict=True)])
+    p = lgks.steady_state(system, solver=POPULATIONS).populations
+    assert float(p[2] / p[1]) == pytest.approx(np.exp(-2 / 0.02), rel=1e-11, abs=0)
+
+
+def test_what_cannot_be_meant_is_refused():
+    system = levels(0.0, 1.0, 2.5)
+    rho = np.eye(3) / 3
+    for function in (lgks.heat_currents, lgks.entropy_production):
+        with pytest.raises(InputError, match="not both"):
+            function(system, rho=rho, solver=POPULATIONS)
+    for case, equation in ((levels(0.0, 1.0, 1.0), lgks.Davies()), (system, lgks.Redfield())):
+        assert lgks.steady_state(case, equation, POPULATIONS, throw=False).result == RESULTS.coupled
 
 
 def test_a_lamb_shift_that_does_not_exist_is_refused():

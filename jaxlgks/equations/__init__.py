@@ -7,6 +7,7 @@ from ._local import Local as Local
 from ._rates import RootRate as RootRate
 from ._redfield import Redfield as Redfield
 from ._timescales import (
+    bath_rates as bath_rates,
     correlation_time as correlation_time,
     relaxation_rate as relaxation_rate,
     separation as separation,

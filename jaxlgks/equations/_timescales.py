@@ -7,9 +7,9 @@ constants of differentiation.
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Complex, Float
 
-from .._system import System
+from .._system import Noise, System
 from ..bohr import Groups, Structure, derivative
 
 
@@ -21,12 +21,25 @@ def relaxation_rate(structure: Structure, system: System) -> Float[Array, ""]:
 def transition_rates(structure: Structure, system: System) -> Float[Array, "d d"]:
     """Σ_α Γ_α(ω_mn) |S_mn|², the rate of n → m; zero for m = n. A constant of differentiation."""
     structure, system = _constant((structure, system))
-    rates = jnp.zeros_like(structure.frequencies)
-    for bath in system.baths:
-        for noise in bath.noises:
-            strength = jnp.abs(structure.to_eigenbasis(noise.coupling)) ** 2
-            rates = rates + noise.rate(structure.frequencies) * strength
-    return jnp.where(jnp.eye(rates.shape[0], dtype=bool), 0.0, rates)
+    return jnp.sum(bath_rates(structure.frequencies, structure.vectors, system), axis=0)
+
+
+def bath_rates(
+    frequencies: Float[Array, "d d"], vectors: Complex[Array, "d d"], system: System
+) -> Float[Array, "baths d d"]:
+    """W^α_mn = Γ_α(ω_mn)|S_mn|², the rate of n → m by each bath; zero for m = n."""
+    same = jnp.eye(system.dim, dtype=bool)
+    # Γ(0) of m = n is never used: keep its derivative, which may not exist, out of the program.
+    omega = jnp.where(same, 1.0, frequencies)
+
+    def rate(noise: Noise) -> Array:
+        S = vectors.conj().T @ noise.coupling @ vectors
+        size = S.real**2 + S.imag**2  # |S|², differentiable at zero
+        # What symmetry forbids comes out as rounding, and would connect levels that nothing connects.
+        floor = jax.lax.stop_gradient(jnp.max(size)) * (10 * system.dim * jnp.finfo(size.dtype).eps) ** 2
+        return noise.rate(omega) * jnp.where(same | (size <= floor), 0.0, size)
+
+    return jnp.stack([jnp.sum(jnp.stack([rate(noise) for noise in bath.noises]), axis=0) for bath in system.baths])
 
 
 def correlation_time(structure: Structure, system: System) -> Float[Array, ""]:

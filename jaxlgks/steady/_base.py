@@ -18,6 +18,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Complex, Float
 
+from .._errors import SolverMemoryError
 from .._generator import vec
 from .._system import System
 from ..equations import AbstractEquation
@@ -36,6 +37,17 @@ class Found(eqx.Module):
     applicable: Bool[Array, ""]
     unique: Bool[Array, ""]
     accurate: Bool[Array, ""]
+
+
+def require_memory(solver: "AbstractSolver", what: str, needed: float, allowed: float) -> None:
+    """Raise `SolverMemoryError` before the memory is taken."""
+    if needed > allowed:
+        name = type(solver).__name__
+        raise SolverMemoryError(
+            f"{name}: {what} takes about {needed / 1e9:.3g} GB; allowed are {allowed / 1e9:.3g} GB. Use Populations() "
+            "for Davies() and Unified() with distinct levels, Krylov() for UniversalLindblad() and Redfield(), or "
+            f"allow more with {name}(memory=...)."
+        )
 
 
 class AbstractSolver(eqx.Module):

@@ -7,12 +7,11 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Complex
 
-from .._errors import SolverMemoryError
 from .._generator import energy_generator, unvec, vec
 from .._inputs import spoil
 from .._system import System
 from ..equations import AbstractEquation
-from ._base import AbstractSolver, Found, pinned_generator
+from ._base import AbstractSolver, Found, pinned_generator, require_memory
 
 
 class Dense(AbstractSolver):
@@ -41,12 +40,7 @@ class Dense(AbstractSolver):
         """Raise `SolverMemoryError` if the generator is too large."""
         # L, its pinned copy, the factors, and at least as much for what they are made of.
         needed = 4.0 * system.hamiltonian.dtype.itemsize * system.dim**4
-        if needed > self.memory:
-            raise SolverMemoryError(
-                f"Dense: the generator of a system of dimension {system.dim} and its factors take about "
-                f"{needed / 1e9:.3g} GB; allowed are {self.memory / 1e9:.3g} GB. For Davies() and Unified() with "
-                "distinct levels use solver=Populations(), else Krylov(); or allow more with Dense(memory=...)."
-            )
+        require_memory(self, f"the generator of a system of dimension {system.dim}", needed, self.memory)
 
     def find(self, system: System, equation: AbstractEquation) -> Found:
         """The steady state from the pinned generator."""

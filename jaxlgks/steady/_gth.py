@@ -35,7 +35,7 @@ def _unrolled(W: Array) -> tuple[Array, Array]:
     pivots = [jnp.full((), jnp.inf, W.dtype)] * dim
     for k in range(dim - 1, 0, -1):
         pivots[k] = sum((a[m][k] for m in range(1, k)), a[0][k])
-        a[k] = [x / pivots[k] for x in a[k][:k]]
+        a[k] = [_share(x, pivots[k]) for x in a[k][:k]]
         for m in range(k):
             for n in range(k):
                 if m != n:
@@ -48,24 +48,43 @@ def _unrolled(W: Array) -> tuple[Array, Array]:
 
 
 @jax.custom_jvp
+def _share(x: Array, total: Array) -> Array:
+    """x / total. JAX's derivative of a quotient squares the denominator, which underflows below 1e−154."""
+    return x / total
+
+
+@_share.defjvp
+def _share_jvp(primals, tangents):
+    (x, total), (dx, dtotal) = primals, tangents
+    share = _share(x, total)
+    return share, dx / total - share * (dtotal / total)
+
+
+@jax.custom_jvp
 def _implicit(W: Array) -> tuple[Array, Array]:
     return _blocked(W)
 
 
 @_implicit.defjvp
 def _implicit_jvp(primals, tangents):
-    """G p = 0, Σ p = 1 with G = W − diag(Σ_m W_mn): (G + s 11ᵀ/d) dp = −dG p. One factorisation, in reverse mode one
+    """From Σ_n W_mn p_n = p_m Σ_n W_nm, for the relative changes x_m = dp_m/p_m,
+
+        Σ_n R_mn x_n − R_m x_m = (Σ_n dW_nm) − Σ_n dW_mn p_n/p_m,      R_mn = W_mn p_n/p_m,  R_m = Σ_n R_mn,
+
+    the reversed chain, whose entries are of the size of the rates however small populations are: solved for x, not for
+    dp, each population keeps its own digits. Σ p x = 0 is added to every row. One factorisation, in reverse mode one
     solve for each observable. The pivots are a verdict and carry no derivative."""
     (W,), (dW,) = primals, tangents
     p, pivots = _implicit(W)
-    dim = W.shape[-1]
-    outflow = jnp.sum(_without_diagonal(W), axis=0)
-    G = _without_diagonal(W) - jnp.diag(outflow)
-    flow = _without_diagonal(dW) * p
-    change = jnp.linalg.solve(
-        G + jax.lax.stop_gradient(jnp.max(outflow)) / dim, jnp.sum(flow, axis=0) - jnp.sum(flow, 1)
-    )
-    return (p, pivots), (change, jnp.zeros_like(pivots))
+    W, dW = _without_diagonal(W), _without_diagonal(dW)
+    present = p > 0  # a population that has underflowed stays there
+    inverse = jnp.where(present, 1.0 / jnp.where(present, p, 1.0), 0.0)
+    R = (W * p) * inverse[:, None]
+    scale = jax.lax.stop_gradient(jnp.max(jnp.sum(W, axis=0)))
+    loss = jnp.where(present, jnp.sum(R, axis=1), scale)
+    relative = jnp.where(present, jnp.sum(dW, axis=0) - jnp.sum((dW * p) * inverse[:, None], axis=1), 0.0)
+    x = jnp.linalg.solve(R - jnp.diag(loss) + scale * p, relative)
+    return (p, pivots), (p * x, jnp.zeros_like(pivots))
 
 
 def _without_diagonal(W: Array) -> Array:

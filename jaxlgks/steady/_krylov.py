@@ -22,11 +22,10 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array
 
-from .._errors import SolverMemoryError
 from .._system import System
 from ..bohr import bohr_structure
 from ..equations import AbstractEquation, Dissipator
-from ._base import AbstractSolver, Found
+from ._base import AbstractSolver, Found, require_memory
 
 
 class Krylov(AbstractSolver):
@@ -60,12 +59,8 @@ class Krylov(AbstractSolver):
         noises = sum(len(bath.noises) for bath in system.baths)
         operators = 6 * noises * equation.groups(system).count
         needed = float(system.hamiltonian.dtype.itemsize) * system.dim**2 * (operators + self.restart + 20)
-        if needed > self.memory:
-            raise SolverMemoryError(
-                f"Krylov: {type(equation).__name__} of a system of dimension {system.dim} has {operators} operators "
-                f"and takes about {needed / 1e9:.3g} GB; allowed are {self.memory / 1e9:.3g} GB. For Davies() and "
-                "Unified() with distinct levels use solver=Populations(); or allow more with Krylov(memory=...)."
-            )
+        what = f"{type(equation).__name__} of a system of dimension {system.dim}, {operators} operators,"
+        require_memory(self, what, needed, self.memory)
 
     def find(self, system: System, equation: AbstractEquation) -> Found:
         """The steady state from the pinned generator, which is applied and never made."""

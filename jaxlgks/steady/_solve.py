@@ -13,7 +13,14 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Complex, Float, Int
 
-from .._errors import RESULTS, NonUniqueSteadyStateError, SteadyStateError, TruncationError, ValidityWarning
+from .._errors import (
+    RESULTS,
+    NonUniqueSteadyStateError,
+    SolverError,
+    SteadyStateError,
+    TruncationError,
+    ValidityWarning,
+)
 from .._generator import liouvillian, unvec
 from .._inputs import is_concrete, spoil
 from .._system import System
@@ -93,7 +100,11 @@ def steady_state(
     state.rho, state.residual, state.solver
     ```
     """
-    solver.admit(system, equation)
+    try:
+        solver.admit(system, equation)
+    except SolverError:
+        if throw:
+            raise
     state = _solve(system, counted(equation, system), solver)
     failed = state.result != RESULTS.successful
     if not throw:
