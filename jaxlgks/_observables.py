@@ -16,7 +16,7 @@ from ._inputs import as_state, is_concrete
 from ._system import System
 from .bohr import bohr_structure, centred
 from .equations import AbstractEquation, Davies, Dissipator, counted
-from .steady import AbstractSolver, Dense, level_rates, steady_state
+from .steady import AbstractSolver, level_rates, steady_state
 
 
 def expectation(A: Complex[Array, "d d"], rho: Complex[Array, "d d"]) -> Float[Array, ""]:
@@ -33,7 +33,7 @@ def heat_currents(
     """Heat current from each bath into the system, J^α = Tr[H D_α ρ] (paper, Eq. 48).
 
     **Arguments:** `system`, `equation`; `rho`: a state [d, d], the steady state when left out, found by `solver`
-    (`Dense()` when left out).
+    (as `steady_state` chooses when left out).
 
     **Returns:** real array, one entry a bath in the order given; energy per time. At the steady state the entries sum
     to zero (first law).
@@ -54,7 +54,7 @@ def heat_currents(
         if solver is not None:
             raise InputError("heat_currents: give a state rho or a solver that finds one, not both.")
         return _heat_currents(system, counted(equation, system), _state(system, equation, rho))
-    state = steady_state(system, equation, Dense() if solver is None else solver)
+    state = steady_state(system, equation, solver)
     if state.populations is not None:
         return _currents_of_levels(system, state.populations)
     return _heat_currents(system, counted(equation, system), state.rho)

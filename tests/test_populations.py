@@ -1,5 +1,6 @@
 """Populations by elimination without subtraction: against fifty digits, against the dense oracle, and its refusals."""
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import mpmath as mp
@@ -132,12 +133,12 @@ def test_equals_the_dense_solver(seed):
     """State, currents and entropy production, Davies and a unified equation whose clusters are single frequencies."""
     case = draw(seed)
     for equation in (lgks.Davies(), lgks.Unified(width=0.0), lgks.Davies(lamb_shift=True)):
-        dense = lgks.steady_state(case.system, equation)
+        dense = lgks.steady_state(case.system, equation, lgks.Dense())
         found = lgks.steady_state(case.system, equation, POPULATIONS)
         assert (found.solver, dense.solver) == ("populations", "dense")
         rounding = 20 * np.finfo(float).eps / float(dense.condition)
         np.testing.assert_allclose(found.rho, dense.rho, rtol=0, atol=rounding)
-        J = lgks.heat_currents(case.system, equation)
+        J = lgks.heat_currents(case.system, equation, solver=lgks.Dense())
         scale = float(jnp.max(level_rates(case.system).rates) * jnp.ptp(level_rates(case.system).energies))
         np.testing.assert_allclose(
             lgks.heat_currents(case.system, equation, solver=POPULATIONS), J, rtol=0, atol=rounding * scale
@@ -159,7 +160,9 @@ def test_low_temperature_currents_have_all_digits():
             expected += gamma * w * (a - b) / (4 * (a + b + 1))
     J = lgks.heat_currents(system, solver=POPULATIONS)
     np.testing.assert_allclose(J, [float(expected), -float(expected)], rtol=1e-12)
-    assert abs(float(lgks.heat_currents(system)[0]) / float(expected) - 1) > 1e-12, "then no solver is needed for this"
+    assert abs(float(lgks.heat_currents(system, solver=lgks.Dense())[0]) / float(expected) - 1) > 1e-12, (
+        "then no solver is needed for this"
+    )
 
 
 def test_gibbs_from_h_alone_at_a_spread_of_500_temperatures():
@@ -301,16 +304,43 @@ def test_a_disconnected_level_is_named():
     S = np.zeros((3, 3))
     S[0, 1] = S[1, 0] = 1.0
     system = lgks.System(np.diag([0.0, 1.0, 2.5]), lgks.Bath(S, 0.5, DRUDE))
-    with pytest.raises(NonUniqueSteadyStateError, match="no transition"):
+    with pytest.raises(NonUniqueSteadyStateError, match=r"energies \[2.5\]"):
         lgks.steady_state(system, solver=POPULATIONS)
 
 
 def test_the_dense_solver_predicts_its_memory():
     system = lgks.System(np.diag(np.arange(256.0) ** 2), lgks.Bath(np.ones((256, 256)), 1.0, DRUDE))
     with pytest.raises(SolverMemoryError, match=r"275 GB.*Populations"):
-        lgks.steady_state(system)
+        lgks.steady_state(system, solver=lgks.Dense())
     with pytest.raises(SolverMemoryError, match="allowed are 1e-06 GB"):
         lgks.steady_state(levels(0.0, 1.0, 2.5), solver=lgks.Dense(memory=1e3))
+
+
+def test_the_solver_is_chosen_from_what_is_known():
+    """Visible in the result: the cheapest that applies, `Dense` where the levels of a small system are traced."""
+    distinct, shared = levels(0.0, 1.0, 2.5), levels(0.0, 1.0, 1.0)
+    chosen = lambda system, equation=lgks.Davies(): lgks.steady_state(system, equation).solver  # noqa: E731
+    assert chosen(distinct) == chosen(distinct, lgks.Unified()) == "populations"
+    assert (
+        chosen(shared)
+        == chosen(distinct, lgks.UniversalLindblad())
+        == chosen(distinct, lgks.Local(distinct))
+        == "dense"
+    )
+    traced = jax.jit(lambda e: lgks.steady_state(distinct.perturbed(np.diag([0, 0, 1.0]), e)))(0.0)
+    assert traced.solver == "dense"
+    warmer = lambda T: eqx.tree_at(lambda s: s.baths[0].temperature, distinct, T)  # noqa: E731
+    assert jax.jit(lambda T: lgks.steady_state(warmer(T)))(jnp.asarray(0.7)).solver == "populations"
+    assert (
+        jax.jit(lambda T: lgks.steady_state(eqx.tree_at(lambda s: s.baths[0].temperature, shared, T)))(
+            jnp.asarray(0.7)
+        ).solver
+        == "dense"
+    )
+    chain = lgks.models.spin_chain(np.linspace(0.5, 1.5, 5), (0.3, 0.3, 0.3), DRUDE, (2.0, 1.0))
+    assert chosen(chain) == "populations"
+    assert chosen(chain, lgks.Redfield()) == "krylov"
+    assert jax.eval_shape(lambda e: lgks.steady_state(chain.perturbed(np.eye(32), e)), 0.0).solver == "populations"
 
 
 def test_levels_that_symmetry_disconnects_are_not_connected_by_rounding():
@@ -321,7 +351,7 @@ def test_levels_that_symmetry_disconnects_are_not_connected_by_rounding():
     U = unitary(rng, 4)
     H, S = (U @ X @ U.conj().T for X in (np.diag([0.0, 1.0, 2.3, 4.1]), S))
     system = lgks.System((H + H.conj().T) / 2, lgks.Bath((S + S.conj().T) / 2, 0.5, DRUDE))
-    with pytest.raises(NonUniqueSteadyStateError, match="no transition"):
+    with pytest.raises(NonUniqueSteadyStateError, match=r"energies \[2.3, 4.1\]"):
         lgks.steady_state(system, solver=POPULATIONS)
 
 

@@ -4,6 +4,8 @@ Enters: the structure of H, groups, baths. Leaves: the time scales by which one 
 constants of differentiation.
 """
 
+from collections.abc import Callable
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -60,25 +62,32 @@ def _constant(tree):
     return jax.tree.map(lambda x: jax.lax.stop_gradient(x) if eqx.is_inexact_array(x) else x, tree)
 
 
-def separation(structure: Structure, groups: Groups, system: System) -> Float[Array, ""]:
-    """The smallest distance of coupled Bohr frequencies that belong to different groups, over the mean decay rate of
-    the levels they join; infinite where there is none. Below about one, treating them apart is wrong."""
-    rates = transition_rates(structure, system)
+def separation(structure: Structure, groups: Groups, rates: Float[Array, "d d"]) -> Float[Array, ""]:
+    """The smallest distance of neighbouring groups, counting coupled Bohr frequencies only, over the mean of the
+    largest decay rates in the two; infinite where there is none. Below about one, treating them apart is wrong.
+    `rates`: of all baths, as `transition_rates`."""
     both, decay = rates + rates.T, jnp.sum(rates, axis=0)
-    coupled = (both > 1e-9 * jnp.max(both)).reshape(-1)
-    omega = jnp.where(coupled, structure.frequencies.reshape(-1), jnp.inf)
-    order = jnp.argsort(omega)
-    label, mean = groups.labels.reshape(-1)[order], ((decay[None, :] + decay[:, None]) / 2).reshape(-1)[order]
-    omega = omega[order]
-    apart = (label[1:] != label[:-1]) & jnp.isfinite(omega[1:]) & jnp.isfinite(omega[:-1])
-    rate = (mean[1:] + mean[:-1]) / 2
-    distance = jnp.where(apart, omega[1:], 1.0) - jnp.where(apart, omega[:-1], 0.0)
-    return jnp.min(jnp.where(apart & (rate > 0), distance / jnp.where(rate > 0, rate, 1.0), jnp.inf))
+    coupled = both > 1e-9 * jnp.max(both)
+    labels = jnp.maximum(groups.labels, 0).reshape(-1)
+
+    def over(pick: Callable, x: Array, empty: float) -> Array:
+        return pick(jnp.where(coupled, x, empty).reshape(-1), labels, groups.count)
+
+    lowest = over(jax.ops.segment_min, structure.frequencies, jnp.inf)
+    highest = over(jax.ops.segment_max, structure.frequencies, -jnp.inf)
+    fastest = over(jax.ops.segment_max, (decay[None, :] + decay[:, None]) / 2, 0.0)
+    # The last group before each that has a coupled member: labels ascend with the frequency.
+    before = jax.lax.cummax(jnp.where(jnp.isfinite(highest), jnp.arange(groups.count), -1))[:-1]
+    apart = (before >= 0) & jnp.isfinite(lowest[1:])
+    rate = (fastest[1:] + fastest[before]) / 2
+    distance = jnp.where(apart, lowest[1:], 1.0) - jnp.where(apart, highest[before], 0.0)
+    return jnp.min(jnp.where(apart & (rate > 0), distance / jnp.where(rate > 0, rate, 1.0), jnp.inf), initial=jnp.inf)
 
 
 def spread(structure: Structure, groups: Groups) -> Float[Array, ""]:
     """The largest difference of Bohr frequencies within one group, zero if it is rounding."""
-    energies = jnp.diag(structure.to_eigenbasis(jax.lax.stop_gradient(structure.hamiltonian))).real
+    U, H = structure.vectors, jax.lax.stop_gradient(structure.hamiltonian)
+    energies = jnp.sum(U.conj() * (H @ U), axis=0).real
     omega = (energies[None, :] - energies[:, None]).reshape(-1)
     labels = jnp.maximum(groups.labels, 0).reshape(-1)
     highest = jax.ops.segment_max(omega, labels, groups.count)

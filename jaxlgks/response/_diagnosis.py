@@ -117,7 +117,7 @@ def diagnose(system: System, V, delta: ArrayLike) -> Diagnosis:
     structure = bohr_structure(system.hamiltonian)
     moved, shifts, rotation = _first_order(structure, V, float(delta))
     frequencies, members, splittings, times = _groups(moved, system, shifts)
-    distance = separation(structure, Davies().partition(structure, system), system)
+    distance = separation(structure, Davies().partition(structure, system), transition_rates(structure, system))
     memory = jnp.stack([correlation_time(structure, _alone(system, bath)) for bath in range(len(system.baths))])
     fast = relaxation_rate(structure, system)
     unified = Unified()

@@ -27,10 +27,12 @@ from ..equations import AbstractEquation
 class Found(eqx.Module):
     """A steady state as a solver leaves it; `SteadyState` explains the names.
 
+    `rates`: between eigenstates, of all baths together, where the solver has them.
     `applicable`, `unique`, `accurate`: whether the solver applies, and whether its result can be trusted."""
 
     rho: Complex[Array, "d d"]
     populations: Float[Array, " d"] | None
+    rates: Float[Array, "d d"] | None
     residual: Float[Array, ""]
     slowest: Float[Array, ""]
     condition: Float[Array, ""]
@@ -56,8 +58,9 @@ class AbstractSolver(eqx.Module):
     name: eqx.AbstractClassVar[str]
 
     @abc.abstractmethod
-    def admit(self, system: System, equation: AbstractEquation) -> None:
-        """Raise, before any memory is taken, if the solver is known not to apply."""
+    def admit(self, system: System, equation: AbstractEquation) -> AbstractEquation:
+        """The equation in the form in which the solver wants it compiled. Raises, before any memory is taken, if the
+        solver is known not to apply."""
 
     @abc.abstractmethod
     def find(self, system: System, equation: AbstractEquation) -> Found:

@@ -10,7 +10,7 @@ from jaxtyping import Array, Complex
 from .._generator import energy_generator, unvec, vec
 from .._inputs import spoil
 from .._system import System
-from ..equations import AbstractEquation
+from ..equations import AbstractEquation, counted
 from ._base import AbstractSolver, Found, pinned_generator, require_memory
 
 
@@ -36,11 +36,12 @@ class Dense(AbstractSolver):
     memory: float = eqx.field(static=True, default=8e9)
     name: ClassVar[str] = "dense"
 
-    def admit(self, system: System, equation: AbstractEquation) -> None:
-        """Raise `SolverMemoryError` if the generator is too large."""
+    def admit(self, system: System, equation: AbstractEquation) -> AbstractEquation:
+        """Groups counted; `SolverMemoryError` if the generator is too large."""
         # L, its pinned copy, the factors, and at least as much for what they are made of.
         needed = 4.0 * system.hamiltonian.dtype.itemsize * system.dim**4
         require_memory(self, f"the generator of a system of dimension {system.dim}", needed, self.memory)
+        return counted(equation, system)
 
     def find(self, system: System, equation: AbstractEquation) -> Found:
         """The steady state from the pinned generator."""
@@ -64,6 +65,7 @@ class Dense(AbstractSolver):
         return Found(
             rho=basis.back(rho),
             populations=None,
+            rates=None,
             residual=residual,
             slowest=slowest,
             condition=condition,

@@ -24,7 +24,7 @@ from jaxtyping import Array
 
 from .._system import System
 from ..bohr import bohr_structure
-from ..equations import AbstractEquation, Dissipator
+from ..equations import AbstractEquation, Dissipator, counted
 from ._base import AbstractSolver, Found, require_memory
 
 
@@ -54,13 +54,15 @@ class Krylov(AbstractSolver):
     memory: float = eqx.field(static=True, default=8e9)
     name: ClassVar[str] = "krylov"
 
-    def admit(self, system: System, equation: AbstractEquation) -> None:
-        """Raise `SolverMemoryError` if the operators are too many."""
+    def admit(self, system: System, equation: AbstractEquation) -> AbstractEquation:
+        """Groups counted; `SolverMemoryError` if the operators are too many."""
+        equation = counted(equation, system)
         noises = sum(len(bath.noises) for bath in system.baths)
         operators = 6 * noises * equation.groups(system).count
         needed = float(system.hamiltonian.dtype.itemsize) * system.dim**2 * (operators + self.restart + 20)
         what = f"{type(equation).__name__} of a system of dimension {system.dim}, {operators} operators,"
         require_memory(self, what, needed, self.memory)
+        return equation
 
     def find(self, system: System, equation: AbstractEquation) -> Found:
         """The steady state from the pinned generator, which is applied and never made."""
@@ -95,6 +97,7 @@ class Krylov(AbstractSolver):
         return Found(
             rho=structure.from_eigenbasis(rho),
             populations=None,
+            rates=None,
             residual=residual,
             slowest=slowest,
             condition=condition,

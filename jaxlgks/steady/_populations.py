@@ -17,7 +17,6 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Complex, Float
 
 from .._errors import SolverError
-from .._inputs import is_concrete
 from .._system import System
 from ..bohr import Groups, centred
 from ..equations import AbstractEquation, bath_rates
@@ -66,8 +65,8 @@ class Populations(AbstractSolver):
 
     name: ClassVar[str] = "populations"
 
-    def admit(self, system: System, equation: AbstractEquation) -> None:
-        """Raise `SolverError` if populations are known not to close."""
+    def admit(self, system: System, equation: AbstractEquation) -> AbstractEquation:
+        """The equation itself; `SolverError` if it is not of the kind whose populations can close."""
         if not equation.secular:
             raise SolverError(
                 f"Populations: {type(equation).__name__} couples populations to coherences; the solver is for Davies "
@@ -77,28 +76,24 @@ class Populations(AbstractSolver):
             for bath in system.baths:
                 for noise in bath.noises:
                     require_finite(noise.spectrum)
-        closed = _closed(equation.groups(system))
-        if is_concrete(closed) and not closed:
-            raise SolverError(
-                "Populations: populations alone do not close for this system: levels coincide, or a group of Bohr "
-                f"frequencies of {type(equation).__name__} couples populations to coherences. Use Dense()."
-            )
+        return equation
 
     def find(self, system: System, equation: AbstractEquation) -> Found:
         """The steady state from its populations, diagonal in the eigenbasis of H."""
         levels = level_rates(system)
         W = jnp.sum(levels.rates, axis=0)
         populations, pivots = stationary(W)
-        closed = _closed(equation.groups(system))
+        closed = populations_close(equation.groups(system))
         populations = jnp.where(closed, populations, jnp.nan)
         W, p = jax.lax.stop_gradient((W, populations))
         outflow = jnp.sum(W, axis=0)
-        fastest, slowest = jnp.max(outflow), jax.lax.stop_gradient(jnp.min(pivots))
+        fastest, slowest = jnp.max(outflow), jnp.nan_to_num(jax.lax.stop_gradient(jnp.min(pivots)))
         residual = jnp.max(jnp.abs(W @ p - outflow * p)) / fastest
         eps = jnp.finfo(W.dtype).eps
         return Found(
             rho=(levels.vectors * populations) @ levels.vectors.conj().T,
             populations=populations,
+            rates=W,
             residual=residual,
             slowest=slowest,
             condition=slowest / fastest,
@@ -108,7 +103,7 @@ class Populations(AbstractSolver):
         )
 
 
-def _closed(groups: Groups) -> Bool[Array, ""]:
+def populations_close(groups: Groups) -> Bool[Array, ""]:
     """Whether no two transitions from one eigenstate share a group."""
     ordered = jnp.sort(groups.labels, axis=0)
     return jnp.all(ordered[1:] != ordered[:-1])

@@ -11,7 +11,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Complex, Float, Int
+from jaxtyping import Array, Bool, Complex, Float, Int
 
 from .._errors import (
     RESULTS,
@@ -25,9 +25,9 @@ from .._generator import liouvillian, unvec
 from .._inputs import is_concrete, spoil
 from .._system import System
 from ..bohr import bohr_structure
-from ..equations import AbstractEquation, Davies, Local, counted, separation, spread
+from ..equations import AbstractEquation, Davies, Local, separation, spread, transition_rates
 from ._base import AbstractSolver, Found
-from ._dense import Dense
+from ._choice import choose
 
 EDGE_LIMIT = 1e-8
 DESCRIBED = 24
@@ -69,7 +69,7 @@ class SteadyState(eqx.Module):
 def steady_state(
     system: System,
     equation: AbstractEquation = Davies(),
-    solver: AbstractSolver = Dense(),
+    solver: AbstractSolver | None = None,
     *,
     throw: bool = True,
 ) -> SteadyState:
@@ -80,7 +80,8 @@ def steady_state(
     - `system`, `equation`.
     - `solver`: `Dense()` for any equation; `Populations()` for `Davies` and `Unified` where levels are distinct (faster
       by orders of magnitude, and exact at low temperature); `Krylov()` for `UniversalLindblad` and `Redfield` of large
-      systems.
+      systems. None: chosen from what is known. Where H is traced its levels are not; then it is `Dense()` up to
+      dimension 24.
     - `throw`: raise when the result cannot be trusted. With `throw=False` the state is returned as computed, with the
       verdict in `.result`.
 
@@ -100,13 +101,8 @@ def steady_state(
     state.rho, state.residual, state.solver
     ```
     """
-    try:
-        solver.admit(system, equation)
-    except SolverError:
-        if throw:
-            raise
-    state = _solve(system, counted(equation, system), solver)
-    failed = state.result != RESULTS.successful
+    candidates = choose(system, equation) if solver is None else (solver,)
+    state, failed = _first(system, equation, candidates, throw)
     if not throw:
         return state
     if is_concrete(failed):
@@ -117,6 +113,24 @@ def steady_state(
     numbers = lambda s: [x for x in (s.rho, s.populations) if x is not None]  # noqa: E731
     source = eqx.filter(system, eqx.is_inexact_array)
     return eqx.tree_at(numbers, state, [spoil(x, failed, source) for x in numbers(state)])
+
+
+def _first(
+    system: System, equation: AbstractEquation, candidates: tuple[AbstractSolver, ...], throw: bool
+) -> tuple[SteadyState, Bool[Array, ""]]:
+    """What the first candidate finds that applies, and whether it failed."""
+    for solver in candidates:
+        wanted = equation
+        try:
+            wanted = solver.admit(system, equation)
+        except SolverError:
+            if throw:
+                raise
+        state = _solve(system, wanted, solver)
+        coupled = state.result == RESULTS.coupled
+        if solver is candidates[-1] or not is_concrete(coupled) or not coupled:
+            return state, state.result != RESULTS.successful
+    raise AssertionError("no solver to try")
 
 
 @eqx.filter_jit
@@ -134,7 +148,7 @@ def _solve(system: System, equation: AbstractEquation, solver: AbstractSolver) -
         found.condition,
         jnp.where(found.unique, 1, 2),
         edge.astype(found.residual.dtype),
-        separation(structure, groups, home),
+        separation(structure, groups, transition_rates(structure, home) if found.rates is None else found.rates),
         spread(structure, groups),
         _verdict(found, edge),
         solver.name,
@@ -184,7 +198,13 @@ def _raise(state: SteadyState, system: System, equation: AbstractEquation) -> No
             f"steady_state: the last levels of the truncated space hold {float(state.edge):.2e} of the population, "
             f"more than {EDGE_LIMIT:.0e}. Keep more levels (fock=...) or lower the temperatures."
         )
-    if state.result == RESULTS.non_unique and (state.populations is not None or system.dim > DESCRIBED):
+    if state.result == RESULTS.coupled:
+        raise SolverError(
+            f"steady_state: the solver {state.solver!r} does not apply: populations alone do not close, since levels "
+            f"coincide, or a group of Bohr frequencies of {type(equation).__name__} couples populations to coherences. "
+            "Use Dense()."
+        )
+    if state.result == RESULTS.non_unique and system.dim > DESCRIBED:
         raise NonUniqueSteadyStateError(
             "steady_state: the steady state is not unique, or rates have underflowed: a group of levels has no "
             "transition to any other, or relaxes more slowly than rounding. Couple the baths so that they connect all "

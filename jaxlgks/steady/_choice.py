@@ -1,0 +1,42 @@
+"""Which solvers to try for a steady state when nobody says.
+
+Enters: a system and a master equation. Leaves: solvers, the cheapest first; what the first one finds whose verdict is
+not that it does not apply is the answer.
+"""
+
+import jax
+import jax.numpy as jnp
+
+from .._inputs import is_concrete
+from .._system import System
+from ..equations import AbstractEquation
+from ._base import AbstractSolver
+from ._dense import Dense
+from ._krylov import Krylov
+from ._populations import Populations, populations_close
+
+SMALL = 24
+"""Up to this dimension the d²×d² generator is cheap (0.1 s), and differentiable in H at any degeneracy."""
+
+
+def choose(system: System, equation: AbstractEquation) -> tuple[AbstractSolver, ...]:
+    """Populations where they may close, else `Dense()`, or `Krylov()` for large systems with one group of frequencies.
+
+    Where nobody can look whether populations closed, small systems are left to `Dense()`.
+    """
+    large = system.dim > SMALL
+    if equation.secular:
+        if is_concrete(*jax.tree.leaves((system, equation)), jnp.zeros(())):  # nothing is traced, here or around
+            return Populations(), Dense()
+        closed = _known_to_close(system, equation)
+        return (Populations(),) if closed or (closed is None and large) else (Dense(),)
+    return (Krylov(),) if large and equation.groups(system).count == 1 else (Dense(),)
+
+
+def _known_to_close(system: System, equation: AbstractEquation) -> bool | None:
+    """Whether populations close, from H alone while other numbers are traced; None where that is not known."""
+    if not is_concrete(system.hamiltonian):
+        return None
+    with jax.ensure_compile_time_eval():
+        closed = populations_close(equation.groups(system))
+    return bool(closed) if is_concrete(closed) else None
