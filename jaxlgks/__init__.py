@@ -5,7 +5,6 @@ from ._cumulant import Cumulant as Cumulant, cumulant_map as cumulant_map
 from ._entropy import von_neumann_entropy as von_neumann_entropy
 from ._errors import ValidityWarning as ValidityWarning
 from ._evolution import Evolution as Evolution, evolve as evolve
-from ._generator import liouvillian as liouvillian
 from ._observables import (
     Channels as Channels,
     channel_currents as channel_currents,
@@ -20,6 +19,7 @@ from .equations import (
     Unified as Unified,
     UniversalLindblad as UniversalLindblad,
 )
+from .generator import liouvillian as liouvillian
 from .response import (
     CrossValidation as CrossValidation,
     Diagnosis as Diagnosis,
@@ -47,6 +47,7 @@ from .spectra import (
     UnderdampedBrownian as UnderdampedBrownian,
 )
 from .steady import (
+    Blocks as Blocks,
     Dense as Dense,
     Krylov as Krylov,
     Populations as Populations,

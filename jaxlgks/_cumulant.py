@@ -25,11 +25,11 @@ import numpy as np
 from jaxtyping import Array, ArrayLike, Complex, Float
 
 from ._errors import DerivativeOrderError, InputError
-from ._generator import vec
 from ._inputs import as_scalar, is_concrete, spoil
 from ._system import Noise, System
 from .bohr import Structure, bohr_structure
 from .equations import Dissipator
+from .generator import vec
 from .spectra import folded_nodes, require_finite
 
 REACH = 500.0

@@ -1,7 +1,8 @@
 """States in time.
 
 Enters: a generator or a system with its master equation, an initial state, times. Leaves: the state at each time, by
-the matrix exponential of the dense generator or by an adaptive Runge–Kutta method in the interaction picture.
+the matrix exponential of the generator (block by block where levels are known), or by an adaptive Runge–Kutta method in
+the interaction picture.
 """
 
 from typing import Literal
@@ -10,17 +11,16 @@ import diffrax
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-import jax.scipy.linalg as jsl
 import numpy as np
 from jaxtyping import Array, Complex, Float
 
 from ._cumulant import Cumulant, cumulant_states
 from ._errors import InputError, ShapeError
-from ._generator import liouvillian, unvec, vec
 from ._inputs import Numbers, as_operator, is_concrete
 from ._system import System
 from .bohr import bohr_structure
 from .equations import AbstractEquation, counted
+from .generator import AbstractGenerator, Partition, find_partition, generator
 
 
 class Evolution(eqx.Module):
@@ -54,7 +54,8 @@ def evolve(
 
     - `equation`: a master equation, or `Cumulant()` for the cumulant map from ts[0] on (`method` is then not used).
     - `rho0`: Hermitian, [d, d], the state at the first of the times. `ts`: ascending times, [t], unit 1/energy.
-    - `method`: "expm", the exponential of the d²×d² generator, exact to eps·‖L‖t; or "diffrax", Dormand–Prince 8(5,3)
+    - `method`: "expm", the exponential of the generator, exact to eps·‖L‖t, block by block for `Davies` and `Unified`
+      where levels are known, else of d²×d²; or "diffrax", Dormand–Prince 8(5,3)
       in the interaction picture of H, with at least two steps per inverse Bohr frequency for its derivatives; the
       d²×d² generator is never formed.
     - `rtol`, `atol`, `max_steps`, `progress` (a text bar): for "diffrax". `adjoint`: how it is differentiated; reverse
@@ -77,8 +78,8 @@ def evolve(
     if isinstance(equation, Cumulant):
         return Evolution(ts, cumulant_states(system, rho0, ts - ts[0], equation.panels))
     if method == "expm":
-        vectors = propagate(liouvillian(system, equation), vec(rho0), ts)
-        return Evolution(ts, jax.vmap(unvec)(vectors))
+        L = _generator(system, equation, find_partition(system, equation))
+        return Evolution(ts, L.back(L.propagate(L.to(rho0)[None], ts)[:, 0]))
     if method == "diffrax":
         meter = diffrax.TextProgressMeter() if progress else diffrax.NoProgressMeter()
         return _integrate(system, counted(equation, system), rho0, ts, rtol, atol, max_steps, meter, adjoint)
@@ -96,32 +97,9 @@ def as_times(ts: Numbers, name: str) -> Float[Array, " t"]:
     return jnp.where(jnp.all(jnp.diff(ts) >= 0), ts, jnp.nan)
 
 
-def propagate(L: Complex[Array, "n n"], x0: Complex[Array, "n ..."], ts: Float[Array, " t"]) -> Array:
-    """exp(L (t − ts[0])) x0 at each time, interval by interval.
-
-    Equal intervals (to 1e−12 of themselves) share one exponential where the times are known; where they are traced
-    each interval pays its own.
-    """
-    steps = jnp.diff(ts, prepend=ts[:1])
-    if not is_concrete(steps):
-        return _propagate(L, x0, steps, jnp.arange(steps.size))
-    known = np.asarray(steps)
-    size = np.log(np.where(known > 0, known, 1.0))  # alike means alike relative to itself, whatever the others are
-    alike = np.where(known > 0, np.round(size * 1e12), -np.inf)
-    _, first, which = np.unique(alike, return_index=True, return_inverse=True)
-    return _propagate(L, x0, steps[first], jnp.asarray(which))
-
-
 @eqx.filter_jit
-def _propagate(L: Array, x0: Array, intervals: Array, which: Array) -> Array:
-    # A scan keeps the exponentials out of batched LAPACK calls.
-    exponentials = jax.lax.map(lambda dt: jsl.expm(L * dt, max_squarings=48), intervals)
-
-    def advance(x, i):
-        x = jnp.matmul(exponentials[i], x, precision="highest")
-        return x, x
-
-    return jax.lax.scan(advance, x0.astype(exponentials.dtype), which)[1]
+def _generator(system: System, equation: AbstractEquation, partition: Partition | None) -> AbstractGenerator:
+    return generator(system, equation, partition)
 
 
 @eqx.filter_jit

@@ -13,9 +13,10 @@ from jaxtyping import Array, Complex, Float, Inexact
 from ._entropy import log_state
 from ._errors import InputError
 from ._inputs import as_state, is_concrete
-from ._system import System
+from ._system import Bath, System
 from .bohr import bohr_structure, centred
 from .equations import AbstractEquation, Davies, Dissipator, counted
+from .generator import Partition, block_generator, find_partition
 from .steady import AbstractSolver, level_rates, steady_state
 
 
@@ -57,7 +58,23 @@ def heat_currents(
     state = steady_state(system, equation, solver)
     if state.populations is not None:
         return _currents_of_levels(system, state.populations)
+    partition = find_partition(system, equation)
+    if partition is not None:
+        return _currents_by_blocks(system, counted(equation, system), partition, state.rho)
     return _heat_currents(system, counted(equation, system), state.rho)
+
+
+@eqx.filter_jit
+def _currents_by_blocks(system: System, equation: AbstractEquation, partition: Partition, rho: Array) -> Array:
+    """J^α = Tr[H D_α ρ] without an axis of groups."""
+
+    def current(bath: Bath) -> Array:
+        alone = eqx.tree_at(lambda s: s.baths, system, (bath,))
+        L = block_generator(alone, equation, partition)
+        moved = partition.apply(L.dissipative, L.to(rho)[None])[0]
+        return expectation(centred(system.hamiltonian), L.back(moved))
+
+    return jnp.stack([current(bath) for bath in system.baths])
 
 
 @eqx.filter_jit

@@ -28,7 +28,7 @@ STAGES = [
     ["_system"],
     ["bohr"],
     ["equations"],
-    ["_generator"],
+    ["generator"],
     ["steady", "_cumulant"],
     ["_entropy", "_evolution"],
     ["_observables"],

@@ -1,11 +1,18 @@
 """Master equations, one file a member: each turns a system into one dissipator per bath."""
 
-from ._base import AbstractEquation as AbstractEquation, FirstOrder as FirstOrder, counted as counted
+from ._base import (
+    AbstractEquation as AbstractEquation,
+    FirstOrder as FirstOrder,
+    Slope as Slope,
+    counted as counted,
+    one_level as one_level,
+)
 from ._davies import Davies as Davies
 from ._dissipator import Dissipator as Dissipator
 from ._local import Local as Local
 from ._rates import RootRate as RootRate
 from ._redfield import Redfield as Redfield
+from ._secular import secular_drift as secular_drift
 from ._timescales import (
     bath_rates as bath_rates,
     correlation_time as correlation_time,

@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Complex
+from jaxtyping import Array, Bool, Complex
 
 from .._system import Bath, Noise, System
 from ..bohr import Groups, Structure, blocks, bohr_filter, bohr_structure, derivative, needs_slope_at_zero, refuse
@@ -124,7 +124,7 @@ class AbstractEquation(eqx.Module):
         home, V = self.home(system), self.reach(V)
         structure = bohr_structure(home.hamiltonian)
         groups = self.partition(structure, home)
-        level = Groups(blocks(structure, groups, _near(structure, home)).astype(int), jnp.asarray(1), 2)  # 1: inside
+        level = Groups(one_level(structure, groups, home).astype(int), jnp.asarray(1), 2)  # 1: inside
         V = _differentiable_at_distinct_levels(home.hamiltonian, V, structure.levels)
         X = bohr_filter(structure, V, _inverse, level)[0]
         W = bohr_filter(structure, V, jnp.ones_like, level)[1]
@@ -209,11 +209,11 @@ def _moved(structure: Structure, groups: Groups, noise: Noise, X: Array, W: Arra
     return rotation, lambda F: shifted(Slope(F))
 
 
-def _near(structure: Structure, system: System) -> Array:
-    """The distance below which levels are one; zero where a rate is not smooth at ω = 0."""
+def one_level(structure: Structure, groups: Groups, system: System) -> Bool[Array, "d d"]:
+    """Whether two states are one level to the explicit route; where a rate is not smooth at ω = 0, exactly."""
     noises = [noise for bath in system.baths for noise in bath.noises]
     scale = jnp.min(jnp.stack([noise.spectrum.scale(noise.temperature) for noise in noises]))
-    return NEAR * jnp.sqrt((structure.energies[-1] - structure.energies[0]) * scale)
+    return blocks(structure, groups, NEAR * jnp.sqrt((structure.energies[-1] - structure.energies[0]) * scale))
 
 
 class Slope(eqx.Module):

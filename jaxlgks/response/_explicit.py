@@ -14,48 +14,68 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Complex, Float
 
-from .._generator import EnergyBasis, energy_generator
 from .._inputs import as_operator
 from .._system import System
-from ..equations import AbstractEquation, Davies, Dissipator, FirstOrder
+from ..equations import AbstractEquation, Davies, Dissipator, FirstOrder, one_level
+from ..generator import AbstractGenerator, BlockGenerator, Partition, block_first_order, find_partition, generator
 from ..steady import steady_state
 from ._linear import LinearResponse
 
 
-class Expansion(eqx.Module):
-    """Zeroth and first order of everything: π₀, L₀, D_α by groups, D_α⁽¹⁾ by groups, and the sources L₁π₀."""
+class Sources(eqx.Module):
+    """π₀, L₀ and the kubo, rotation and shift part of L₁π₀."""
 
     state: Complex[Array, "d d"]
-    basis: EnergyBasis
-    channels: tuple[Dissipator, ...]
-    first_order: tuple[FirstOrder, ...]
+    generator: AbstractGenerator
     sources: Complex[Array, "3 d d"]
 
     def linear(self, A: Complex[Array, "*a d d"], explicit: Float[Array, "*a"]) -> LinearResponse:
         """The response of observables A, with what of them moves at once."""
-        return LinearResponse(self.basis.matrix, self.basis.to(self.sources), self.basis.to(A), explicit)
+        L = self.generator
+        return LinearResponse(L, L.to(self.sources), L.to(A), explicit)
+
+
+class Expansion(Sources):
+    """The same with D_α and D_α⁽¹⁾ by groups."""
+
+    channels: tuple[Dissipator, ...]
+    first_order: tuple[FirstOrder, ...]
 
 
 def expand(system: System, V: Complex[Array, "d d"], equation: AbstractEquation) -> Expansion:
-    """The first-order expansion about the steady state of `system`."""
+    """The first-order expansion about the steady state of `system`, with all its dissipators group by group."""
     equation.admit(system, V)  # raises here, by name, what a compiled program could not
     state = steady_state(system, equation).rho
-    return _expand(system, V, equation.fixed(system), state)
+    return _expand(system, V, equation.fixed(system), state, find_partition(system, equation))
 
 
 @eqx.filter_jit
-def _expand(system: System, V: Array, equation: AbstractEquation, state: Array) -> Expansion:
+def _expand(
+    system: System, V: Array, equation: AbstractEquation, state: Array, partition: Partition | None
+) -> Expansion:
     first_order = equation.first_order(system, V)
-    kubo = -1j * (V @ state - state @ V)
     rotation = sum(_total(change.rotation, state) for change in first_order)
     shift = sum(_total(change.shift, state) for change in first_order)
-    return Expansion(
-        state,
-        energy_generator(system, equation),
-        equation.channels(system),
-        first_order,
-        jnp.stack([kubo, rotation, shift]),  # pyright: ignore[reportArgumentType]
-    )
+    sources = jnp.stack([_kubo(V, state), rotation, shift])  # pyright: ignore[reportArgumentType]
+    L = generator(system, equation, partition)
+    return Expansion(state, L, sources, equation.channels(system), first_order)
+
+
+@eqx.filter_jit
+def _by_blocks(system: System, V: Array, equation: AbstractEquation, state: Array, partition: Partition) -> Sources:
+    """The sources without an axis of groups: O(d³)."""
+    L = generator(system, equation, partition)
+    assert isinstance(L, BlockGenerator)
+    structure = L.structure
+    turned, rho = L.to(V), L.to(state)
+    inside = one_level(structure, equation.groups(system), system)
+    X = jnp.where(inside, 0.0, turned / jnp.where(inside, 1.0, structure.frequencies))
+    rotation, shift = block_first_order(system, equation, L, X, jnp.where(inside, turned, 0.0))
+    return Sources(state, L, L.back(jnp.stack([_kubo(turned, rho), rotation(rho), shift(rho)])))
+
+
+def _kubo(V: Array, state: Array) -> Array:
+    return -1j * (V @ state - state @ V)
 
 
 def _total(groups: Dissipator, rho: Array) -> Array:
@@ -91,8 +111,13 @@ def response(system: System, V, A, equation: AbstractEquation = Davies()) -> Lin
     """
     V = as_operator(V, "the perturbation V", system.dim).astype(system.hamiltonian.dtype)
     A = as_observables(A, system)
-    expansion = expand(system, V, equation)
-    return expansion.linear(A, jnp.zeros(A.shape[:-2], system.temperatures.dtype))
+    explicit = jnp.zeros(A.shape[:-2], system.temperatures.dtype)
+    partition = find_partition(system, equation)
+    if partition is None:
+        return expand(system, V, equation).linear(A, explicit)
+    equation.admit(system, V)
+    state = steady_state(system, equation).rho
+    return _by_blocks(system, V, equation, state, partition).linear(A, explicit)
 
 
 def as_observables(A, system: System) -> Complex[Array, "*a d d"]:

@@ -20,10 +20,8 @@ import numpy as np
 from jaxtyping import Array, Complex, Float
 
 from .._errors import InputError, ShapeError
-from .._evolution import propagate
-from .._generator import vec
 from .._inputs import Numbers, as_real, is_concrete
-from ..steady import Dense, pinned_generator
+from ..generator import AbstractGenerator
 
 
 class Parts(eqx.Module):
@@ -59,7 +57,8 @@ class Impulse(eqx.Module):
 class LinearResponse(eqx.Module):
     """The linear response of one or more observables; all its numbers are JAX arrays.
 
-    - `generator`: L₀, [d², d²]. `sources`: the kubo, rotation and shift part of L₁π₀, [3, d, d].
+    - `generator`: L₀, as a matrix or block by block (`.name` says which). `sources`: the kubo, rotation and shift part
+      of L₁π₀, [3, d, d].
     - `observables`: A, [..., d, d]. `explicit`: ∂A/∂δ averaged over π₀, [...].
 
     All operators are in the eigenbasis of H₀.
@@ -67,7 +66,7 @@ class LinearResponse(eqx.Module):
     Results carry the axes of t or ω first, those of the observables after.
     """
 
-    generator: Complex[Array, "n n"]
+    generator: AbstractGenerator
     sources: Complex[Array, "3 d d"]
     observables: Complex[Array, "*a d d"]
     explicit: Float[Array, "*a"]
@@ -76,22 +75,16 @@ class LinearResponse(eqx.Module):
 
     def static(self) -> Parts:
         """The change of ⟨A⟩ per δ after the new steady state is reached, Φ(∞)."""
-        first = -_solve(self.generator, self._columns(), jnp.zeros(()))
-        return self._parts(first, real=True)
+        still = jnp.zeros(1, self.explicit.dtype)
+        return self._parts(-self.generator.resolvent(self.sources, still, self.observables)[0].real)
 
     def step(self, t: Numbers) -> Parts:
         """Φ(t), the change of ⟨A⟩ per δ at time t after V is switched on. `t` ≥ 0: scalar or [t]."""
-        # d/dt (ρ₁, 1) = [[L₀, L₁π₀], [0, 0]] (ρ₁, 1): one exponential gives the integral without cancellation.
-        n = self.generator.shape[-1]
-        columns = self._columns()
-        enlarged = jnp.zeros((n + 3, n + 3), self.generator.dtype)
-        enlarged = enlarged.at[:n, :n].set(self.generator).at[:n, n:].set(columns)
-        start = jnp.zeros((n + 3, 3), self.generator.dtype).at[n:, :].set(jnp.eye(3))
-        return self._in_time(enlarged, start, t)
+        return self._in_time(t, jnp.zeros_like(self.sources), self.sources)
 
     def impulse(self, t: Numbers) -> Impulse:
         """φ(τ), the change of ⟨A⟩ a time τ after a kick δ(t)V. `t` ≥ 0: scalar or [t]."""
-        parts = self._in_time(self.generator, self._columns(), t)
+        parts = self._in_time(t, self.sources, None)
         explicit = jnp.broadcast_to(self.explicit, parts.kubo.shape)
         return Impulse(parts.kubo, parts.rotation, parts.shift, explicit)
 
@@ -100,14 +93,11 @@ class LinearResponse(eqx.Module):
         omega = as_real(omega, "omega")
         if omega.ndim > 1:
             raise ShapeError(f"susceptibility: omega must be a scalar or [w]; got shape {tuple(omega.shape)}.")
-        first = -_solve_each(self.generator, self._columns(), jnp.atleast_1d(omega))
-        parts = self._parts(first)
+        first = -self.generator.resolvent(self.sources, jnp.atleast_1d(omega), self.observables)
+        parts = self._parts(jnp.moveaxis(first, 1, 0))
         return parts if omega.ndim else jax.tree.map(lambda x: x[0], parts)
 
-    def _columns(self) -> Complex[Array, "n 3"]:
-        return jax.vmap(vec, out_axes=1)(self.sources)
-
-    def _in_time(self, generator: Array, start: Array, t: Numbers) -> Parts:
+    def _in_time(self, t: Numbers, start: Array, drive: Array | None) -> Parts:
         t = as_real(t, "t").astype(self.explicit.dtype)
         if t.ndim > 1:
             raise ShapeError(f"t must be a scalar or an array [t]; got shape {tuple(t.shape)}.")
@@ -115,29 +105,11 @@ class LinearResponse(eqx.Module):
             raise InputError(f"t must not be negative: the response is causal; got {np.asarray(t).min()}.")
         times = jnp.where(t < 0, jnp.nan, t).reshape(-1)
         order = jnp.argsort(times)
-        states = propagate(generator, start, jnp.concatenate([jnp.zeros(1, t.dtype), times[order]]))[1:]
-        states = states[jnp.argsort(order), : self.generator.shape[-1]]
-        parts = self._parts(states, real=True)
+        ascending = jnp.concatenate([jnp.zeros(1, t.dtype), times[order]])
+        values = self.generator.propagate(start, ascending, self.observables, drive)[1:][jnp.argsort(order)]
+        parts = self._parts(jnp.moveaxis(values.real, 1, 0))
         return parts if t.ndim else jax.tree.map(lambda x: x[0], parts)
 
-    def _parts(self, first: Complex[Array, "*t n 3"], real: bool = False) -> Parts:
-        """Tr[A ρ₁] for the three columns of first-order states; real for Hermitian ones."""
-        # Tr[A ρ] = Σ A_ij ρ_ji: row stacking of A against column stacking of ρ.
-        rows = self.observables.reshape(*self.observables.shape[:-2], -1)
-        values = jnp.tensordot(first, rows, axes=[[-2], [-1]])
-        values = jnp.moveaxis(values, first.ndim - 2, 0)
-        values = values.real if real else values
-        explicit = jnp.broadcast_to(self.explicit, values.shape[1:])
-        return Parts(values[0], values[1], values[2], explicit)
-
-
-@eqx.filter_jit
-def _solve_each(L: Array, B: Array, omegas: Array) -> Array:
-    return jax.lax.map(lambda omega: _solve(L, B, omega), omegas)
-
-
-@eqx.filter_jit
-def _solve(L: Array, B: Array, omega: Array) -> Array:
-    """(L + iω)⁻¹ B on traceless matrices."""
-    M = pinned_generator(L).matrix
-    return Dense().solve(M + (1j * omega).astype(M.dtype) * jnp.eye(M.shape[-1], dtype=M.dtype), B)
+    def _parts(self, values: Array) -> Parts:
+        """From the averages over the three first-order states, [3, ..., *a]."""
+        return Parts(values[0], values[1], values[2], jnp.broadcast_to(self.explicit, values.shape[1:]))

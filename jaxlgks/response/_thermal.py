@@ -14,13 +14,13 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from .._errors import InputError
-from .._generator import energy_generator, unvec, vec
 from .._inputs import is_concrete
 from .._observables import expectation
 from .._system import System
 from ..bohr import centred
 from ..equations import AbstractEquation, Davies
-from ..steady import Dense, pinned_generator, steady_state
+from ..generator import Partition, find_partition, generator
+from ..steady import steady_state
 from ._quantities import EntropyProduction, HeatCurrent, as_quantity, steady_value
 
 
@@ -54,21 +54,22 @@ def thermal_response(system: System, A, equation: AbstractEquation = Davies()) -
     """
     A = as_quantity(A, system)
     state = steady_state(system, equation).rho
-    return _explicit(system, equation.fixed(system), state, A)
+    return _explicit(system, equation.fixed(system), state, A, find_partition(system, equation))
 
 
 @eqx.filter_jit
-def _explicit(system: System, equation: AbstractEquation, state: Array, A) -> ThermalResponse:
+def _explicit(
+    system: System, equation: AbstractEquation, state: Array, A, partition: Partition | None
+) -> ThermalResponse:
     count = len(system.baths)
     D = equation.dissipators(system)
     warmer = equation.first_order_in_temperature(system)
     sources = jnp.stack(
         [*(jnp.sum(jax.vmap(lambda d: d(state))(stack), axis=0) for stack in warmer), *(d(state) for d in D)]
     )
-    basis = energy_generator(system, equation)
-    columns = jax.vmap(vec, out_axes=1)(basis.to(sources))
-    solved = -Dense().solve(pinned_generator(basis.matrix).matrix, columns)
-    first = basis.back(jax.vmap(unvec, in_axes=1)(solved))  # ρ₁ for every source
+    L = generator(system, equation, partition)
+    still = jnp.zeros((), system.temperatures.dtype)
+    first = -L.back(L.solve(L.to(sources), still))  # ρ₁ for every source
 
     if not isinstance(A, HeatCurrent | EntropyProduction):
         change = jnp.einsum("...ij,kji->...k", A, first).real

@@ -1,6 +1,7 @@
 """Steady states: solvers, one file a member, and the function that applies one of them and vouches for the result."""
 
-from ._base import AbstractSolver as AbstractSolver, Pinned as Pinned, pinned_generator as pinned_generator
+from ._base import AbstractSolver as AbstractSolver
+from ._blocks import Blocks as Blocks
 from ._dense import Dense as Dense
 from ._krylov import Krylov as Krylov
 from ._populations import LevelRates as LevelRates, Populations as Populations, level_rates as level_rates

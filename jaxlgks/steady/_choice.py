@@ -11,6 +11,7 @@ from .._inputs import is_concrete
 from .._system import System
 from ..equations import AbstractEquation
 from ._base import AbstractSolver
+from ._blocks import Blocks
 from ._dense import Dense
 from ._krylov import Krylov
 from ._populations import Populations, populations_close
@@ -20,15 +21,18 @@ SMALL = 24
 
 
 def choose(system: System, equation: AbstractEquation) -> tuple[AbstractSolver, ...]:
-    """Populations where they may close, else `Dense()`, or `Krylov()` for large systems with one group of frequencies.
+    """Populations where they may close, else `Dense()`; for large systems `Blocks()` where levels are degenerate,
+    `Krylov()` where there is one group of frequencies.
 
     Where nobody can look whether populations closed, small systems are left to `Dense()`.
     """
     large = system.dim > SMALL
     if equation.secular:
         if is_concrete(*jax.tree.leaves((system, equation)), jnp.zeros(())):  # nothing is traced, here or around
-            return Populations(), Dense()
+            return (Populations(), Blocks(), Dense()) if large else (Populations(), Dense())
         closed = _known_to_close(system, equation)
+        if closed is False and large:
+            return Blocks(), Dense()
         return (Populations(),) if closed or (closed is None and large) else (Dense(),)
     return (Krylov(),) if large and equation.groups(system).count == 1 else (Dense(),)
 

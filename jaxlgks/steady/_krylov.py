@@ -54,7 +54,7 @@ class Krylov(AbstractSolver):
     memory: float = eqx.field(static=True, default=8e9)
     name: ClassVar[str] = "krylov"
 
-    def admit(self, system: System, equation: AbstractEquation) -> AbstractEquation:
+    def admit(self, system: System, equation: AbstractEquation) -> tuple[AbstractSolver, AbstractEquation]:
         """Groups counted; `SolverMemoryError` if the operators are too many."""
         equation = counted(equation, system)
         noises = sum(len(bath.noises) for bath in system.baths)
@@ -62,7 +62,7 @@ class Krylov(AbstractSolver):
         needed = float(system.hamiltonian.dtype.itemsize) * system.dim**2 * (operators + self.restart + 20)
         what = f"{type(equation).__name__} of a system of dimension {system.dim}, {operators} operators,"
         require_memory(self, what, needed, self.memory)
-        return equation
+        return self, equation
 
     def find(self, system: System, equation: AbstractEquation) -> Found:
         """The steady state from the pinned generator, which is applied and never made."""

@@ -65,7 +65,7 @@ class Populations(AbstractSolver):
 
     name: ClassVar[str] = "populations"
 
-    def admit(self, system: System, equation: AbstractEquation) -> AbstractEquation:
+    def admit(self, system: System, equation: AbstractEquation) -> tuple[AbstractSolver, AbstractEquation]:
         """The equation itself; `SolverError` if it is not of the kind whose populations can close."""
         if not equation.secular:
             raise SolverError(
@@ -76,7 +76,7 @@ class Populations(AbstractSolver):
             for bath in system.baths:
                 for noise in bath.noises:
                     require_finite(noise.spectrum)
-        return equation
+        return self, equation
 
     def find(self, system: System, equation: AbstractEquation) -> Found:
         """The steady state from its populations, diagonal in the eigenbasis of H."""

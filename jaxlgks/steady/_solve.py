@@ -21,11 +21,11 @@ from .._errors import (
     TruncationError,
     ValidityWarning,
 )
-from .._generator import liouvillian, unvec
 from .._inputs import is_concrete, spoil
 from .._system import System
 from ..bohr import bohr_structure
 from ..equations import AbstractEquation, Davies, Local, separation, spread, transition_rates
+from ..generator import liouvillian, unvec
 from ._base import AbstractSolver, Found
 from ._choice import choose
 
@@ -120,15 +120,17 @@ def _first(
 ) -> tuple[SteadyState, Bool[Array, ""]]:
     """What the first candidate finds that applies, and whether it failed."""
     for solver in candidates:
-        wanted = equation
+        last, ready = solver is candidates[-1], (solver, equation)
         try:
-            wanted = solver.admit(system, equation)
+            ready = solver.admit(system, equation)
         except SolverError:
+            if not last:
+                continue
             if throw:
                 raise
-        state = _solve(system, wanted, solver)
+        state = _solve(system, ready[1], ready[0])
         coupled = state.result == RESULTS.coupled
-        if solver is candidates[-1] or not is_concrete(coupled) or not coupled:
+        if last or not is_concrete(coupled) or not coupled:
             return state, state.result != RESULTS.successful
     raise AssertionError("no solver to try")
 

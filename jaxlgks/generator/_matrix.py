@@ -4,14 +4,12 @@ Enters: a system and a master equation. Leaves: L as a d²×d² matrix in column
 turn matrices into vectors and back.
 """
 
-import equinox as eqx
-import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Complex
 
-from ._system import System
-from .bohr import Structure, bohr_structure, centred
-from .equations import AbstractEquation, Davies
+from .._system import System
+from ..bohr import centred
+from ..equations import AbstractEquation, Davies
 
 
 def vec(X: Complex[Array, "d d"]) -> Complex[Array, " n"]:
@@ -49,33 +47,3 @@ def liouvillian(system: System, equation: AbstractEquation = Davies()) -> Comple
     for dissipator in equation.dissipators(system):
         total = total + dissipator.matrix()
     return total
-
-
-class EnergyBasis(eqx.Module):
-    """The generator in the eigenbasis of H, and the way there and back.
-
-    In this basis frequencies sit on the diagonal: the populations, which move with the rates γ, are not mixed by
-    rounding with coherences that turn with ω ≫ γ. Solving there keeps the digits that log10(ω/γ) would cost.
-    """
-
-    structure: Structure
-    matrix: Complex[Array, "n n"]
-
-    def to(self, X: Complex[Array, "*a d d"]) -> Complex[Array, "*a d d"]:
-        """U† X U."""
-        return self.structure.to_eigenbasis(X)
-
-    def back(self, X: Complex[Array, "*a d d"]) -> Complex[Array, "*a d d"]:
-        """U X U†."""
-        return self.structure.from_eigenbasis(X)
-
-
-def energy_generator(system: System, equation: AbstractEquation) -> EnergyBasis:
-    """L in the eigenbasis of H. The basis is a constant of differentiation; the derivative in H comes with U† dH U."""
-    structure = bohr_structure(system.hamiltonian)
-    turned = structure.to_eigenbasis(structure.hamiltonian)
-    diagonal = jnp.diag(jnp.diag(jax.lax.stop_gradient(turned)).real)  # what is beside it is rounding
-    total = commutator_matrix(diagonal + turned - jax.lax.stop_gradient(turned))
-    for dissipator in equation.dissipators(system):
-        total = total + dissipator.rotated(structure.vectors).matrix()
-    return EnergyBasis(structure, total)

@@ -1,0 +1,19 @@
+"""The generator L of dρ/dt = L ρ: as a matrix, and in the eigenbasis of H as what its structure allows."""
+
+from ._base import AbstractGenerator as AbstractGenerator
+from ._blocks import (
+    BlockGenerator as BlockGenerator,
+    Partition as Partition,
+    block_first_order as block_first_order,
+    block_generator as block_generator,
+)
+from ._choice import find_partition as find_partition, generator as generator
+from ._dense import (
+    DenseGenerator as DenseGenerator,
+    Pinned as Pinned,
+    dense_generator as dense_generator,
+    linear_solve as linear_solve,
+    pinned_generator as pinned_generator,
+    trace_vector as trace_vector,
+)
+from ._matrix import liouvillian as liouvillian, unvec as unvec, vec as vec

@@ -1,0 +1,97 @@
+"""What a generator can do, whatever its form: solve, and carry states through time.
+
+Enters: L in the eigenbasis of H. Leaves: (L + iω)⁻¹ B on traceless matrices, and the solution of dX/dt = L X + B at
+given times; of both either the matrices or their averages Tr[A X] alone. Matrices come in stacks [k, d, d].
+"""
+
+import abc
+from typing import Any, ClassVar
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Complex, Float
+
+from .._inputs import is_concrete
+from ..bohr import Structure
+
+Observables = Complex[Array, "*a d d"] | None
+
+
+class AbstractGenerator(eqx.Module):
+    """L in the eigenbasis of H. All matrices that enter and leave are in this basis."""
+
+    structure: eqx.AbstractVar[Structure]
+    name: ClassVar[str]
+
+    @abc.abstractmethod
+    def solve(self, B: Complex[Array, "k d d"], omega: Float[Array, ""]) -> Complex[Array, "k d d"]:
+        """X with (L + iω) X = B and Tr X = 0, for Tr B = 0."""
+
+    @abc.abstractmethod
+    def flow(self, dt: Float[Array, ""], drive: Complex[Array, "k d d"] | None) -> Any:
+        """What carries X over dt, a pytree of arrays: e^{L dt}, and ∫₀^dt e^{Ls} ds B for a constant drive B."""
+
+    @abc.abstractmethod
+    def advance(self, flow: Any, X: Complex[Array, "k d d"]) -> Complex[Array, "k d d"]:
+        """X after the interval of `flow`."""
+
+    def to(self, X: Complex[Array, "*a d d"]) -> Complex[Array, "*a d d"]:
+        """U† X U."""
+        return self.structure.to_eigenbasis(X)
+
+    def back(self, X: Complex[Array, "*a d d"]) -> Complex[Array, "*a d d"]:
+        """U X U†."""
+        return self.structure.from_eigenbasis(X)
+
+    def resolvent(self, B: Complex[Array, "k d d"], omegas: Float[Array, " w"], A: Observables = None) -> Array:
+        """(L + iω)⁻¹ B at each frequency, [w, k, d, d], or Tr[A X], [w, k, *a]."""
+        return _resolvent(self, B, omegas, A)
+
+    def propagate(
+        self,
+        start: Complex[Array, "k d d"],
+        ts: Float[Array, " t"],
+        A: Observables = None,
+        drive: Complex[Array, "k d d"] | None = None,
+    ) -> Array:
+        """X(t) with dX/dt = L X + drive from X(ts[0]) = start at each time, [t, k, d, d], or Tr[A X], [t, k, *a].
+
+        Equal intervals (to 1e−12 of themselves) share one exponential where the times are known; where they are traced
+        each interval pays its own.
+        """
+        steps = jnp.diff(ts, prepend=ts[:1])
+        if not is_concrete(steps):
+            return _propagate(self, start, steps, jnp.arange(steps.size), A, drive)
+        known = np.asarray(steps)
+        size = np.log(np.where(known > 0, known, 1.0))  # alike means alike relative to itself, whatever the others are
+        alike = np.where(known > 0, np.round(size * 1e12), -np.inf)
+        _, first, which = np.unique(alike, return_index=True, return_inverse=True)
+        return _propagate(self, start, steps[first], jnp.asarray(which), A, drive)
+
+
+@eqx.filter_jit
+def _resolvent(generator: AbstractGenerator, B: Array, omegas: Array, A: Array | None) -> Array:
+    return jax.lax.map(lambda omega: _seen(generator.solve(B, omega), A), omegas)
+
+
+@eqx.filter_jit
+def _propagate(
+    generator: AbstractGenerator, start: Array, intervals: Array, which: Array, A: Array | None, drive: Array | None
+) -> Array:
+    # A scan keeps the exponentials out of batched LAPACK calls.
+    flows = jax.lax.map(lambda dt: generator.flow(dt, drive), intervals)
+
+    def advance(X, i):
+        X = generator.advance(jax.tree.map(lambda flow: flow[i], flows), X)
+        return X, _seen(X, A)
+
+    return jax.lax.scan(advance, start, which)[1]
+
+
+def _seen(X: Array, A: Array | None) -> Array:
+    if A is None:
+        return X
+    rows = jnp.swapaxes(A, -1, -2).reshape(*A.shape[:-2], -1)  # Tr[A X] = Σ A_ij X_ji
+    return jnp.tensordot(X.reshape(X.shape[0], -1), rows, axes=[[-1], [-1]])

@@ -1,0 +1,36 @@
+"""In which form a generator is made.
+
+Enters: a system and a master equation. Leaves: blocks where the equation has them, and where they can be seen and are
+worth it, else the dense matrix.
+"""
+
+import jax
+
+from .._inputs import is_concrete
+from .._system import System
+from ..equations import AbstractEquation
+from ._base import AbstractGenerator
+from ._blocks import Partition, block_generator, partition_of
+from ._dense import dense_generator
+
+SMALL = 6
+"""Up to this dimension one dense matrix is cheaper than many blocks."""
+LIMIT = 1 << 26
+"""Numbers that the matrices of all blocks may hold: 1 GB."""
+
+
+def find_partition(system: System, equation: AbstractEquation, above: int | None = None) -> Partition | None:
+    """The blocks of the generator, or None: another equation, a dimension not above `above` (`SMALL`), levels that are
+    not known, blocks that are too large."""
+    if system.dim <= (SMALL if above is None else above) or not equation.secular or not is_concrete(system.hamiltonian):
+        return None
+    with jax.ensure_compile_time_eval():
+        groups = equation.groups(system)
+    if not is_concrete(groups.labels):
+        return None
+    return partition_of(groups, min(LIMIT, system.dim**4 // 4))
+
+
+def generator(system: System, equation: AbstractEquation, partition: Partition | None) -> AbstractGenerator:
+    """L, by blocks where there are."""
+    return dense_generator(system, equation) if partition is None else block_generator(system, equation, partition)
