@@ -26,7 +26,7 @@ EQUATIONS = {
 def test_equals_the_dense_solver(seed, name):
     """States of generic systems, ladders and degenerate levels, to rounding over the inverse condition number."""
     case = draw(seed)
-    dense = lgks.steady_state(case.system, EQUATIONS[name], throw=False)
+    dense = lgks.steady_state(case.system, EQUATIONS[name], lgks.Dense(), throw=False)
     found = lgks.steady_state(case.system, EQUATIONS[name], KRYLOV)
     assert found.solver == "krylov"
     assert float(found.residual) < 1e-13
@@ -104,3 +104,49 @@ def test_a_disconnected_level_is_named():
     system = lgks.System(np.diag([0.0, 1.0, 2.5]), lgks.Bath(S, 0.5, lgks.DrudeLorentz(0.1, 2.0)))
     with pytest.raises(NonUniqueSteadyStateError, match="conserved"):
         lgks.steady_state(system, lgks.Redfield(), KRYLOV)
+
+
+@pytest.mark.parametrize("name", ["universal", "redfield"])
+@pytest.mark.parametrize("levels", [(0.0, 0.6, 1.7, 1.75), (0.0, 1.0, 1.0, 2.0)], ids=["distinct", "degenerate"])
+def test_response_by_operators(name, levels, monkeypatch):
+    """Static, in time and frequency, thermodynamic and thermal: as by the dense matrix, 1e−8 of each (1e−10 asked of
+    the integrator). At d = 4, where operators would not be chosen."""
+    rng = np.random.default_rng(3)
+    V, A, *couplings = (hermitian(rng, 4) for _ in range(4))
+    baths = [lgks.Bath(S, T, lgks.DrudeLorentz(0.05, 2.0)) for S, T in zip(couplings, (0.9, 0.5), strict=True)]
+    system = lgks.System(np.diag(levels), baths)
+    equation = {"universal": lgks.UniversalLindblad(), "redfield": lgks.Redfield()}[name]
+    times = np.array([0.0, 0.7, 3.0])
+
+    def everything():
+        r = lgks.response(system, V, A, equation)
+        current = lgks.thermodynamic_response(system, V, equation).heat_currents
+        heat = lgks.thermal_response(system, lgks.HeatCurrent(0), equation)
+        results = [r.static(), r.step(times), r.impulse(times), r.susceptibility(times), current.static()]
+        parts = [getattr(x, part) for x in results for part in ("kubo", "rotation", "shift")]
+        states = lgks.evolve(system, equation, np.eye(4) / 4, times).states
+        return r.generator.name, [*parts, heat.temperatures, heat.strengths, states]
+
+    other, expected = everything()
+    monkeypatch.setattr("jaxlgks.generator._choice.LARGE", 1)
+    jax.clear_caches()  # the choice is made while tracing
+    found_by, found = everything()
+    jax.clear_caches()
+    assert (found_by, other) == ("operators", "dense")
+    for x, y in zip(found, expected, strict=True):
+        np.testing.assert_allclose(x, y, rtol=0, atol=1e-8 * float(jnp.max(jnp.abs(y))))
+
+
+def test_response_of_a_large_system():
+    """d = 32 by operators, unasked: the static response against a finite difference of the steady state, 1e−6."""
+    system = lgks.models.spin_chain(np.linspace(0.5, 1.5, 5), (0.3, 0.3, 0.3), lgks.DrudeLorentz(0.01, 2.0), (2.0, 1.0))
+    V, A = lgks.models.pauli("ZZIII"), lgks.models.pauli("IXXII")
+    r = lgks.response(system, V, A, lgks.Redfield())
+    assert r.generator.name == "operators"
+
+    def value(e: float) -> float:
+        rho = lgks.steady_state(system.perturbed(V, e), lgks.Redfield()).rho
+        return float(jnp.einsum("ij,ji->", A, rho).real)
+
+    quotient = [(value(h) - value(-h)) / (2 * h) for h in (2e-3, 1e-3)]
+    assert float(r.static().total) == pytest.approx((4 * quotient[1] - quotient[0]) / 3, rel=1e-6)

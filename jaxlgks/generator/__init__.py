@@ -17,3 +17,4 @@ from ._dense import (
     trace_vector as trace_vector,
 )
 from ._matrix import liouvillian as liouvillian, unvec as unvec, vec as vec
+from ._operators import OperatorGenerator as OperatorGenerator, operator_generator as operator_generator

@@ -5,6 +5,7 @@ given times; of both either the matrices or their averages Tr[A X] alone. Matric
 """
 
 import abc
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 import equinox as eqx
@@ -29,14 +30,6 @@ class AbstractGenerator(eqx.Module):
     def solve(self, B: Complex[Array, "k d d"], omega: Float[Array, ""]) -> Complex[Array, "k d d"]:
         """X with (L + iω) X = B and Tr X = 0, for Tr B = 0."""
 
-    @abc.abstractmethod
-    def flow(self, dt: Float[Array, ""], drive: Complex[Array, "k d d"] | None) -> Any:
-        """What carries X over dt, a pytree of arrays: e^{L dt}, and ∫₀^dt e^{Ls} ds B for a constant drive B."""
-
-    @abc.abstractmethod
-    def advance(self, flow: Any, X: Complex[Array, "k d d"]) -> Complex[Array, "k d d"]:
-        """X after the interval of `flow`."""
-
     def to(self, X: Complex[Array, "*a d d"]) -> Complex[Array, "*a d d"]:
         """U† X U."""
         return self.structure.to_eigenbasis(X)
@@ -49,6 +42,7 @@ class AbstractGenerator(eqx.Module):
         """(L + iω)⁻¹ B at each frequency, [w, k, d, d], or Tr[A X], [w, k, *a]."""
         return _resolvent(self, B, omegas, A)
 
+    @abc.abstractmethod
     def propagate(
         self,
         start: Complex[Array, "k d d"],
@@ -56,41 +50,59 @@ class AbstractGenerator(eqx.Module):
         A: Observables = None,
         drive: Complex[Array, "k d d"] | None = None,
     ) -> Array:
-        """X(t) with dX/dt = L X + drive from X(ts[0]) = start at each time, [t, k, d, d], or Tr[A X], [t, k, *a].
+        """X(t) with dX/dt = L X + drive from X(ts[0]) = start at each time, [t, k, d, d], or Tr[A X], [t, k, *a]."""
 
-        Equal intervals (to 1e−12 of themselves) share one exponential where the times are known; where they are traced
-        each interval pays its own.
-        """
-        steps = jnp.diff(ts, prepend=ts[:1])
-        if not is_concrete(steps):
-            return _propagate(self, start, steps, jnp.arange(steps.size), A, drive)
-        known = np.asarray(steps)
-        size = np.log(np.where(known > 0, known, 1.0))  # alike means alike relative to itself, whatever the others are
-        alike = np.where(known > 0, np.round(size * 1e12), -np.inf)
-        _, first, which = np.unique(alike, return_index=True, return_inverse=True)
-        return _propagate(self, start, steps[first], jnp.asarray(which), A, drive)
+
+Flow = Callable[[Float[Array, ""], Complex[Array, "k d d"] | None], Any]
+"""What carries X over dt, a pytree of arrays: e^{L dt}, and ∫₀^dt e^{Ls} ds B for a constant drive B."""
+Advance = Callable[[Any, Complex[Array, "k d d"]], Complex[Array, "k d d"]]
+"""X after the interval of such a flow."""
+
+
+def march(
+    flow: Flow,
+    advance: Advance,
+    start: Complex[Array, "k d d"],
+    ts: Float[Array, " t"],
+    A: Observables,
+    drive: Complex[Array, "k d d"] | None,
+) -> Array:
+    """`propagate` from interval to interval by exponentials.
+
+    Equal intervals (to 1e−12 of themselves) share one exponential where the times are known; where they are traced
+    each interval pays its own.
+    """
+    steps = jnp.diff(ts, prepend=ts[:1])
+    if not is_concrete(steps):
+        return _march(flow, advance, start, steps, jnp.arange(steps.size), A, drive)
+    known = np.asarray(steps)
+    size = np.log(np.where(known > 0, known, 1.0))  # alike means alike relative to itself, whatever the others are
+    alike = np.where(known > 0, np.round(size * 1e12), -np.inf)
+    _, first, which = np.unique(alike, return_index=True, return_inverse=True)
+    return _march(flow, advance, start, steps[first], jnp.asarray(which), A, drive)
 
 
 @eqx.filter_jit
 def _resolvent(generator: AbstractGenerator, B: Array, omegas: Array, A: Array | None) -> Array:
-    return jax.lax.map(lambda omega: _seen(generator.solve(B, omega), A), omegas)
+    return jax.lax.map(lambda omega: seen(generator.solve(B, omega), A), omegas)
 
 
 @eqx.filter_jit
-def _propagate(
-    generator: AbstractGenerator, start: Array, intervals: Array, which: Array, A: Array | None, drive: Array | None
+def _march(
+    flow: Flow, advance: Advance, start: Array, intervals: Array, which: Array, A: Array | None, drive: Array | None
 ) -> Array:
     # A scan keeps the exponentials out of batched LAPACK calls.
-    flows = jax.lax.map(lambda dt: generator.flow(dt, drive), intervals)
+    flows = jax.lax.map(lambda dt: flow(dt, drive), intervals)
 
-    def advance(X, i):
-        X = generator.advance(jax.tree.map(lambda flow: flow[i], flows), X)
-        return X, _seen(X, A)
+    def step(X, i):
+        X = advance(jax.tree.map(lambda x: x[i], flows), X)
+        return X, seen(X, A)
 
-    return jax.lax.scan(advance, start, which)[1]
+    return jax.lax.scan(step, start, which)[1]
 
 
-def _seen(X: Array, A: Array | None) -> Array:
+def seen(X: Complex[Array, "k d d"], A: Observables) -> Array:
+    """X, or Tr[A X]."""
     if A is None:
         return X
     rows = jnp.swapaxes(A, -1, -2).reshape(*A.shape[:-2], -1)  # Tr[A X] = Σ A_ij X_ji

@@ -22,7 +22,7 @@ from jaxtyping import Array, Complex, Float, Int
 from .._system import Noise, System
 from ..bohr import Groups, Structure, bohr_structure
 from ..equations import AbstractEquation, Slope, secular_drift
-from ._base import AbstractGenerator
+from ._base import AbstractGenerator, Observables, march
 from ._dense import Pinned, exponential, linear_solve, pinned_generator
 
 BATCHED = 8
@@ -128,11 +128,20 @@ class BlockGenerator(AbstractGenerator):
         M = self.matrices[0][0]
         return pinned_generator(M, (where // dim == where % dim).astype(M.dtype))
 
-    def flow(self, dt: Float[Array, ""], drive: Complex[Array, "k d d"] | None) -> list[tuple[Array, Array | None]]:
+    def propagate(
+        self,
+        start: Complex[Array, "k d d"],
+        ts: Float[Array, " t"],
+        A: Observables = None,
+        drive: Complex[Array, "k d d"] | None = None,
+    ) -> Array:
+        return march(self._flow, self._advance, start, ts, A, drive)
+
+    def _flow(self, dt: Float[Array, ""], drive: Complex[Array, "k d d"] | None) -> list[tuple[Array, Array | None]]:
         pushes = [None] * len(self.matrices) if drive is None else self.partition.split(drive)
         return [_exponentials(M, b, dt) for M, b in zip(self.matrices, pushes, strict=True)]
 
-    def advance(self, flow: list[tuple[Array, Array | None]], X: Complex[Array, "k d d"]) -> Complex[Array, "k d d"]:
+    def _advance(self, flow: list[tuple[Array, Array | None]], X: Complex[Array, "k d d"]) -> Complex[Array, "k d d"]:
         parts = []
         for (turn, push), x in zip(flow, self.partition.split(X), strict=True):
             moved = jnp.einsum("cij,kcj->kci", turn, x)

@@ -1,7 +1,7 @@
 """In which form a generator is made.
 
 Enters: a system and a master equation. Leaves: blocks where the equation has them, and where they can be seen and are
-worth it, else the dense matrix.
+worth it; operators where they are few and the system large; else the dense matrix.
 """
 
 import jax
@@ -12,9 +12,12 @@ from ..equations import AbstractEquation
 from ._base import AbstractGenerator
 from ._blocks import Partition, block_generator, partition_of
 from ._dense import dense_generator
+from ._operators import operator_generator
 
 SMALL = 6
 """Up to this dimension one dense matrix is cheaper than many blocks."""
+LARGE = 24
+"""Above it operators and GMRES are cheaper than one dense matrix."""
 LIMIT = 1 << 26
 """Numbers that the matrices of all blocks may hold: 1 GB."""
 
@@ -32,5 +35,9 @@ def find_partition(system: System, equation: AbstractEquation, above: int | None
 
 
 def generator(system: System, equation: AbstractEquation, partition: Partition | None) -> AbstractGenerator:
-    """L, by blocks where there are."""
-    return dense_generator(system, equation) if partition is None else block_generator(system, equation, partition)
+    """L, by blocks where there are, by operators where they are few."""
+    if partition is not None:
+        return block_generator(system, equation, partition)
+    if system.dim > LARGE and not equation.secular and equation.groups(system).count == 1:
+        return operator_generator(system, equation)
+    return dense_generator(system, equation)

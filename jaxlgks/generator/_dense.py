@@ -23,7 +23,7 @@ from .._inputs import spoil
 from .._system import System
 from ..bohr import Structure, bohr_structure
 from ..equations import AbstractEquation
-from ._base import AbstractGenerator
+from ._base import AbstractGenerator, Observables, march
 from ._matrix import commutator_matrix, unvec, vec
 
 
@@ -100,10 +100,19 @@ class DenseGenerator(AbstractGenerator):
         M = M + (1j * omega).astype(M.dtype) * jnp.eye(M.shape[-1], dtype=M.dtype)
         return _matrices(linear_solve(M, _columns(B)))
 
-    def flow(self, dt: Float[Array, ""], drive: Complex[Array, "k d d"] | None) -> tuple[Array, Array | None]:
+    def propagate(
+        self,
+        start: Complex[Array, "k d d"],
+        ts: Float[Array, " t"],
+        A: Observables = None,
+        drive: Complex[Array, "k d d"] | None = None,
+    ) -> Array:
+        return march(self._flow, self._advance, start, ts, A, drive)
+
+    def _flow(self, dt: Float[Array, ""], drive: Complex[Array, "k d d"] | None) -> tuple[Array, Array | None]:
         return exponential(self.matrix, None if drive is None else _columns(drive), dt)
 
-    def advance(self, flow: tuple[Array, Array | None], X: Complex[Array, "k d d"]) -> Complex[Array, "k d d"]:
+    def _advance(self, flow: tuple[Array, Array | None], X: Complex[Array, "k d d"]) -> Complex[Array, "k d d"]:
         turn, push = flow
         columns = jnp.matmul(turn, _columns(X), precision="highest")
         return _matrices(columns if push is None else columns + push)

@@ -1,30 +1,18 @@
-"""GMRES on the generator in operator form, preconditioned by its secular part: no d²×d² matrix is ever made.
+"""GMRES on the generator as operators, preconditioned by its secular part.
 
 Enters: a system, any equation whose dissipators are few operators (universal, Redfield; groups cost one each). Leaves:
-the steady state. In the eigenbasis of H, with D_α as operators L_j, R_j, K,
-
-    (L X)_mn = −i(E_m − E_n) X_mn + Σ_j (L_j X R_j†)_mn − (K X + X K†)_mn ,
-
-the part of L that leaves coherences to themselves and populations among themselves is
-
-    X_mn → [ −i(E_m − E_n) + Σ_j (L_j)_mm (R_j)*_nn − K_mm − K*_nn ] X_mn    (m ≠ n)
-    p_m  → Σ_n ( Σ_j (L_j)_mn (R_j)*_mn − 2 δ_mn Re K_nn ) p_n ,
-
-the Davies equation with its rates where levels are distinct. What is left over is of the order of the rates over the
-distance of levels, so that a few tens of steps suffice at any d.
+the steady state. No d²×d² matrix is made.
 """
 
-from collections.abc import Callable
 from typing import ClassVar
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array
 
 from .._system import System
-from ..bohr import bohr_structure
-from ..equations import AbstractEquation, Dissipator, counted
+from ..equations import AbstractEquation, counted
+from ..generator import operator_generator
 from ._base import AbstractSolver, Found, require_memory
 
 
@@ -66,36 +54,15 @@ class Krylov(AbstractSolver):
 
     def find(self, system: System, equation: AbstractEquation) -> Found:
         """The steady state from the pinned generator, which is applied and never made."""
-        structure = bohr_structure(system.hamiltonian)
-        H = structure.to_eigenbasis(structure.hamiltonian)
-        turned = [D.rotated(structure.vectors) for D in equation.dissipators(system)]
-        D = Dissipator(
-            jnp.concatenate([one.left for one in turned]),
-            jnp.concatenate([one.right for one in turned]),
-            jnp.sum(jnp.stack([one.drift for one in turned]), axis=0) + 1j * H,
-        )
-        fixed: Dissipator = jax.tree.map(jax.lax.stop_gradient, D)
-        fastest = 2 * jnp.max(jnp.diag(fixed.drift).real)
-        pin = fastest * jnp.eye(system.dim, dtype=H.dtype) / system.dim
-        matvec = lambda X: D(X) + pin * jnp.trace(X)  # noqa: E731
-        secular, across, slowest = _secular_part(fixed, fastest)
-
-        def solve(apply: Callable, b: Array, precondition: Callable) -> Array:
-            # Two passes of half the digits each, the second on the true residual of the first. "incremental" stops as
-            # soon as a pass is done, the default only after `restart` steps.
-            options = {"tol": 1e-8, "restart": self.restart, "maxiter": self.cycles, "solve_method": "incremental"}
-            once = lambda b: jax.scipy.sparse.linalg.gmres(apply, b, M=precondition, **options)[0]  # noqa: E731
-            X = once(b)
-            return X + once(b - apply(X))
-
-        rho = jax.lax.custom_linear_solve(
-            matvec, pin, lambda apply, b: solve(apply, b, secular), lambda apply, b: solve(apply, b, across)
-        )
+        L = operator_generator(system, equation, restart=self.restart, cycles=self.cycles)
+        rho = L.inverse(L.pin, jnp.zeros((), system.hamiltonian.real.dtype))
         rho = (rho + rho.conj().T) / 2
-        residual = jnp.max(jnp.abs(fixed(jax.lax.stop_gradient(rho)))) / fastest
-        condition = slowest / jnp.max(jnp.abs(_diagonal(fixed)))
+        fixed, state = jax.lax.stop_gradient((L, rho))
+        _, _, slowest = fixed.secular_part(jnp.zeros((), rho.dtype))
+        residual = jnp.max(jnp.abs(fixed.action(state))) / fixed.fastest
+        condition = slowest / jnp.max(jnp.abs(fixed.diagonal()))
         return Found(
-            rho=structure.from_eigenbasis(rho),
+            rho=L.back(rho),
             populations=None,
             rates=None,
             residual=residual,
@@ -105,33 +72,3 @@ class Krylov(AbstractSolver):
             unique=condition > 100 * jnp.finfo(condition.dtype).eps,
             accurate=residual <= self.tolerance,
         )
-
-
-def _diagonal(D: Dissipator) -> Array:
-    """What L multiplies each element X_mn by, itself alone."""
-    kept = jnp.einsum("jmm,jnn->mn", D.left, D.right.conj())
-    loss = jnp.diag(D.drift)
-    return kept - loss[:, None] - loss.conj()[None, :]
-
-
-def _secular_part(D: Dissipator, fastest: Array) -> tuple[Callable, Callable, Array]:
-    """The inverse of the secular part of L and of its transpose, and an estimate of the slowest rate of populations."""
-    dim = D.drift.shape[-1]
-    same = jnp.eye(dim, dtype=bool)
-    diagonal = _diagonal(D)
-    # An element that L leaves alone is left to GMRES.
-    small = jnp.abs(diagonal) < 1e-6 * fastest
-    inverse = 1.0 / jnp.where(same | small, fastest, diagonal)
-    rates = jnp.einsum("jmn,jmn->mn", D.left, D.right.conj()) - 2 * jnp.diag(jnp.diag(D.drift).real)
-    factors = jax.scipy.linalg.lu_factor(rates + fastest / dim)
-
-    def apply(trans: int) -> Callable:
-        def precondition(X: Array) -> Array:
-            populations = jax.scipy.linalg.lu_solve(factors, jnp.diag(X), trans=trans)
-            return inverse * jnp.where(same, 0, X) + jnp.diag(populations)
-
-        return precondition
-
-    probe = jnp.exp(1j * (1.0 + jnp.arange(dim)) ** 2) / jnp.sqrt(dim)
-    slowest = 1.0 / jnp.linalg.norm(jax.scipy.linalg.lu_solve(factors, probe.astype(D.drift.dtype)))
-    return apply(0), apply(1), slowest

@@ -1,0 +1,157 @@
+"""The generator as operators: no d²×d² matrix is ever made. For universal and Redfield equations of large systems.
+
+Enters: a system, an equation whose dissipators are few operators. Leaves: in the eigenbasis of H, with operators L_j,
+R_j and a drift K that holds iH,
+
+    (L X)_mn = Σ_j (L_j X R_j†)_mn − (K X + X K†)_mn,
+
+and (L + iω)⁻¹ by GMRES. Its preconditioner is the part of L that leaves coherences to themselves and populations among
+themselves,
+
+    X_mn → [ Σ_j (L_j)_mm (R_j)*_nn − K_mm − K*_nn ] X_mn        (m ≠ n)
+    p_m  → Σ_n ( Σ_j (L_j)_mn (R_j)*_mn − 2 δ_mn Re K_nn ) p_n ,
+
+the Davies equation with its rates where levels are distinct. What is left over is of the order of the rates over the
+distance of levels, so that a few tens of steps suffice at any d.
+"""
+
+from collections.abc import Callable
+from typing import ClassVar
+
+import diffrax
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Complex, Float
+
+from .._system import System
+from ..bohr import Structure, bohr_structure
+from ..equations import AbstractEquation, Dissipator
+from ._base import AbstractGenerator, Observables, seen
+
+
+class OperatorGenerator(AbstractGenerator):
+    """L as operators in the eigenbasis of H. `restart`: steps of GMRES kept; `cycles`: restarts at most."""
+
+    structure: Structure
+    action: Dissipator
+    restart: int = eqx.field(static=True, default=40)
+    cycles: int = eqx.field(static=True, default=5)
+    name: ClassVar[str] = "operators"
+
+    @property
+    def fastest(self) -> Float[Array, ""]:
+        """The fastest decay rate of a level; a constant of differentiation."""
+        return jax.lax.stop_gradient(2 * jnp.max(jnp.diag(self.action.drift).real))
+
+    @property
+    def pin(self) -> Complex[Array, "d d"]:
+        """s 1/d, which the trace is multiplied by and added: L + s |1⟩⟩⟨⟨tr|/d is regular."""
+        dim = self.action.drift.shape[-1]
+        return self.fastest * jnp.eye(dim, dtype=self.action.drift.dtype) / dim
+
+    def solve(self, B: Complex[Array, "k d d"], omega: Float[Array, ""]) -> Complex[Array, "k d d"]:
+        return jax.lax.map(lambda b: self.inverse(b, omega), B)
+
+    def inverse(self, b: Complex[Array, "d d"], omega: Float[Array, ""]) -> Complex[Array, "d d"]:
+        """(L + s |1⟩⟩⟨⟨tr|/d + iω)⁻¹ b, differentiable by the implicit function theorem."""
+        shift, pin = (1j * omega).astype(b.dtype), self.pin
+        matvec = lambda X: self.action(X) + pin * jnp.trace(X) + shift * X  # noqa: E731
+        frozen: OperatorGenerator = jax.tree.map(jax.lax.stop_gradient, self)
+        secular, across, _ = frozen.secular_part(jax.lax.stop_gradient(shift))
+
+        def solve(apply: Callable, b: Array, precondition: Callable) -> Array:
+            # Two passes of half the digits each, the second on the true residual of the first. "incremental" stops as
+            # soon as a pass is done, the default only after `restart` steps.
+            options = {"tol": 1e-8, "restart": self.restart, "maxiter": self.cycles, "solve_method": "incremental"}
+            once = lambda b: jax.scipy.sparse.linalg.gmres(apply, b, M=precondition, **options)[0]  # noqa: E731
+            X = once(b)
+            return X + once(b - apply(X))
+
+        return jax.lax.custom_linear_solve(
+            matvec, b, lambda apply, b: solve(apply, b, secular), lambda apply, b: solve(apply, b, across)
+        )
+
+    def diagonal(self) -> Complex[Array, "d d"]:
+        """What L multiplies each element X_mn by, itself alone."""
+        kept = jnp.einsum("jmm,jnn->mn", self.action.left, self.action.right.conj())
+        loss = jnp.diag(self.action.drift)
+        return kept - loss[:, None] - loss.conj()[None, :]
+
+    def secular_part(self, shift: Complex[Array, ""]) -> tuple[Callable, Callable, Float[Array, ""]]:
+        """The inverse of the secular part of L + shift and of its transpose, and an estimate of the slowest rate of
+        populations."""
+        D, fastest = self.action, self.fastest
+        dim = D.drift.shape[-1]
+        same = jnp.eye(dim, dtype=bool)
+        diagonal = self.diagonal() + shift
+        # An element that L leaves alone is left to GMRES.
+        small = jnp.abs(diagonal) < 1e-6 * fastest
+        inverse = 1.0 / jnp.where(same | small, fastest, diagonal)
+        rates = jnp.einsum("jmn,jmn->mn", D.left, D.right.conj()) - 2 * jnp.diag(jnp.diag(D.drift).real)
+        factors = jax.scipy.linalg.lu_factor(rates + fastest / dim + shift * same)
+
+        def apply(trans: int) -> Callable:
+            def precondition(X: Array) -> Array:
+                populations = jax.scipy.linalg.lu_solve(factors, jnp.diag(X), trans=trans)
+                return inverse * jnp.where(same, 0, X) + jnp.diag(populations)
+
+            return precondition
+
+        probe = jnp.exp(1j * (1.0 + jnp.arange(dim)) ** 2) / jnp.sqrt(dim)
+        slowest = 1.0 / jnp.linalg.norm(jax.scipy.linalg.lu_solve(factors, probe.astype(D.drift.dtype)))
+        return apply(0), apply(1), slowest
+
+    def propagate(
+        self,
+        start: Complex[Array, "k d d"],
+        ts: Float[Array, " t"],
+        A: Observables = None,
+        drive: Complex[Array, "k d d"] | None = None,
+    ) -> Array:
+        """By Dormand–Prince 8(5,3) in the interaction picture of H, to 1e−10."""
+        return _integrated(self, start, ts, A, drive)
+
+
+@eqx.filter_jit
+def _integrated(generator: OperatorGenerator, start: Array, ts: Array, A: Array | None, drive: Array | None) -> Array:
+    frequencies = generator.structure.frequencies
+    D = generator.action
+    still = Dissipator(D.left, D.right, D.drift - 1j * jnp.diag(generator.structure.energies))
+
+    def phases(t: Array) -> Array:
+        return jnp.exp(1j * frequencies * (t - ts[0]))  # e^{−i(E_m − E_n)t}
+
+    def field(t, y, _):
+        phase = phases(t)
+        X = phase * (y[0] + 1j * y[1])
+        change = jax.vmap(still)(X) if drive is None else jax.vmap(still)(X) + drive
+        change = phase.conj() * change
+        return jnp.stack([change.real, change.imag])
+
+    solution = diffrax.diffeqsolve(
+        diffrax.ODETerm(field),  # pyright: ignore[reportArgumentType]
+        diffrax.Dopri8(),
+        t0=ts[0],
+        t1=ts[-1],
+        dt0=None,
+        y0=jnp.stack([start.real, start.imag]),
+        saveat=diffrax.SaveAt(ts=ts, fn=lambda t, y, _: seen(phases(t) * (y[0] + 1j * y[1]), A)),
+        stepsize_controller=diffrax.PIDController(rtol=1e-10, atol=1e-12),
+        max_steps=1_000_000,
+    )
+    assert solution.ys is not None
+    return solution.ys
+
+
+def operator_generator(system: System, equation: AbstractEquation, **options: int) -> OperatorGenerator:
+    """L as operators. The basis is a constant of differentiation; the derivative in H comes with U† dH U."""
+    structure = bohr_structure(system.hamiltonian)
+    H = structure.to_eigenbasis(structure.hamiltonian)
+    turned = [D.rotated(structure.vectors) for D in equation.dissipators(system)]
+    action = Dissipator(
+        jnp.concatenate([one.left for one in turned]),
+        jnp.concatenate([one.right for one in turned]),
+        jnp.sum(jnp.stack([one.drift for one in turned]), axis=0) + 1j * H,
+    )
+    return OperatorGenerator(structure, action, **options)
