@@ -3,7 +3,7 @@
 from . import models as models
 from ._cumulant import Cumulant as Cumulant, cumulant_map as cumulant_map
 from ._entropy import von_neumann_entropy as von_neumann_entropy
-from ._errors import ValidityWarning as ValidityWarning
+from ._errors import SweepWarning as SweepWarning, ValidityWarning as ValidityWarning
 from ._evolution import Evolution as Evolution, evolve as evolve
 from ._observables import (
     Channels as Channels,
@@ -54,3 +54,4 @@ from .steady import (
     SteadyState as SteadyState,
     steady_state as steady_state,
 )
+from .sweeps import sweep as sweep

@@ -67,6 +67,14 @@ class StateFollowingError(JaxlgksError, ValueError):
     """The eigenstates moved so far from the reference that pinned groups cannot follow them."""
 
 
+class SweepError(JaxlgksError, RuntimeError):
+    """A point of a sweep failed, and `on_error="raise"` was asked for."""
+
+
+class SweepWarning(UserWarning):
+    """Some points of a sweep failed."""
+
+
 class ValidityWarning(UserWarning):
     """A master equation is used outside its range."""
 

@@ -34,6 +34,7 @@ STAGES = [
     ["_observables"],
     ["response"],
     ["models"],
+    ["sweeps"],
     ["paper"],
     ["_cli"],
 ]
