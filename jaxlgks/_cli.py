@@ -1,4 +1,4 @@
-"""The command line: `jaxlgks reproduce`.
+"""The command line: `jaxlgks reproduce`, `jaxlgks sweep`, `jaxlgks plot`.
 
 Enters: arguments of the shell. Leaves: files in a folder, a summary on the terminal, an exit code. Heavy modules are
 imported when a command runs, so that `--help` answers at once.
@@ -44,6 +44,96 @@ def reproduce(*figures: str, out: Path = Path("results")) -> int:
     for row in failed:
         console.print(f"disagrees: {row.equation}  {row.statement}", style="red", markup=False)
     return 1 if failed else 0
+
+
+@app.command
+def sweep(config: Path, *, out: Path | None = None, progress: bool = True) -> int:
+    """Compute what a TOML file describes over its grid, and save it as netCDF.
+
+    Parameters
+    ----------
+    config
+        The file: tables system, perturbation, equation, axes, output (README, "Sweeps").
+    out
+        Where to save; the name of the config with .nc when left out.
+    progress
+        Whether to show a bar.
+    """
+    import jax
+
+    jax.config.update("jax_enable_x64", True)
+    from .sweeps import read_plan, sweep as run
+
+    def work(say) -> int:
+        plan = read_plan(config)
+        data = run(plan.f, plan.axes, progress=progress, **plan.options)
+        target = config.with_suffix(".nc") if out is None else out
+        data.to_netcdf(target, engine="h5netcdf")
+        size = " x ".join(str(x.size) for x in plan.axes.values())
+        say(f"{size} points, {data.attrs['points_per_second']:,.0f}/s, {data.attrs['n_failed']} failed. See {target}")
+        return 1 if data.attrs["n_failed"] else 0
+
+    return _reported("sweep", work)
+
+
+@app.command
+def plot(
+    file: Path,
+    *,
+    variable: str | None = None,
+    x: str | None = None,
+    at: tuple[str, ...] = (),
+    out: Path | None = None,
+) -> int:
+    """Draw a saved sweep: lines over one axis, a map over two.
+
+    Parameters
+    ----------
+    file
+        What `jaxlgks sweep` saved.
+    variable
+        Which variable; the first one when left out.
+    x
+        The axis along which lines run.
+    at
+        NAME=VALUE for axes that are not shown; may be repeated.
+    out
+        The picture (PNG, PDF, ...); the name of the file with .png when left out.
+    """
+
+    def work(say) -> int:
+        import xarray
+
+        from ._errors import InputError
+        from .sweeps import plot as draw
+
+        held = {}
+        for item in at:
+            name, _, value = item.partition("=")
+            try:
+                held[name] = float(value)
+            except ValueError:
+                raise InputError(f"--at needs NAME=VALUE with a number; got {item!r}.") from None
+        target = file.with_suffix(".png") if out is None else out
+        draw(xarray.load_dataset(file, engine="h5netcdf"), variable, x, held).savefig(target, dpi=150)
+        say(f"See {target}")
+        return 0
+
+    return _reported("plot", work)
+
+
+def _reported(command: str, work) -> int:
+    """Run `work(say)`; errors that have names go to the terminal, with exit code 2."""
+    from rich.console import Console
+
+    from ._errors import JaxlgksError
+
+    try:
+        return work(Console().print)
+    except (JaxlgksError, OSError) as error:
+        text = str(error).removeprefix(f"{command}: ")
+        Console(stderr=True).print(f"jaxlgks {command}: {text}", style="red", markup=False)
+        return 2
 
 
 def _with_progress(console, work):

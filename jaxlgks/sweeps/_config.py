@@ -1,0 +1,308 @@
+"""A sweep described by a TOML file: data only, nothing in it is evaluated.
+
+Enters: a table of tables. Leaves: the arguments of `sweep`. Axes address numbers of the file by short names: `omega` of
+the model, `delta` of the perturbation, `temperature_a` of the bath named a, `strength` of the density.
+
+    [system]
+    model = "two_qubits"                       # or hamiltonian = [[...]] and [[system.baths]]
+    omega = 1000.0
+    g = 200.0
+    gamma = 1.0
+    [perturbation]
+    operator = "ZZ"
+    [equation]
+    name = "Unified"
+    [axes.delta]
+    from = -50.0
+    to = 50.0
+    points = 101
+    [axes.mean_temperature]
+    values = [50.0, 300.0]
+    unit = "K"
+    [axes.temperature_difference]
+    values = [20.0]
+    [output]
+    quantities = ["heat_currents"]
+"""
+
+import copy
+import difflib
+import inspect
+import tomllib
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from .. import models, spectra
+from .._errors import InputError
+from .._observables import entropy_production, expectation, heat_currents
+from .._system import Bath, System
+from ..equations import AbstractEquation, Davies, Redfield, Unified, UniversalLindblad
+from ..steady import AbstractSolver, Blocks, Dense, Krylov, Populations, steady_state
+
+MODELS: dict[str, Callable[..., System]] = {"two_qubits": models.two_qubits, "spin_chain": models.spin_chain}
+SPECTRA = {"Flat": spectra.Flat, "Ohmic": spectra.Ohmic, "DrudeLorentz": spectra.DrudeLorentz}
+SPECTRA["UnderdampedBrownian"] = spectra.UnderdampedBrownian
+EQUATIONS = {"Davies": Davies, "Unified": Unified, "UniversalLindblad": UniversalLindblad, "Redfield": Redfield}
+SOLVERS = {"Dense": Dense, "Populations": Populations, "Krylov": Krylov, "Blocks": Blocks}
+TABLES = ("system", "perturbation", "equation", "axes", "output")
+QUANTITIES = ("heat_currents", "entropy_production")
+MEAN, DIFFERENCE = "mean_temperature", "temperature_difference"
+Address = tuple[str | int, ...]
+
+
+class Plan(NamedTuple):
+    """The arguments of `sweep`."""
+
+    f: Callable[..., dict]
+    axes: dict[str, np.ndarray]
+    options: dict[str, Any]
+
+
+def read_plan(path: str | Path) -> Plan:
+    """The plan in a TOML file.
+
+    **Raises:** `InputError`, naming the key and, for an unknown one, the nearest valid one.
+    """
+    try:
+        with open(path, "rb") as file:
+            return plan(tomllib.load(file))
+    except tomllib.TOMLDecodeError as error:
+        raise InputError(f"{path} is not valid TOML: {error}.") from error
+
+
+def plan(config: dict) -> Plan:
+    """The plan in a table of tables."""
+    config = copy.deepcopy(config)
+    _known(config, TABLES, "")
+    for name in ("system", "axes"):
+        if not isinstance(config.get(name), dict) or not config[name]:
+            raise InputError(f"[{name}] is missing.")
+    where = addresses(config)
+    axes_given = config["axes"]
+    _known(axes_given, (*where, *((MEAN, DIFFERENCE) if _two_temperatures(where) else ())), "axes")
+    for name in axes_given:
+        _set_default(config, where.get(name))
+    output = config.get("output", {})
+    _known(output, ("quantities", "observables", "derivatives"), "output")
+    made = _quantities(output)
+    equation, solver = _equation(config.get("equation", {}))
+    build = _builder(config, where)
+
+    def f(**numbers) -> dict:
+        system = build(numbers)
+        return {name: of(system, equation, solver) for name, of in made.items()}
+
+    axes = {name: _axis(name, table) for name, table in axes_given.items()}
+    build({name: float(values[0]) for name, values in axes.items()})  # mistakes are named before anything is compiled
+    options = {
+        "derivatives": tuple(output.get("derivatives", ())),
+        "units": {name: axis["unit"] for name, axis in axes_given.items() if "unit" in axis},
+        "dims": {"heat_currents": ("bath",)} if "heat_currents" in made else {},
+    }
+    f.__qualname__ = "sweep of " + config["system"].get("model", "a system")
+    return Plan(f, axes, options)
+
+
+def _known(table: Mapping, names: Iterable[str], path: str) -> None:
+    """Raise for a key that is none of the names, with the nearest one."""
+    names = list(names)
+    for key in table:
+        if key not in names:
+            near = difflib.get_close_matches(str(key), names, 1)
+            hint = f"did you mean {near[0]!r}?" if near else f"valid are {', '.join(names)}."
+            raise InputError(f"unknown key {f'{path}.{key}' if path else key!r}; {hint}")
+
+
+def addresses(config: dict) -> dict[str, Address]:
+    """Where the numbers are that an axis may vary, by name."""
+    system = config["system"]
+    found: dict[str, Address] = {}
+    if "model" in system:
+        if system["model"] not in MODELS:
+            _known({system["model"]: 0}, MODELS, "system.model")
+        parameters = list(inspect.signature(MODELS[system["model"]]).parameters)
+        _known(system, ("model", *parameters), "system")
+        system.setdefault("temperatures", [None, None])
+        lists = {"temperatures": "ab", "exchange": "xyz", "fields": range(len(system.get("fields", ())))}
+        for name in parameters:
+            if name == "spectrum":
+                found |= {key: ("system", "spectrum", key) for key in _spectrum_keys(system, "system")}
+            elif name in lists:
+                singular = {"temperatures": "temperature", "fields": "field"}.get(name, name)
+                found |= {f"{singular}_{label}": ("system", name, i) for i, label in enumerate(lists[name])}
+            else:
+                found[name] = ("system", name)
+    else:
+        _known(system, ("hamiltonian", "hamiltonian_imag", "baths"), "system")
+        for i, bath in enumerate(system.get("baths", ())):
+            _known(bath, ("name", "coupling", "coupling_imag", "temperature", "spectrum"), f"system.baths[{i}]")
+            name = bath.setdefault("name", str(i))
+            found[f"temperature_{name}"] = ("system", "baths", i, "temperature")
+            keys = _spectrum_keys(bath, f"system.baths[{i}]")
+            found |= {f"{key}_{name}": ("system", "baths", i, "spectrum", key) for key in keys}
+    if "perturbation" in config:
+        _known(config["perturbation"], ("operator", "operator_imag", "delta"), "perturbation")
+        found["delta"] = ("perturbation", "delta")
+    return found
+
+
+def _spectrum_keys(table: dict, path: str) -> list[str]:
+    given = table.get("spectrum")
+    if given is None:
+        return []
+    kind = given.get("kind")
+    if kind not in SPECTRA:
+        _known({str(kind): 0}, SPECTRA, f"{path}.spectrum.kind")
+    parameters = list(inspect.signature(SPECTRA[kind].__init__).parameters)[1:]
+    _known(given, ("kind", *parameters), f"{path}.spectrum")
+    return [name for name in parameters if name != "shape"]
+
+
+def _two_temperatures(where: Mapping[str, Address]) -> list[str]:
+    names = [name for name in where if name.startswith("temperature_")]
+    return names if len(names) == 2 else []
+
+
+def _set_default(config: dict, address: Address | None) -> None:
+    """Make room for a number that only an axis gives."""
+    if address is not None and isinstance(table := _at(config, address[:-1]), dict):
+        table.setdefault(address[-1], None)
+
+
+def _at(config: Any, address: Address) -> Any:
+    for key in address:
+        config = config[key]
+    return config
+
+
+def _builder(config: dict, where: Mapping[str, Address]) -> Callable[[Mapping], System]:
+    pair = [where[name] for name in _two_temperatures(where)]
+
+    def build(numbers: Mapping) -> System:
+        changed = copy.deepcopy(config)
+        for name, value in numbers.items():
+            if name in where:
+                *path, last = where[name]
+                _at(changed, tuple(path))[last] = value
+        if MEAN in numbers or DIFFERENCE in numbers:
+            hot, cold = (_at(changed, address) for address in pair)
+            both = MEAN in numbers and DIFFERENCE in numbers
+            if not both and (hot is None or cold is None):
+                raise InputError(f"axes {MEAN} and {DIFFERENCE} need each other, or the temperatures in [system].")
+            mean, apart = (numbers[MEAN], numbers[DIFFERENCE]) if both else ((hot + cold) / 2, hot - cold)
+            mean, apart = numbers.get(MEAN, mean), numbers.get(DIFFERENCE, apart)
+            for address, value in zip(pair, (mean + apart / 2, mean - apart / 2), strict=True):
+                _at(changed, address[:-1])[address[-1]] = value
+        return _system(changed)
+
+    return build
+
+
+def _system(config: dict) -> System:
+    table = dict(config["system"])
+    _require_numbers(table, "system")
+    model = table.pop("model", None)
+    if model is not None:
+        if "spectrum" in table:
+            table["spectrum"] = _spectrum(table["spectrum"])
+        missing = [
+            p.name
+            for p in inspect.signature(MODELS[model]).parameters.values()
+            if p.default is p.empty and p.name not in table
+        ]
+        if missing:
+            raise InputError(f"system.{missing[0]} is missing: the model {model!r} needs it, here or as an axis.")
+        system = MODELS[model](**table)
+    else:
+        for key in ("hamiltonian", "baths"):
+            if key not in table:
+                raise InputError(f"system.{key} is missing: give a model, or a hamiltonian and baths.")
+        baths = [
+            Bath(_matrix(bath, "coupling"), bath["temperature"], _spectrum(bath["spectrum"]), bath["name"])
+            for bath in table["baths"]
+        ]
+        system = System(_matrix(table, "hamiltonian"), baths)
+    perturbation = config.get("perturbation")
+    if perturbation is None:
+        return system
+    if perturbation.get("delta") is None:
+        raise InputError("perturbation.delta is missing, here or as an axis.")
+    return system.perturbed(_matrix(perturbation, "operator"), perturbation["delta"])
+
+
+def _require_numbers(table: Any, path: str) -> None:
+    """A number that no axis gave, or that is none."""
+    if table is None:
+        raise InputError(f"{path} is missing, here or as an axis.")
+    items = table.items() if isinstance(table, dict) else enumerate(table) if isinstance(table, list) else ()
+    for key, value in items:
+        if isinstance(value, str) and key not in ("model", "kind", "shape", "name", "coupling"):
+            raise InputError(f"{path}.{key} must be a number; got {value!r}.")
+        _require_numbers(value, f"{path}.{key}")
+
+
+def _spectrum(table: dict) -> spectra.AbstractSpectrum:
+    numbers = {key: value for key, value in table.items() if key != "kind"}
+    missing = [
+        p.name
+        for p in list(inspect.signature(SPECTRA[table["kind"]].__init__).parameters.values())[1:]
+        if p.default is p.empty and p.name not in numbers
+    ]
+    if missing:
+        raise InputError(f"spectrum.{missing[0]} is missing: {table['kind']} needs it, here or as an axis.")
+    return SPECTRA[table["kind"]](**numbers)
+
+
+def _matrix(table: dict, key: str) -> Any:
+    """An operator: a Pauli word, or a matrix with an imaginary part beside it."""
+    if key not in table:
+        raise InputError(f"{key} is missing.")
+    if isinstance(table[key], str):
+        return models.pauli(table[key])
+    real = np.asarray(table[key], float)
+    return real + 1j * np.asarray(table[f"{key}_imag"], float) if f"{key}_imag" in table else real
+
+
+def _equation(table: dict) -> tuple[AbstractEquation, AbstractSolver | None]:
+    name = table.get("name", "Davies")
+    if name not in EQUATIONS:
+        _known({str(name): 0}, EQUATIONS, "equation.name")
+    parameters = [p for p in inspect.signature(EQUATIONS[name]).parameters if p != "reference"]
+    _known(table, ("name", "solver", *parameters), "equation")
+    solver = table.get("solver")
+    if solver is not None and solver not in SOLVERS:
+        _known({str(solver): 0}, SOLVERS, "equation.solver")
+    options = {key: value for key, value in table.items() if key in parameters}
+    return EQUATIONS[name](**options), None if solver is None else SOLVERS[solver]()
+
+
+def _axis(name: str, table: Any) -> np.ndarray:
+    if not isinstance(table, dict):
+        raise InputError(f"axes.{name} must be a table; got {table!r}.")
+    _known(table, ("from", "to", "points", "scale", "values", "unit"), f"axes.{name}")
+    if "values" in table:
+        return np.asarray(table["values"], float)
+    if missing := [key for key in ("from", "to", "points") if key not in table]:
+        raise InputError(f"axes.{name}.{missing[0]} is missing: give values, or from, to and points.")
+    spaced = {"linear": np.linspace, "log": np.geomspace}
+    scale = table.get("scale", "linear")
+    _known({str(scale): 0}, spaced, f"axes.{name}.scale")
+    if scale == "log" and not min(table["from"], table["to"]) > 0:
+        raise InputError(f"axes.{name}: a log scale needs positive ends; got {table['from']} and {table['to']}.")
+    return spaced[scale](table["from"], table["to"], table["points"])
+
+
+def _quantities(output: dict) -> dict[str, Callable]:
+    """What is computed, by name: of a system, an equation and a solver."""
+    made: dict[str, Callable] = {}
+    for name in output.get("quantities", [] if "observables" in output else ["heat_currents"]):
+        _known({name: 0}, QUANTITIES, "output.quantities")
+        of = heat_currents if name == "heat_currents" else entropy_production
+        made[name] = lambda system, equation, solver, of=of: of(system, equation, solver=solver)
+    for name, operator in output.get("observables", {}).items():
+        A = _matrix({"operator": operator}, "operator")
+        made[name] = lambda s, e, by, A=A: expectation(A.astype(complex), steady_state(s, e, by).rho)
+    return made

@@ -1,0 +1,90 @@
+"""Pictures of a sweep: lines over one axis, a map over two.
+
+Enters: a dataset as `sweep` makes it. Leaves: a matplotlib figure.
+"""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from .._errors import InputError
+
+if TYPE_CHECKING:
+    import xarray
+    from matplotlib.figure import Figure
+
+
+def plot(
+    data: "xarray.Dataset", variable: str | None = None, x: str | None = None, at: Mapping[str, float] | None = None
+) -> "Figure":
+    """One variable of a sweep: lines where one axis is left, a map where two are.
+
+    **Arguments:** `variable`: the first one when left out. `x`: the axis along which lines run (other axes of at most
+    eight points become one line each), instead of a map. `at`: values (the nearest ones are taken) for axes that are
+    not shown; indices for the axes of an array, such as bath.
+
+    **Raises:** `InputError` for names that do not exist, or where more than two axes are left.
+    """
+    from matplotlib.figure import Figure
+
+    numbers = [name for name, v in data.data_vars.items() if v.dtype.kind in "fiu"]
+    variable = str(numbers[0]) if variable is None else variable
+    if variable not in numbers:
+        raise InputError(f"plot: no variable {variable!r}; there are {', '.join(map(str, numbers))}.")
+    values, note = _cut(data, data[variable], at or {})
+    shown = [str(name) for name in values.dims]
+    grid = [name for name in shown if name in data.coords]
+    if x is not None and x not in grid:
+        raise InputError(f"plot: {x!r} is no axis that is left; there are {', '.join(grid)}.")
+    figure = Figure(figsize=(6.0, 4.0), layout="constrained")
+    axes = figure.add_subplot()
+    if x is None and len(grid) == 2 and len(shown) == 2:
+        mesh = axes.pcolormesh(data[grid[1]], data[grid[0]], values.transpose(*grid), shading="nearest")
+        figure.colorbar(mesh, label=_label(data, variable))
+        axes.set(xlabel=_label(data, grid[1]), ylabel=_label(data, grid[0]))
+    else:
+        _lines(data, values, x or (grid[0] if grid else ""), axes)
+        axes.set_ylabel(_label(data, variable))
+    if note:
+        axes.set_title(note, fontsize="medium")
+    return figure
+
+
+def _cut(data: "xarray.Dataset", values: "xarray.DataArray", at: Mapping[str, float]):
+    """The variable where some axes are held, and a note of where."""
+    notes = []
+    single = {str(n): float(data[n][0]) for n in values.dims if values.sizes[n] == 1 and n in data.coords}
+    for name, value in {**single, **at}.items():
+        if name not in values.dims:
+            raise InputError(f"plot: no axis {name!r}; there are {', '.join(map(str, values.dims))}.")
+        if name in data.coords:
+            values = values.sel({name: value}, method="nearest")
+            notes.append(f"{name} = {float(values[name]):.6g}")
+        elif not 0 <= int(value) < values.sizes[name]:
+            raise InputError(f"plot: {name} runs from 0 to {values.sizes[name] - 1}; got {value:g}.")
+        else:
+            values = values.isel({name: int(value)})
+            notes.append(f"{name} = {int(value)}")
+    return values, ", ".join(notes)
+
+
+def _lines(data: "xarray.Dataset", values: "xarray.DataArray", x: str, axes) -> None:
+    others = [str(name) for name in values.dims if name != x]
+    count = int(np.prod([values.sizes[name] for name in others]))
+    if not x or count > 8:
+        raise InputError(
+            f"plot: {count} lines are too many; hold axes with --at NAME=VALUE, of {', '.join(map(str, values.dims))}."
+        )
+    for index in np.ndindex(*(values.sizes[name] for name in others)):
+        here = dict(zip(others, index, strict=True))
+        label = ", ".join(f"{n} = {float(data[n][i]):.4g}" if n in data.coords else f"{n} {i}" for n, i in here.items())
+        axes.plot(data[x], values.isel(here), label=label)
+    if others:
+        axes.legend()
+    axes.set_xlabel(_label(data, x))
+
+
+def _label(data: "xarray.Dataset", name: str) -> str:
+    unit = data[name].attrs.get("units")
+    return name.replace("_", " ") + (f" ({unit})" if unit else "")

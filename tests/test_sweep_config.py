@@ -1,0 +1,167 @@
+"""Sweeps from a TOML file, and pictures of them, through the command line."""
+
+import copy
+import tomllib
+
+import numpy as np
+import pytest
+import xarray
+
+import jaxlgks as lgks
+from jaxlgks._errors import InputError
+from jaxlgks.sweeps import plan, plot, sweep
+
+from .test_cli import _run
+
+QUBITS = """
+[system]
+model = "two_qubits"
+omega = 1.0
+g = 0.2
+spectrum = { kind = "DrudeLorentz", strength = 0.01, cutoff = 2.0 }
+[perturbation]
+operator = "ZI"
+[equation]
+name = "Unified"
+width = 0.5
+solver = "Populations"
+[axes.delta]
+from = 0.1
+to = 0.3
+points = 3
+unit = "meV"
+[axes.mean_temperature]
+values = [0.4, 0.8]
+[axes.temperature_difference]
+values = [0.1]
+[axes.strength]
+from = 0.01
+to = 0.1
+points = 2
+scale = "log"
+[output]
+quantities = ["heat_currents", "entropy_production"]
+observables = { z = "ZI" }
+derivatives = ["delta"]
+"""
+BY_HAND = """
+[system]
+hamiltonian = [[0.0, 0.1], [0.1, 1.0]]
+hamiltonian_imag = [[0.0, 0.2], [-0.2, 0.0]]
+[[system.baths]]
+name = "hot"
+coupling = [[0.0, 1.0], [1.0, 0.0]]
+spectrum = { kind = "Ohmic", strength = 0.1, cutoff = 2.0, shape = "gaussian" }
+[[system.baths]]
+name = "cold"
+coupling = "X"
+temperature = 0.3
+spectrum = { kind = "Flat", gamma = 0.01 }
+[axes.temperature_hot]
+values = [0.5, 1.0, 2.0]
+[axes.gamma_cold]
+values = [0.01, 0.02]
+"""
+
+
+def test_a_model_from_a_file(tmp_path, monkeypatch, capsys):
+    """The command line saves what the library computes, addressed by name; then a map and lines of it."""
+    file = tmp_path / "qubits.toml"
+    file.write_text(QUBITS)
+    assert _run(monkeypatch, "sweep", str(file), "--no-progress") == 0
+    assert "3 x 2 x 1 x 2 points" in capsys.readouterr().out
+    data = xarray.load_dataset(tmp_path / "qubits.nc", engine="h5netcdf")
+    assert data.heat_currents.dims == ("delta", "mean_temperature", "temperature_difference", "strength", "bath")
+    assert data.delta.attrs["units"] == "meV"
+    system = lgks.models.two_qubits(1.0, 0.2, spectrum=lgks.DrudeLorentz(0.1, 2.0), temperatures=(0.85, 0.75))
+    moved, equation = system.perturbed(lgks.models.pauli("ZI"), 0.3), lgks.Unified(width=0.5)
+    here = data.isel(delta=2, mean_temperature=1, temperature_difference=0, strength=1)
+    np.testing.assert_allclose(here.heat_currents, lgks.heat_currents(moved, equation), rtol=1e-9)
+    np.testing.assert_allclose(here.entropy_production, lgks.entropy_production(moved, equation), rtol=1e-9)
+    rho = lgks.steady_state(moved, equation).rho
+    assert float(here.z) == pytest.approx(float(np.trace(lgks.models.pauli("ZI") @ rho).real), rel=1e-9)
+    assert data.d_heat_currents_d_delta.dims == data.heat_currents.dims
+    arguments = ["plot", str(tmp_path / "qubits.nc"), "--variable", "heat_currents", "--at", "strength=0.1"]
+    assert _run(monkeypatch, *arguments, "--at", "bath=0", "--out", str(tmp_path / "map.png")) == 0
+    assert _run(monkeypatch, *arguments, "--x", "delta", "--out", str(tmp_path / "lines.png")) == 0
+    assert all((tmp_path / name).read_bytes().startswith(b"\x89PNG") for name in ("map.png", "lines.png"))
+    assert _run(monkeypatch, *arguments, "--at", "T=1") == 2
+    assert "no axis 'T'" in capsys.readouterr().err
+
+
+def test_a_system_from_matrices():
+    made = plan(tomllib.loads(BY_HAND))
+    data = sweep(made.f, made.axes, **made.options)
+    H = np.array([[0.0, 0.1 + 0.2j], [0.1 - 0.2j, 1.0]])
+    X = np.array([[0.0, 1.0], [1.0, 0.0]])
+    hot, cold = lgks.Bath(X, 2.0, lgks.Ohmic(0.1, 2.0, shape="gaussian")), lgks.Bath(X, 0.3, lgks.Flat(0.02))
+    np.testing.assert_allclose(data.heat_currents[2, 1], lgks.heat_currents(lgks.System(H, [hot, cold])), rtol=1e-10)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"sytem": {}}, "unknown key 'sytem'; did you mean 'system'"),
+        ({"system.omgea": 1.0}, "unknown key 'system.omgea'; did you mean 'omega'"),
+        ({"system.model": "two_qubit"}, "did you mean 'two_qubits'"),
+        ({"system.spectrum.kind": "DrudeLorenz"}, "did you mean 'DrudeLorentz'"),
+        ({"system.spectrum.cutof": 1.0}, "spectrum.cutof'; did you mean 'cutoff'"),
+        ({"system.g": "__import__('os')"}, "system.g must be a number"),
+        ({"axes.temperature_c": {"values": [1.0]}}, "axes.temperature_c'; did you mean 'temperature_"),
+        ({"axes.delta": {"values": [1.0], "units": "K"}}, "did you mean 'unit'"),
+        ({"axes.delta": {"from": 0.0, "to": 1.0}}, "axes.delta.points is missing"),
+        ({"axes.delta": {"from": 0.0, "to": 1.0, "points": 2, "scale": "log"}}, "positive ends"),
+        ({"equation.name": "Unifed"}, "did you mean 'Unified'"),
+        ({"equation.widht": 1.0}, "did you mean 'width'"),
+        ({"equation.solver": "Denes"}, "did you mean 'Dense'"),
+        ({"output.quantities": ["heat_current"]}, "did you mean 'heat_currents'"),
+        ({"output.derivative": []}, "did you mean 'derivatives'"),
+        ({"perturbation.operater": "ZZ"}, "did you mean 'operator'"),
+    ],
+)
+def test_a_mistake_is_named_with_the_nearest_valid_key(change, message):
+    config = copy.deepcopy(tomllib.loads(QUBITS))
+    ((path, value),) = change.items()
+    *tables, last = path.split(".")
+    table = config
+    for name in tables:
+        table = table[name]
+    table[last] = value
+    with pytest.raises(InputError, match=message):
+        plan(config)
+
+
+@pytest.mark.parametrize(
+    ("removed", "message"),
+    [
+        ("omega = 1.0\n", "system.omega is missing"),
+        ("[axes.temperature_difference]\nvalues = [0.1]\n", "need each other"),
+        (", cutoff = 2.0", "spectrum.cutoff is missing"),
+    ],
+)
+def test_what_is_missing_is_named(removed, message):
+    assert removed in QUBITS
+    text = QUBITS.replace(removed, "")
+    with pytest.raises(InputError, match=message):
+        plan(tomllib.loads(text))
+
+
+def test_a_broken_file_is_named(tmp_path, monkeypatch, capsys):
+    file = tmp_path / "broken.toml"
+    file.write_text("[system\n")
+    assert _run(monkeypatch, "sweep", str(file)) == 2
+    assert "not valid TOML" in capsys.readouterr().err
+    assert _run(monkeypatch, "sweep", str(tmp_path / "none.toml")) == 2
+
+
+def test_pictures_say_what_they_cannot_show():
+    data = sweep(lambda x, y, z: x * y + z, {name: np.arange(9.0) for name in "xyz"})
+    with pytest.raises(InputError, match="81 lines are too many"):
+        plot(data)
+    with pytest.raises(InputError, match="no variable 'v'"):
+        plot(data, "v")
+    with pytest.raises(InputError, match="'w' is no axis"):
+        plot(data, x="w")
+    figure = plot(data, at={"z": 3.2})
+    assert figure.axes[0].get_title() == "z = 3"
+    assert (figure.axes[0].get_xlabel(), figure.axes[0].get_ylabel()) == ("y", "x")
