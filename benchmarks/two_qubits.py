@@ -20,13 +20,14 @@ import jax.numpy as jnp
 import numpy as np
 
 import jaxlgks as lgks
+from jaxlgks.steady import level_rates
 
 OMEGA, G, GAMMA = 1000.0, 200.0, 1.0
 
 
-def closed_form(hot: np.ndarray, cold: np.ndarray) -> np.ndarray:
+def closed_form(hot: np.ndarray, cold: np.ndarray, omega: float | np.ndarray = OMEGA) -> np.ndarray:
     total = np.zeros(np.broadcast_shapes(hot.shape, cold.shape))
-    for w in (OMEGA + G, OMEGA - G):
+    for w in (omega + G, omega - G):
         a, b = 1 / np.expm1(w / hot), 1 / np.expm1(w / cold)
         total += GAMMA * w * (a - b) / (4 * (a + b + 1))
     return total
@@ -64,6 +65,40 @@ def median_seconds(work, repeat: int) -> float:
         work()
         seconds.append(time.perf_counter() - start)
     return statistics.median(seconds)
+
+
+def through_sweep(side: int, repeat: int) -> list[tuple[str, float, float, float]]:
+    """The same currents by `lgks.sweep`, labelled: a grid, a product with a field on the qubits, unrelated points."""
+
+    def current(hot, cold, omega=OMEGA):
+        return lgks.heat_currents(lgks.models.two_qubits(omega, G, GAMMA, (hot, cold)), solver=lgks.Populations())[0]
+
+    def rates(hot, cold):
+        return level_rates(lgks.models.two_qubits(OMEGA, G, GAMMA, (hot, cold))).rates.sum()
+
+    hots, colds = np.linspace(100.0, 400.0, side), np.linspace(20.0, 90.0, side)
+    few = max(round((side**2 / 10) ** 0.5), 2)
+    omegas = np.linspace(0.9, 1.1, 10) * OMEGA
+    points = min(side**2, 200_000)
+    some = np.linspace(100.0, 400.0, points)
+    field = lambda omega, hot, cold: current(hot, cold, omega)  # noqa: E731
+    exact = closed_form(hots[:, None], colds[None, :])
+    product = {"omega": omegas, "hot": hots[:: side // few], "cold": colds[:: side // few]}
+    cubic = np.stack([closed_form(*np.ix_(product["hot"], product["cold"]), w) for w in omegas])
+    lists = {("omega", "hot", "cold"): (np.linspace(0.9, 1.1, points) * OMEGA, some, some - 20.0)}
+    listed = closed_form(some, some - 20.0, np.linspace(0.9, 1.1, points) * OMEGA)
+    rows = []
+    for name, f, axes, expected in (
+        ("sweep: grid of temperatures", current, {"hot": hots, "cold": colds}, exact),
+        ("sweep: frequency x grid of temperatures", field, product, cubic),
+        ("sweep: unrelated points, one eigh each", field, lists, listed),
+        ("sweep: rates alone, grid of temperatures", rates, {"hot": hots, "cold": colds}, None),
+    ):
+        made = [lgks.sweep(f, axes) for _ in range(repeat)]
+        seconds = statistics.median(data.attrs["run_seconds"] for data in made) / made[0].value.size
+        error = float("nan") if expected is None else float(np.max(np.abs(made[0].value.values / expected - 1)))
+        rows.append((name, made[0].attrs["compile_seconds"], seconds, error))
+    return rows
 
 
 def main() -> None:
@@ -111,6 +146,8 @@ def main() -> None:
         seconds = median_seconds(run, options.repeat) / expected.size
         error = float(np.max(np.abs(pick(out) / expected - 1)))
         rows.append((name, compiled - seconds * expected.size, seconds, error))
+
+    rows += through_sweep(options.grid, options.repeat)
 
     machine = f"{platform.processor() or platform.machine()}, {jax.default_backend()}"
     print(f"{options.points} temperature pairs, grid {options.grid} x {options.grid}; {machine}, ", end="")

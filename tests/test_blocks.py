@@ -32,7 +32,7 @@ def traceless(d: int, count: int = 2) -> jax.Array:
 
 
 # Ladders, degenerate levels, both, d = 3 … 6, one to three baths.
-@pytest.mark.parametrize("seed", [18, 24, 33, 38, 41, 54])
+@pytest.mark.parametrize("seed", [18, 33, 41])
 @pytest.mark.parametrize("name", EQUATIONS)
 def test_blocks_are_the_generator(name, seed):
     """L, its resolvent and its exponential with and without drive: rounding, 2e−13 of the largest number."""
@@ -54,7 +54,7 @@ def test_blocks_are_the_generator(name, seed):
         np.testing.assert_allclose(found, expected, rtol=0, atol=2e-13 * float(jnp.max(jnp.abs(expected))))
 
 
-@pytest.mark.parametrize("seed", [24, 33, 38])
+@pytest.mark.parametrize("seed", [24, 33])
 def test_response_by_blocks(seed, monkeypatch):
     """Every part of every kind of response, thermodynamic and thermal ones too, and states in time: 1e−12."""
     case = draw(seed)
@@ -92,7 +92,7 @@ def test_derivatives_through_blocks(monkeypatch):
     assert float(found) == pytest.approx(float(jax.grad(slope)(case.system.temperatures[0])), rel=1e-9)
 
 
-@pytest.mark.parametrize("seed", [24, 33, 34, 38])
+@pytest.mark.parametrize("seed", [33, 38])
 @pytest.mark.parametrize("name", EQUATIONS)
 def test_steady_state_by_blocks(name, seed):
     case = draw(seed)

@@ -70,12 +70,12 @@ def _thermodynamic_routes(system, V, name):
     return r.heat_currents.static().total, currents, r.entropy_production.static().total, production
 
 
-@pytest.mark.parametrize("shape", SHAPES[:3])
+@pytest.mark.parametrize("shape", (SHAPES[0], SHAPES[2]))
 @pytest.mark.parametrize("name", ["unified", "universal", "redfield", "local"])
 def test_thermodynamic_response_equals_the_derivative_of_the_currents(name, shape):
-    """Four parts of J₁ against autodiff of the currents to 1e−9 of the largest term, entropy production to 1e−8: 67
-    draws a shape, 201 an equation."""
-    for seed in range(shape, shape + 15 * 67, 15):
+    """Four parts of J₁ against autodiff of the currents to 1e−9 of the largest term, entropy production to 1e−8: 101
+    draws a shape, 202 an equation."""
+    for seed in range(shape, shape + 15 * 101, 15):
         case = draw(seed)
         explicit, auto, production, auto_production = _thermodynamic_routes(case.system, case.V, name)
         scale = float(jnp.max(jnp.abs(auto)))

@@ -77,15 +77,22 @@ def plan(config: dict) -> Plan:
     """The plan in a table of tables."""
     config = copy.deepcopy(config)
     _known(config, TABLES, "")
+    for name, table in config.items():
+        if not isinstance(table, dict):
+            raise InputError(f"{name} must be a table, [{name}]; got {table!r}.")
     for name in ("system", "axes"):
         if not isinstance(config.get(name), dict) or not config[name]:
             raise InputError(f"[{name}] is missing.")
     where = addresses(config)
     axes_given = config["axes"]
     _known(axes_given, (*where, *((MEAN, DIFFERENCE) if _two_temperatures(where) else ())), "axes")
+    _require_one_way(axes_given, _two_temperatures(where))
     for name in axes_given:
         _set_default(config, where.get(name))
     output = config.get("output", {})
+    for name in ("quantities", "derivatives"):
+        if not isinstance(output.get(name, []), list):
+            raise InputError(f"output.{name} must be a list of names; got {output[name]!r}.")
     _known(output, ("quantities", "observables", "derivatives"), "output")
     made = _quantities(output)
     equation, solver = _equation(config.get("equation", {}))
@@ -166,6 +173,14 @@ def _two_temperatures(where: Mapping[str, Address]) -> list[str]:
     return names if len(names) == 2 else []
 
 
+def _require_one_way(axes: Mapping, temperatures: list[str]) -> None:
+    """A temperature is given by its own axis or by mean and difference, not by both."""
+    own = [name for name in temperatures if name in axes]
+    both = [name for name in (MEAN, DIFFERENCE) if name in axes]
+    if own and both:
+        raise InputError(f"axes {', '.join(own)} and {', '.join(both)} set the same temperatures; keep one kind.")
+
+
 def _set_default(config: dict, address: Address | None) -> None:
     """Make room for a number that only an axis gives."""
     if address is not None and isinstance(table := _at(config, address[:-1]), dict):
@@ -239,7 +254,9 @@ def _require_numbers(table: Any, path: str) -> None:
         raise InputError(f"{path} is missing, here or as an axis.")
     items = table.items() if isinstance(table, dict) else enumerate(table) if isinstance(table, list) else ()
     for key, value in items:
-        if isinstance(value, str) and key not in ("model", "kind", "shape", "name", "coupling"):
+        if isinstance(value, bool) or (
+            isinstance(value, str) and key not in ("model", "kind", "shape", "name", "coupling")
+        ):
             raise InputError(f"{path}.{key} must be a number; got {value!r}.")
         _require_numbers(value, f"{path}.{key}")
 
@@ -279,15 +296,28 @@ def _equation(table: dict) -> tuple[AbstractEquation, AbstractSolver | None]:
     return EQUATIONS[name](**options), None if solver is None else SOLVERS[solver]()
 
 
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
 def _axis(name: str, table: Any) -> np.ndarray:
     if not isinstance(table, dict):
         raise InputError(f"axes.{name} must be a table; got {table!r}.")
     _known(table, ("from", "to", "points", "scale", "values", "unit"), f"axes.{name}")
     if "values" in table:
-        return np.asarray(table["values"], float)
+        if surplus := [key for key in ("from", "to", "points", "scale") if key in table]:
+            raise InputError(f"axes.{name} has values and {', '.join(surplus)}; keep one of the two.")
+        values = table["values"]
+        if not isinstance(values, list) or not all(_is_number(x) for x in values):
+            raise InputError(f"axes.{name}.values must be a list of numbers; got {values!r}.")
+        return np.asarray(values, float)
     if missing := [key for key in ("from", "to", "points") if key not in table]:
         raise InputError(f"axes.{name}.{missing[0]} is missing: give values, or from, to and points.")
     spaced = {"linear": np.linspace, "log": np.geomspace}
+    if not (_is_number(table["from"]) and _is_number(table["to"])):
+        raise InputError(f"axes.{name}: from and to must be numbers; got {table['from']!r} and {table['to']!r}.")
+    if type(table["points"]) is not int or table["points"] < 1:
+        raise InputError(f"axes.{name}.points must be a whole number of at least 1; got {table['points']!r}.")
     scale = table.get("scale", "linear")
     _known({str(scale): 0}, spaced, f"axes.{name}.scale")
     if scale == "log" and not min(table["from"], table["to"]) > 0:

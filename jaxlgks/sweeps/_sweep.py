@@ -71,7 +71,7 @@ def sweep(
 
     axes = {"hot": np.linspace(0.5, 1.0, 20), "cold": np.linspace(0.1, 0.4, 30)}
     data = lgks.sweep(current, axes, dims={"J": ["bath"]})
-    data.J.sel(bath=0, hot=0.7, cold=0.2, method="nearest")
+    data.J.isel(bath=0).sel(hot=0.7, cold=0.2, method="nearest")
     ```
     """
     grid = dimensions(axes)
