@@ -70,7 +70,7 @@ def _thermodynamic_routes(system, V, name):
     return r.heat_currents.static().total, currents, r.entropy_production.static().total, production
 
 
-@pytest.mark.parametrize("shape", (SHAPES[0], SHAPES[2]))
+@pytest.mark.parametrize("shape", [SHAPES[0], SHAPES[2]])
 @pytest.mark.parametrize("name", ["unified", "universal", "redfield", "local"])
 def test_thermodynamic_response_equals_the_derivative_of_the_currents(name, shape):
     """Four parts of J₁ against autodiff of the currents to 1e−9 of the largest term, entropy production to 1e−8: 101
