@@ -59,6 +59,10 @@ class SolverError(JaxlgksError, ValueError):
     """The steady-state solver asked for does not apply to this system or equation."""
 
 
+class NoPartitionError(SolverError):
+    """A generator has no blocks, or none that can be seen."""
+
+
 class SolverMemoryError(JaxlgksError, MemoryError):
     """The steady-state solver asked for would need more memory than it may take."""
 

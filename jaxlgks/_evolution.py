@@ -9,7 +9,6 @@ from typing import Literal
 
 import diffrax
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Complex, Float
@@ -18,9 +17,17 @@ from ._cumulant import Cumulant, cumulant_states
 from ._errors import InputError, ShapeError
 from ._inputs import Numbers, as_operator, is_concrete
 from ._system import System
-from .bohr import bohr_structure
 from .equations import AbstractEquation, counted
-from .generator import AbstractGenerator, Partition, find_partition, generator
+from .generator import (
+    AbstractGenerator,
+    Integration,
+    OperatorGenerator,
+    Partition,
+    find_partition,
+    generator,
+    integrate,
+    operator_generator,
+)
 
 
 class Evolution(eqx.Module):
@@ -55,9 +62,9 @@ def evolve(
     - `equation`: a master equation, or `Cumulant()` for the cumulant map from ts[0] on (`method` is then not used).
     - `rho0`: Hermitian, [d, d], the state at the first of the times. `ts`: ascending times, [t], unit 1/energy.
     - `method`: "expm", the exponential of the generator, exact to eps·‖L‖t, block by block for `Davies` and `Unified`
-      where levels are known, else of d²×d²; or "diffrax", Dormand–Prince 8(5,3)
-      in the interaction picture of H, with at least two steps per inverse Bohr frequency for its derivatives; the
-      d²×d² generator is never formed.
+      where levels are known, of d²×d² otherwise (by the integrator for `UniversalLindblad` and `Redfield` above
+      d = 24); or "diffrax", Dormand–Prince 8(5,3) in the interaction picture of H, with at least two steps per inverse
+      Bohr frequency for its derivatives; the d²×d² generator is never formed.
     - `rtol`, `atol`, `max_steps`, `progress` (a text bar): for "diffrax". `adjoint`: how it is differentiated; reverse
       mode by default, `diffrax.ForwardMode()` for `jvp` and `jacfwd`.
 
@@ -82,7 +89,11 @@ def evolve(
         return Evolution(ts, L.back(L.propagate(L.to(rho0)[None], ts)[:, 0]))
     if method == "diffrax":
         meter = diffrax.TextProgressMeter() if progress else diffrax.NoProgressMeter()
-        return _integrate(system, counted(equation, system), rho0, ts, rtol, atol, max_steps, meter, adjoint)
+        adjoint = diffrax.RecursiveCheckpointAdjoint() if adjoint is None else adjoint
+        # A constant state would be crossed in one step, and its tangent, which turns with the Bohr frequencies, lost.
+        by = Integration(rtol, atol, longest=0.5, max_steps=max_steps, meter=meter, adjoint=adjoint)
+        L = _operators(system, counted(equation, system))
+        return Evolution(ts, L.back(integrate(L, L.to(rho0)[None], ts, None, None, by)[:, 0]))
     raise InputError(f"evolve: method must be 'expm' or 'diffrax'; got {method!r}.")
 
 
@@ -103,39 +114,5 @@ def _generator(system: System, equation: AbstractEquation, partition: Partition 
 
 
 @eqx.filter_jit
-def _integrate(system, equation, rho0, ts, rtol, atol, max_steps, meter, adjoint) -> Evolution:
-    structure = bohr_structure(system.hamiltonian)
-    dissipators = [D.rotated(structure.vectors) for D in equation.dissipators(system)]
-    # Zero in value; it carries the derivative with respect to H that the fixed eigenbasis does not.
-    remainder = structure.to_eigenbasis(structure.hamiltonian) - jnp.diag(structure.energies)
-
-    turning = jnp.maximum(jnp.abs(structure.frequencies), jnp.finfo(ts.dtype).tiny)
-
-    def phases(t: Array) -> Array:
-        return jnp.exp(1j * structure.frequencies * (t - ts[0]))  # e^{−i(E_m − E_n)t}
-
-    def field(t, y, _):
-        phase = phases(t)
-        rho = phase * (y[0] + 1j * y[1])
-        change = sum((D(rho) for D in dissipators), -1j * (remainder @ rho - rho @ remainder))
-        change = phase.conj() * change
-        return jnp.stack([change.real, change.imag])
-
-    start = structure.to_eigenbasis(rho0)
-    solution = diffrax.diffeqsolve(
-        diffrax.ODETerm(field),  # pyright: ignore[reportArgumentType]
-        diffrax.Dopri8(),
-        t0=ts[0],
-        t1=ts[-1],
-        dt0=None,
-        y0=jnp.stack([start.real, start.imag]),
-        saveat=diffrax.SaveAt(ts=ts),
-        # A constant state would be crossed in one step, and its tangent, which turns with the Bohr frequencies, lost.
-        stepsize_controller=diffrax.PIDController(rtol=rtol, atol=atol, dtmax=0.5 / jnp.max(jnp.abs(turning))),
-        max_steps=max_steps,
-        progress_meter=meter,
-        adjoint=diffrax.RecursiveCheckpointAdjoint() if adjoint is None else adjoint,
-    )
-    assert solution.ys is not None
-    states = jax.vmap(lambda t, y: structure.from_eigenbasis(phases(t) * (y[0] + 1j * y[1])))(ts, solution.ys)
-    return Evolution(ts, states)
+def _operators(system: System, equation: AbstractEquation) -> OperatorGenerator:
+    return operator_generator(system, equation)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import jaxlgks as lgks
-from jaxlgks._errors import SolverError
+from jaxlgks._errors import SolverError, SolverMemoryError
 from jaxlgks.generator import dense_generator, find_partition, generator, unvec, vec
 
 from .systems import draw, hermitian
@@ -32,14 +32,12 @@ def traceless(d: int, count: int = 2) -> jax.Array:
 
 
 # Ladders, degenerate levels, both, d = 3 … 6, one to three baths.
-@pytest.mark.parametrize("seed", [18, 33, 41])
-@pytest.mark.parametrize("name", EQUATIONS)
+@pytest.mark.parametrize(("name", "seed"), [*((name, seed) for name in EQUATIONS for seed in (18, 33)), ("davies", 41)])
 def test_blocks_are_the_generator(name, seed):
     """L, its resolvent and its exponential with and without drive: rounding, 2e−13 of the largest number."""
     case = draw(seed)
     partition = find_partition(case.system, EQUATIONS[name], above=1)
-    if partition is None:
-        pytest.skip("one cluster: no blocks")
+    assert partition is not None
     made = eqx.filter_jit(lambda s: generator(s, EQUATIONS[name], partition))(case.system)
     dense = eqx.filter_jit(lambda s: dense_generator(s, EQUATIONS[name]))(case.system)
     assert (made.name, dense.name) == ("blocks", "dense")
@@ -96,8 +94,6 @@ def test_derivatives_through_blocks(monkeypatch):
 @pytest.mark.parametrize("name", EQUATIONS)
 def test_steady_state_by_blocks(name, seed):
     case = draw(seed)
-    if find_partition(case.system, EQUATIONS[name], above=1) is None:
-        pytest.skip("one cluster: no blocks")
     dense, found = (lgks.steady_state(case.system, EQUATIONS[name], s) for s in (lgks.Dense(), lgks.Blocks()))
     assert found.solver == "blocks"
     np.testing.assert_allclose(found.rho, dense.rho, rtol=0, atol=1e-12)
@@ -122,10 +118,18 @@ def test_degenerate_levels_of_a_large_system():
     assert float(J.sum()) == pytest.approx(0.0, abs=1e-12)
 
 
+def large() -> lgks.System:
+    return lgks.System(np.diag(np.arange(128.0)), lgks.Bath(np.ones((128, 128)), 1.0, lgks.DrudeLorentz(0.01, 2.0)))
+
+
 def test_where_no_blocks_are_known():
     system = rungs()
     for equation in (lgks.UniversalLindblad(), lgks.Local(system)):
         with pytest.raises(SolverError, match="Davies and Unified"):
             lgks.steady_state(system, equation, lgks.Blocks())
+    with pytest.raises(SolverError, match="Davies and Unified"):  # nothing could be returned instead
+        lgks.steady_state(system, lgks.UniversalLindblad(), lgks.Blocks(), throw=False)
+    with pytest.raises(SolverMemoryError, match="known"):
+        generator(large(), lgks.Davies(), None)
     with pytest.raises(SolverError, match="traced"):
         jax.jit(lambda e: lgks.steady_state(system.perturbed(np.eye(30), e), solver=lgks.Blocks()).rho)(0.1)

@@ -7,6 +7,7 @@ import pytest
 
 import jaxlgks as lgks
 from jaxlgks._errors import NonUniqueSteadyStateError, SolverMemoryError, SteadyStateError
+from jaxlgks.generator import operator_generator
 
 from .systems import draw, hermitian
 from .test_populations import chain
@@ -149,3 +150,27 @@ def test_response_of_a_large_system():
 
     quotient = [(value(h) - value(-h)) / (2 * h) for h in (2e-3, 1e-3)]
     assert float(r.static().total) == pytest.approx((4 * quotient[1] - quotient[0]) / 3, rel=1e-6)
+
+
+def test_response_by_operators_does_not_depend_on_the_size_of_the_perturbation():
+    """Linear: what the integrator tolerates is relative. 1e−9 V against V, in time; and one time alone."""
+    system, equation = chain(2), lgks.Redfield()
+    V, A = lgks.models.pauli("ZI"), lgks.models.pauli("XX")
+    L = operator_generator(system, equation)
+    B = L.to(-1j * (V @ system.hamiltonian - system.hamiltonian @ V))[None]
+    ts = jnp.array([0.0, 1.0, 4.0])
+    for drive in (None, B):
+        large, small = (
+            L.propagate(x * B, ts, L.to(A)[None], None if drive is None else x * drive) for x in (1.0, 1e-9)
+        )
+        np.testing.assert_allclose(1e9 * small, large, rtol=0, atol=1e-9 * float(jnp.max(jnp.abs(large))))
+    still = L.propagate(B, jnp.array([0.0, 0.0]), L.to(A)[None])
+    np.testing.assert_allclose(still[1], still[0], rtol=1e-15)
+
+
+def test_a_response_that_does_not_converge_is_not_a_number():
+    L = operator_generator(chain(3), lgks.Redfield(), restart=1, cycles=1)
+    B = L.to(lgks.models.pauli("XIX"))[None]
+    assert not bool(jnp.any(jnp.isfinite(L.solve(B, jnp.asarray(0.0)))))
+    well = operator_generator(chain(3), lgks.Redfield())
+    assert bool(jnp.all(jnp.isfinite(well.solve(B, jnp.asarray(0.0)))))

@@ -190,6 +190,31 @@ def test_bad_input_is_named(axes, options, message):
         lgks.sweep(currents, axes, **options)
 
 
+@pytest.mark.parametrize(
+    ("f", "options", "message"),
+    [
+        (lambda x: {"x": x}, {}, "returns \\['x'\\]"),
+        (lambda x: {"failed": x}, {}, "returns \\['failed'\\]"),
+        (lambda x: {"a": x * jnp.ones(2), "b": x * jnp.ones(3)}, {"dims": {"a": ["k"], "b": ["k"]}}, "'k' of 'b'"),
+        (lambda x: x, {"derivatives": "x"}, "sequence of names"),
+    ],
+)
+def test_names_that_collide_are_named(f, options, message):
+    with pytest.raises(InputError, match=message):
+        lgks.sweep(f, {"x": np.arange(3.0)}, **options)
+
+
+def test_where_every_point_stops_the_reason_is_raised():
+    f = lambda x: eqx.error_if(x, x < 10, "too small")  # noqa: E731
+    with pytest.warns(SweepWarning), pytest.raises(SweepError, match="every point failed.*too small"):
+        lgks.sweep(f, {"x": np.arange(3.0)}, dims={"value": []})
+
+
+def test_derivatives_of_a_name_with_d_in_it():
+    data = lgks.sweep(lambda x: {"a_d_b": x * jnp.ones(2)}, {"x": [1.0]}, derivatives=["x"], dims={"a_d_b": ["k"]})
+    assert data.d_a_d_b_d_x.dims == ("x", "k")
+
+
 def test_a_function_that_returns_nothing_is_named():
     with pytest.raises(InputError, match="must return arrays"):
         lgks.sweep(lambda x: None, {"x": [1.0]})

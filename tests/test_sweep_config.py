@@ -3,15 +3,17 @@
 import copy
 import tomllib
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 import xarray
 
 import jaxlgks as lgks
-from jaxlgks._errors import InputError
+from jaxlgks._errors import InputError, ShapeError
 from jaxlgks.sweeps import plan, plot, sweep
 
 from .test_cli import _run
+from .test_docstrings import README
 
 QUBITS = """
 [system]
@@ -122,6 +124,13 @@ def test_a_system_from_matrices():
         ({"system.omega": True}, "system.omega must be a number"),
         ({"output.derivatives": "delta"}, "list of names"),
         ({"perturbation": 3}, "must be a table"),
+        ({"system.spectrum": 3}, "system.spectrum must be a table"),
+        ({"system.temperatures": 0.5}, "system.temperatures must be a list"),
+        ({"perturbation.operator": [[1.0, 0.0], [0.0]]}, "square matrix"),
+        ({"equation.width": "a"}, "equation.width must be a number"),
+        ({"equation.lamb_shift": 1}, "true or false"),
+        ({"axes.delta": {"values": [0.1], "unit": 3}}, "unit must be a word"),
+        ({"output.observables": 3}, "output.observables must be a table"),
         ({"output.derivative": []}, "did you mean 'derivatives'"),
         ({"perturbation.operater": "ZZ"}, "did you mean 'operator'"),
     ],
@@ -153,6 +162,40 @@ def test_what_is_missing_is_named(removed, message):
         plan(tomllib.loads(text))
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("temperature = 0.3\n", "", r"baths\[1\].temperature is missing"),
+        ('spectrum = { kind = "Flat", gamma = 0.01 }\n', "", r"gamma_cold"),
+        ("[[system.baths]]", "[system.bath]", "TOML|unknown key"),
+    ],
+)
+def test_what_a_bath_lacks_is_named(old, new, message):
+    assert old in BY_HAND
+    with pytest.raises((InputError, tomllib.TOMLDecodeError), match=message if "TOML" not in message else None):
+        plan(tomllib.loads(BY_HAND.replace(old, new)))
+
+
+def test_an_observable_of_another_size_is_named():
+    config = tomllib.loads(QUBITS)
+    config["output"]["observables"] = {"z": "Z"}
+    made = plan(config)
+    with pytest.raises(ShapeError, match="the observable z"):
+        sweep(made.f, made.axes, **made.options)
+
+
+def test_the_example_of_the_readme(tmp_path):
+    """As it stands there, with fewer points."""
+    text = README.read_text().split("```toml")[1].split("```")[0]
+    config = tomllib.loads(text)
+    config["axes"]["delta"]["points"] = 3
+    made = plan(config)
+    data = sweep(made.f, made.axes, **made.options)
+    assert data.heat_currents.shape == (3, 2, 1, 2)
+    figure = plot(data, "heat_currents", at={"bath": 0})
+    assert figure.axes[0].get_xlabel() == "mean temperature (K)"
+
+
 def test_a_broken_file_is_named(tmp_path, monkeypatch, capsys):
     file = tmp_path / "broken.toml"
     file.write_text("[system\n")
@@ -169,6 +212,10 @@ def test_pictures_say_what_they_cannot_show():
         plot(data, "v")
     with pytest.raises(InputError, match="'w' is no axis"):
         plot(data, x="w")
+    with pytest.raises(InputError, match="whole number"):
+        plot(sweep(lambda x: x * jnp.ones(2), {"x": np.arange(3.0)}, dims={"value": ["bath"]}), at={"bath": 0.7})
+    points = plot(sweep(lambda x, y: x * y, {("x", "y"): (np.arange(20.0), np.arange(20.0))}))
+    assert points.axes[0].get_xlabel() == "point of x, y"
     figure = plot(data, at={"z": 3.2})
     assert figure.axes[0].get_title() == "z = 3"
     assert (figure.axes[0].get_xlabel(), figure.axes[0].get_ylabel()) == ("y", "x")

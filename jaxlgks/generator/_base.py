@@ -42,7 +42,6 @@ class AbstractGenerator(eqx.Module):
         """(L + iω)⁻¹ B at each frequency, [w, k, d, d], or Tr[A X], [w, k, *a]."""
         return _resolvent(self, B, omegas, A)
 
-    @abc.abstractmethod
     def propagate(
         self,
         start: Complex[Array, "k d d"],
@@ -51,6 +50,11 @@ class AbstractGenerator(eqx.Module):
         drive: Complex[Array, "k d d"] | None = None,
     ) -> Array:
         """X(t) with dX/dt = L X + drive from X(ts[0]) = start at each time, [t, k, d, d], or Tr[A X], [t, k, *a]."""
+        return self.carry(start, ts, A, drive)
+
+    @abc.abstractmethod
+    def carry(self, start: Array, ts: Array, A: Array | None, drive: Array | None) -> Array:
+        """What `propagate` returns, by the member's own means."""
 
 
 Flow = Callable[[Float[Array, ""], Complex[Array, "k d d"] | None], Any]

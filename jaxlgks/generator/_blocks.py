@@ -22,11 +22,13 @@ from jaxtyping import Array, Complex, Float, Int
 from .._system import Noise, System
 from ..bohr import Groups, Structure, bohr_structure
 from ..equations import AbstractEquation, Slope, secular_drift
-from ._base import AbstractGenerator, Observables, march
+from ._base import AbstractGenerator, march
 from ._dense import Pinned, exponential, linear_solve, pinned_generator
 
 BATCHED = 8
-"""Partition up to this size are treated together; larger ones one after the other, away from batched LAPACK calls."""
+"""Blocks up to this size are treated together; larger ones one after the other, away from batched LAPACK calls."""
+PAIRS = 1 << 23
+"""Pairs of transitions that are looked at: 1 GB while they are."""
 Matrices = tuple[Complex[Array, "_ _ _"], ...]
 
 
@@ -76,7 +78,7 @@ def partition_of(groups: Groups, limit: int) -> Partition | None:
     order = np.argsort(labels, axis=None, kind="stable")
     starts = np.flatnonzero(np.diff(labels.reshape(-1)[order], prepend=-2))
     sizes = np.diff(np.append(starts, order.size))
-    if np.sum(sizes.astype(float) ** 2) > limit:
+    if np.sum(sizes.astype(float) ** 2) > min(limit, PAIRS):
         return None
     # All pairs of transitions m → i, n → j of one group: they join X_mn to X_ij. With i = j they are a term of K,
     # which joins X_mx to X_nx and X_xm to X_xn for every x.
@@ -128,13 +130,7 @@ class BlockGenerator(AbstractGenerator):
         M = self.matrices[0][0]
         return pinned_generator(M, (where // dim == where % dim).astype(M.dtype))
 
-    def propagate(
-        self,
-        start: Complex[Array, "k d d"],
-        ts: Float[Array, " t"],
-        A: Observables = None,
-        drive: Complex[Array, "k d d"] | None = None,
-    ) -> Array:
+    def carry(self, start: Array, ts: Array, A: Array | None, drive: Array | None) -> Array:
         return march(self._flow, self._advance, start, ts, A, drive)
 
     def _flow(self, dt: Float[Array, ""], drive: Complex[Array, "k d d"] | None) -> list[tuple[Array, Array | None]]:

@@ -6,6 +6,7 @@ worth it; operators where they are few and the system large; else the dense matr
 
 import jax
 
+from .._errors import SolverMemoryError
 from .._inputs import is_concrete
 from .._system import System
 from ..equations import AbstractEquation
@@ -18,6 +19,8 @@ SMALL = 6
 """Up to this dimension one dense matrix is cheaper than many blocks."""
 LARGE = 24
 """Above it operators and GMRES are cheaper than one dense matrix."""
+DENSE = 8e9
+"""Bytes that a dense generator and its copies may take."""
 LIMIT = 1 << 26
 """Numbers that the matrices of all blocks may hold: 1 GB."""
 
@@ -40,4 +43,11 @@ def generator(system: System, equation: AbstractEquation, partition: Partition |
         return block_generator(system, equation, partition)
     if system.dim > LARGE and not equation.secular and equation.groups(system).count == 1:
         return operator_generator(system, equation)
+    needed = 4.0 * system.hamiltonian.dtype.itemsize * system.dim**4
+    if needed > DENSE:
+        raise SolverMemoryError(
+            f"the dense generator of {type(equation).__name__} for a system of dimension {system.dim} takes about "
+            f"{needed / 1e9:.3g} GB; allowed are {DENSE / 1e9:.3g} GB. Davies() and Unified() need less where H is "
+            "known (not traced) and its frequencies fall into groups, UniversalLindblad() and Redfield() always."
+        )
     return dense_generator(system, equation)

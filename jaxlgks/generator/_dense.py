@@ -23,7 +23,7 @@ from .._inputs import spoil
 from .._system import System
 from ..bohr import Structure, bohr_structure
 from ..equations import AbstractEquation
-from ._base import AbstractGenerator, Observables, march
+from ._base import AbstractGenerator, march
 from ._matrix import commutator_matrix, unvec, vec
 
 
@@ -100,13 +100,7 @@ class DenseGenerator(AbstractGenerator):
         M = M + (1j * omega).astype(M.dtype) * jnp.eye(M.shape[-1], dtype=M.dtype)
         return _matrices(linear_solve(M, _columns(B)))
 
-    def propagate(
-        self,
-        start: Complex[Array, "k d d"],
-        ts: Float[Array, " t"],
-        A: Observables = None,
-        drive: Complex[Array, "k d d"] | None = None,
-    ) -> Array:
+    def carry(self, start: Array, ts: Array, A: Array | None, drive: Array | None) -> Array:
         return march(self._flow, self._advance, start, ts, A, drive)
 
     def _flow(self, dt: Float[Array, ""], drive: Complex[Array, "k d d"] | None) -> tuple[Array, Array | None]:

@@ -24,10 +24,15 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Complex, Float
 
+from .._inputs import spoil
 from .._system import System
 from ..bohr import Structure, bohr_structure
 from ..equations import AbstractEquation, Dissipator
-from ._base import AbstractGenerator, Observables, seen
+from ._base import AbstractGenerator, seen
+
+ACCEPTED = 1e-8
+"""Largest residual of a solution, relative to the right-hand side; two passes of GMRES leave 1e−12 where they
+converge."""
 
 
 class OperatorGenerator(AbstractGenerator):
@@ -51,7 +56,11 @@ class OperatorGenerator(AbstractGenerator):
         return self.fastest * jnp.eye(dim, dtype=self.action.drift.dtype) / dim
 
     def solve(self, B: Complex[Array, "k d d"], omega: Float[Array, ""]) -> Complex[Array, "k d d"]:
-        return jax.lax.map(lambda b: self.inverse(b, omega), B)
+        """NaN where GMRES has not converged to `ACCEPTED`."""
+        X = jax.lax.map(lambda b: self.inverse(b, omega), B)
+        left = jax.vmap(lambda x: self.action(x) + self.pin * jnp.trace(x))(X) + (1j * omega).astype(B.dtype) * X - B
+        off = jnp.max(jnp.abs(left), axis=(1, 2)) > ACCEPTED * jnp.max(jnp.abs(B), axis=(1, 2))
+        return jax.vmap(lambda x, bad, b: spoil(x, bad, (self.action, b)))(X, jax.lax.stop_gradient(off), B)
 
     def inverse(self, b: Complex[Array, "d d"], omega: Float[Array, ""]) -> Complex[Array, "d d"]:
         """(L + s |1⟩⟩⟨⟨tr|/d + iω)⁻¹ b, differentiable by the implicit function theorem."""
@@ -102,21 +111,35 @@ class OperatorGenerator(AbstractGenerator):
         slowest = 1.0 / jnp.linalg.norm(jax.scipy.linalg.lu_solve(factors, probe.astype(D.drift.dtype)))
         return apply(0), apply(1), slowest
 
-    def propagate(
-        self,
-        start: Complex[Array, "k d d"],
-        ts: Float[Array, " t"],
-        A: Observables = None,
-        drive: Complex[Array, "k d d"] | None = None,
-    ) -> Array:
-        """By Dormand–Prince 8(5,3) in the interaction picture of H, to 1e−10."""
-        return _integrated(self, start, ts, A, drive)
+    def carry(self, start: Array, ts: Array, A: Array | None, drive: Array | None) -> Array:
+        """By Dormand–Prince 8(5,3) in the interaction picture of H, to 1e−10 of the largest element."""
+        # Linear: what the tolerances mean must not depend on the size of a perturbation.
+        size = jnp.max(jnp.abs(start))
+        size = size if drive is None else jnp.maximum(size, jnp.max(jnp.abs(drive)) / self.fastest)
+        size = jax.lax.stop_gradient(jnp.where(size > 0, size, 1.0))
+        scaled = None if drive is None else drive / size
+        return size * integrate(self, start / size, ts, A, scaled, Integration())
+
+
+class Integration(eqx.Module):
+    """Options of diffrax. `longest`: of a step, in inverse Bohr frequencies."""
+
+    rtol: float = 1e-10
+    atol: float = 1e-12
+    longest: float | None = None
+    max_steps: int = eqx.field(static=True, default=1_000_000)
+    meter: diffrax.AbstractProgressMeter = diffrax.NoProgressMeter()
+    adjoint: diffrax.AbstractAdjoint = diffrax.RecursiveCheckpointAdjoint()
 
 
 @eqx.filter_jit
-def _integrated(generator: OperatorGenerator, start: Array, ts: Array, A: Array | None, drive: Array | None) -> Array:
+def integrate(
+    generator: OperatorGenerator, start: Array, ts: Array, A: Array | None, drive: Array | None, by: Integration
+) -> Array:
+    """As `propagate`, in the interaction picture of H."""
     frequencies = generator.structure.frequencies
     D = generator.action
+    # What the energies do not hold of iH: zero in value, it carries the derivative in H.
     still = Dissipator(D.left, D.right, D.drift - 1j * jnp.diag(generator.structure.energies))
 
     def phases(t: Array) -> Array:
@@ -129,6 +152,7 @@ def _integrated(generator: OperatorGenerator, start: Array, ts: Array, A: Array 
         change = phase.conj() * change
         return jnp.stack([change.real, change.imag])
 
+    turning = jnp.maximum(jnp.max(jnp.abs(frequencies)), jnp.finfo(ts.dtype).tiny)
     solution = diffrax.diffeqsolve(
         diffrax.ODETerm(field),  # pyright: ignore[reportArgumentType]
         diffrax.Dopri8(),
@@ -137,8 +161,12 @@ def _integrated(generator: OperatorGenerator, start: Array, ts: Array, A: Array 
         dt0=None,
         y0=jnp.stack([start.real, start.imag]),
         saveat=diffrax.SaveAt(ts=ts, fn=lambda t, y, _: seen(phases(t) * (y[0] + 1j * y[1]), A)),
-        stepsize_controller=diffrax.PIDController(rtol=1e-10, atol=1e-12),
-        max_steps=1_000_000,
+        stepsize_controller=diffrax.PIDController(
+            rtol=by.rtol, atol=by.atol, dtmax=None if by.longest is None else by.longest / turning
+        ),
+        max_steps=by.max_steps,
+        progress_meter=by.meter,
+        adjoint=by.adjoint,
     )
     assert solution.ys is not None
     return solution.ys

@@ -9,7 +9,7 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array
 
-from .._errors import SolverError
+from .._errors import NoPartitionError
 from .._system import System
 from ..equations import AbstractEquation, counted
 from ..generator import Partition, block_generator, find_partition
@@ -25,7 +25,8 @@ class Blocks(AbstractSolver):
 
     **Arguments:** `refine`: steps of refinement. (`partition` is found, not given.)
 
-    **Raises:** `SolverError` for other equations, where H is traced, or where blocks are no smaller than the whole.
+    **Raises:** `NoPartitionError` (a `SolverError`), whatever `throw` is, for other equations, where H is traced, or
+    where blocks are no smaller than the whole.
 
     ```python
     import jax; jax.config.update("jax_enable_x64", True)
@@ -42,10 +43,11 @@ class Blocks(AbstractSolver):
     name: ClassVar[str] = "blocks"
 
     def admit(self, system: System, equation: AbstractEquation) -> tuple[AbstractSolver, AbstractEquation]:
-        """With the partition of the elements; `SolverError` if there is none."""
+        """With the partition of the elements; `NoPartitionError` if there is none."""
         partition = find_partition(system, equation, above=1)
         if partition is None:
-            raise SolverError(
+            # There is nothing to return instead, so `throw=False` does not silence it.
+            raise NoPartitionError(
                 f"Blocks: no blocks are known for {type(equation).__name__} here. The solver is for Davies and "
                 "Unified, where H is known (not traced) and its frequencies fall into groups. Use Dense()."
             )

@@ -16,6 +16,7 @@ from jaxtyping import Array, Bool, Complex, Float, Int
 from .._errors import (
     RESULTS,
     NonUniqueSteadyStateError,
+    NoPartitionError,
     SolverError,
     SteadyStateError,
     TruncationError,
@@ -123,10 +124,10 @@ def _first(
         last, ready = solver is candidates[-1], (solver, equation)
         try:
             ready = solver.admit(system, equation)
-        except SolverError:
+        except SolverError as error:
             if not last:
                 continue
-            if throw:
+            if throw or isinstance(error, NoPartitionError):
                 raise
         state = _solve(system, ready[1], ready[0])
         coupled = state.result == RESULTS.coupled

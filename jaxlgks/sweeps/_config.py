@@ -37,6 +37,7 @@ import numpy as np
 
 from .. import models, spectra
 from .._errors import InputError
+from .._inputs import as_operator
 from .._observables import entropy_production, expectation, heat_currents
 from .._system import Bath, System
 from ..equations import AbstractEquation, Davies, Redfield, Unified, UniversalLindblad
@@ -133,6 +134,9 @@ def addresses(config: dict) -> dict[str, Address]:
         parameters = list(inspect.signature(MODELS[system["model"]]).parameters)
         _known(system, ("model", *parameters), "system")
         system.setdefault("temperatures", [None, None])
+        for name in ("temperatures", "exchange", "fields"):
+            if not isinstance(system.get(name, []), list):
+                raise InputError(f"system.{name} must be a list of numbers; got {system[name]!r}.")
         lists = {"temperatures": "ab", "exchange": "xyz", "fields": range(len(system.get("fields", ())))}
         for name in parameters:
             if name == "spectrum":
@@ -144,8 +148,15 @@ def addresses(config: dict) -> dict[str, Address]:
                 found[name] = ("system", name)
     else:
         _known(system, ("hamiltonian", "hamiltonian_imag", "baths"), "system")
-        for i, bath in enumerate(system.get("baths", ())):
-            _known(bath, ("name", "coupling", "coupling_imag", "temperature", "spectrum"), f"system.baths[{i}]")
+        baths = system.get("baths", [])
+        if not isinstance(baths, list):
+            raise InputError(f"system.baths must be tables, [[system.baths]]; got {baths!r}.")
+        for i, bath in enumerate(baths):
+            _known(
+                _table(bath, f"system.baths[{i}]"),
+                ("name", "coupling", "coupling_imag", "temperature", "spectrum"),
+                f"system.baths[{i}]",
+            )
             name = bath.setdefault("name", str(i))
             found[f"temperature_{name}"] = ("system", "baths", i, "temperature")
             keys = _spectrum_keys(bath, f"system.baths[{i}]")
@@ -156,10 +167,16 @@ def addresses(config: dict) -> dict[str, Address]:
     return found
 
 
+def _table(value: Any, path: str) -> dict:
+    if not isinstance(value, dict):
+        raise InputError(f"{path} must be a table; got {value!r}.")
+    return value
+
+
 def _spectrum_keys(table: dict, path: str) -> list[str]:
-    given = table.get("spectrum")
-    if given is None:
+    if "spectrum" not in table:
         return []
+    given = _table(table["spectrum"], f"{path}.spectrum")
     kind = given.get("kind")
     if kind not in SPECTRA:
         _known({str(kind): 0}, SPECTRA, f"{path}.spectrum.kind")
@@ -235,6 +252,10 @@ def _system(config: dict) -> System:
         for key in ("hamiltonian", "baths"):
             if key not in table:
                 raise InputError(f"system.{key} is missing: give a model, or a hamiltonian and baths.")
+        for i, bath in enumerate(table["baths"]):
+            for key in ("coupling", "temperature", "spectrum"):
+                if key not in bath:
+                    raise InputError(f"system.baths[{i}].{key} is missing.")
         baths = [
             Bath(_matrix(bath, "coupling"), bath["temperature"], _spectrum(bath["spectrum"]), bath["name"])
             for bath in table["baths"]
@@ -279,8 +300,12 @@ def _matrix(table: dict, key: str) -> Any:
         raise InputError(f"{key} is missing.")
     if isinstance(table[key], str):
         return models.pauli(table[key])
-    real = np.asarray(table[key], float)
-    return real + 1j * np.asarray(table[f"{key}_imag"], float) if f"{key}_imag" in table else real
+    parts = [table[key], *([table[f"{key}_imag"]] if f"{key}_imag" in table else [])]
+    try:
+        arrays = [np.asarray(part, float) for part in parts]
+        return arrays[0] if len(arrays) == 1 else arrays[0] + 1j * arrays[1]
+    except (TypeError, ValueError) as error:
+        raise InputError(f"{key} must be a word of Pauli letters or a square matrix of numbers: {error}.") from error
 
 
 def _equation(table: dict) -> tuple[AbstractEquation, AbstractSolver | None]:
@@ -293,6 +318,10 @@ def _equation(table: dict) -> tuple[AbstractEquation, AbstractSolver | None]:
     if solver is not None and solver not in SOLVERS:
         _known({str(solver): 0}, SOLVERS, "equation.solver")
     options = {key: value for key, value in table.items() if key in parameters}
+    for key, value in options.items():
+        if not (isinstance(value, bool) if key == "lamb_shift" else _is_number(value)):
+            kind = "true or false" if key == "lamb_shift" else "a number"
+            raise InputError(f"equation.{key} must be {kind}; got {value!r}.")
     return EQUATIONS[name](**options), None if solver is None else SOLVERS[solver]()
 
 
@@ -304,6 +333,8 @@ def _axis(name: str, table: Any) -> np.ndarray:
     if not isinstance(table, dict):
         raise InputError(f"axes.{name} must be a table; got {table!r}.")
     _known(table, ("from", "to", "points", "scale", "values", "unit"), f"axes.{name}")
+    if not isinstance(table.get("unit", ""), str):
+        raise InputError(f"axes.{name}.unit must be a word; got {table['unit']!r}.")
     if "values" in table:
         if surplus := [key for key in ("from", "to", "points", "scale") if key in table]:
             raise InputError(f"axes.{name} has values and {', '.join(surplus)}; keep one of the two.")
@@ -332,7 +363,9 @@ def _quantities(output: dict) -> dict[str, Callable]:
         _known({name: 0}, QUANTITIES, "output.quantities")
         of = heat_currents if name == "heat_currents" else entropy_production
         made[name] = lambda system, equation, solver, of=of: of(system, equation, solver=solver)
-    for name, operator in output.get("observables", {}).items():
+    for name, operator in _table(output.get("observables", {}), "output.observables").items():
         A = _matrix({"operator": operator}, "operator")
-        made[name] = lambda s, e, by, A=A: expectation(A.astype(complex), steady_state(s, e, by).rho)
+        made[name] = lambda s, e, by, A=A, name=name: expectation(
+            as_operator(A, f"the observable {name}", s.dim), steady_state(s, e, by).rho
+        )
     return made

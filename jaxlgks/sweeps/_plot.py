@@ -34,7 +34,8 @@ def plot(
         raise InputError(f"plot: no variable {variable!r}; there are {', '.join(map(str, numbers))}.")
     values, note = _cut(data, data[variable], at or {})
     shown = [str(name) for name in values.dims]
-    grid = [name for name in shown if name in data.coords]
+    along = {str(name) for axis in data.coords.values() for name in axis.dims}
+    grid = [name for name in shown if name in along]
     if x is not None and x not in grid:
         raise InputError(f"plot: {x!r} is no axis that is left; there are {', '.join(grid)}.")
     figure = Figure(figsize=(6.0, 4.0), layout="constrained")
@@ -61,8 +62,8 @@ def _cut(data: "xarray.Dataset", values: "xarray.DataArray", at: Mapping[str, fl
         if name in data.coords:
             values = values.sel({name: value}, method="nearest")
             notes.append(f"{name} = {float(values[name]):.6g}")
-        elif not 0 <= int(value) < values.sizes[name]:
-            raise InputError(f"plot: {name} runs from 0 to {values.sizes[name] - 1}; got {value:g}.")
+        elif int(value) != value or not 0 <= value < values.sizes[name]:
+            raise InputError(f"plot: {name} is a whole number from 0 to {values.sizes[name] - 1}; got {value:g}.")
         else:
             values = values.isel({name: int(value)})
             notes.append(f"{name} = {int(value)}")
@@ -79,12 +80,14 @@ def _lines(data: "xarray.Dataset", values: "xarray.DataArray", x: str, axes) -> 
     for index in np.ndindex(*(values.sizes[name] for name in others)):
         here = dict(zip(others, index, strict=True))
         label = ", ".join(f"{n} = {float(data[n][i]):.4g}" if n in data.coords else f"{n} {i}" for n, i in here.items())
-        axes.plot(data[x], values.isel(here), label=label)
+        axes.plot(data[x] if x in data.coords else np.arange(data.sizes[x]), values.isel(here), label=label)
     if others:
         axes.legend()
     axes.set_xlabel(_label(data, x))
 
 
 def _label(data: "xarray.Dataset", name: str) -> str:
+    if name not in data:
+        return f"point of {name.replace('_', ', ')}"  # a list: several names along one axis
     unit = data[name].attrs.get("units")
     return name.replace("_", " ") + (f" ({unit})" if unit else "")

@@ -96,11 +96,16 @@ def sweep(
     run_seconds = time.perf_counter() - start
     reasons = _reasons(f, results, on_error)
 
+    if not results.arrays:
+        assert reasons is not None  # no program ran to its end
+        raise SweepError(f"sweep: every point failed, the first with {reasons.flat[0]}")
     attrs = _attributes(f, program.shape, results, compile_seconds, run_seconds)
-    return _dataset(results, reasons, units or {}, dims or {}, attrs)
+    return _dataset(results, reasons, units or {}, _named_axes(results, dims or {}, derivatives), attrs)
 
 
 def _require_options(names: list[str], derivatives: Sequence[str], values: bool, chunk: int | None, on_error: str):
+    if isinstance(derivatives, str):
+        raise InputError(f"sweep: derivatives must be a sequence of names; got the word {derivatives!r}.")
     unknown = [name for name in derivatives if name not in names]
     if unknown:
         raise InputError(f"sweep: derivatives are asked for in {unknown}, which are no axes; there are {names}.")
@@ -207,26 +212,42 @@ def _attributes(f: Callable, shape: tuple[int, ...], results: _Results, compilin
         "compile_seconds": compiling,
         "run_seconds": running,
         "points_per_second": results.points / running,
+        "points": results.points,
         "n_failed": int(results.failed.sum()),
     }
 
 
-def _dataset(results: _Results, reasons: np.ndarray | None, units: Mapping, dims: Mapping, attrs: dict):
+def _named_axes(results: _Results, dims: Mapping, derivatives: Sequence[str]) -> dict[str, Sequence[str]]:
+    """Names of the axes of every variable: as given, for its derivatives too, or numbered."""
+    lead = len(results.grid)
+    taken = {"failed", "reason", *(name for one in results.grid for name in (one.name, *one.values))}
+    if both := sorted(taken & set(results.arrays)):
+        raise InputError(f"sweep: the function returns {both}, names of axes or of what a sweep adds; rename them.")
+    named_as = {f"d_{name}_d_{by}": given for name, given in dims.items() for by in derivatives} | dict(dims)
+    sizes: dict[str, int] = {}
+    found = {}
+    for name, x in results.arrays.items():
+        extra = named_as.get(name, [f"{name}_{i}" for i in range(x.ndim - lead)])
+        if len(extra) != x.ndim - lead:
+            raise InputError(f"sweep: dims names {len(extra)} axes of {name!r}, which has {x.ndim - lead}.")
+        for axis, size in zip(extra, x.shape[lead:], strict=True):
+            if sizes.setdefault(axis, size) != size or axis in taken:
+                raise InputError(f"sweep: the axis {axis!r} of {name!r} has a name that something else has; rename it.")
+        found[name] = extra
+    unknown = [name for name in dims if not {name, *(f"d_{name}_d_{by}" for by in derivatives)} & set(found)]
+    if unknown:
+        raise InputError(f"sweep: dims names axes of {unknown}, not among {sorted(found)}.")
+    return found
+
+
+def _dataset(results: _Results, reasons: np.ndarray | None, units: Mapping, extra: Mapping, attrs: dict):
     import xarray
 
     lead = [one.name for one in results.grid]
-    for name, given in dims.items():
-        extra = results.arrays[name].ndim - len(lead) if name in results.arrays else None
-        if extra != len(given):
-            raise InputError(
-                f"sweep: dims names {len(given)} axes of {name!r}, which "
-                + (f"has {extra}." if extra is not None else f"is not among {sorted(results.arrays)}.")
-            )
-    made = {}
-    for name, x in results.arrays.items():
-        source = name if name in dims else name.removeprefix("d_").split("_d_")[0]
-        extra = dims.get(source, [f"{name}_{i}" for i in range(x.ndim - len(lead))])
-        made[name] = xarray.Variable((*lead, *extra), x, {"units": units[name]} if name in units else {})
+    made = {
+        name: xarray.Variable((*lead, *extra[name]), x, {"units": units[name]} if name in units else {})
+        for name, x in results.arrays.items()
+    }
     if reasons is not None:
         made["failed"] = xarray.Variable(lead, results.failed)
         made["reason"] = xarray.Variable(lead, reasons.astype(str))
