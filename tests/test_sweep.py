@@ -206,7 +206,7 @@ def test_names_that_collide_are_named(f, options, message):
 
 def test_where_every_point_stops_the_reason_is_raised():
     f = lambda x: eqx.error_if(x, x < 10, "too small")  # noqa: E731
-    with pytest.warns(SweepWarning), pytest.raises(SweepError, match="every point failed.*too small"):
+    with pytest.warns(SweepWarning), pytest.raises(SweepError, match=r"every point failed.*too small"):
         lgks.sweep(f, {"x": np.arange(3.0)}, dims={"value": []})
 
 

@@ -192,7 +192,7 @@ def test_the_example_of_the_readme(tmp_path):
     made = plan(config)
     data = sweep(made.f, made.axes, **made.options)
     assert data.heat_currents.shape == (3, 2, 1, 2)
-    figure = plot(data, "heat_currents", at={"bath": 0})
+    figure = plot(data, "heat_currents", at={"bath": 0.0})
     assert figure.axes[0].get_xlabel() == "mean temperature (K)"
 
 

@@ -177,9 +177,8 @@ def _spectrum_keys(table: dict, path: str) -> list[str]:
     if "spectrum" not in table:
         return []
     given = _table(table["spectrum"], f"{path}.spectrum")
-    kind = given.get("kind")
-    if kind not in SPECTRA:
-        _known({str(kind): 0}, SPECTRA, f"{path}.spectrum.kind")
+    kind = str(given.get("kind"))
+    _known({kind: 0}, SPECTRA, f"{path}.spectrum.kind")
     parameters = list(inspect.signature(SPECTRA[kind].__init__).parameters)[1:]
     _known(given, ("kind", *parameters), f"{path}.spectrum")
     return [name for name in parameters if name != "shape"]
