@@ -52,6 +52,7 @@ from .steady import (
     Krylov as Krylov,
     Populations as Populations,
     SteadyState as SteadyState,
+    log_populations as log_populations,
     steady_state as steady_state,
 )
 from .sweeps import sweep as sweep

@@ -17,7 +17,7 @@ from ._system import Bath, System
 from .bohr import bohr_structure, centred
 from .equations import AbstractEquation, Davies, Dissipator, counted
 from .generator import Partition, block_generator, find_partition
-from .steady import AbstractSolver, level_rates, steady_state
+from .steady import UNROLLED, AbstractSolver, level_rates, steady_state
 
 
 def expectation(A: Complex[Array, "d d"], rho: Complex[Array, "d d"]) -> Float[Array, ""]:
@@ -79,12 +79,17 @@ def _currents_by_blocks(system: System, equation: AbstractEquation, partition: P
 
 @eqx.filter_jit
 def _currents_of_levels(system: System, populations: Array) -> Array:
-    """J^α = Σ_mn (E_m − E_n) W^α_mn p_n, pair by pair: what goes up less what goes down."""
-    levels = level_rates(system)
-    energies = levels.energies[:, None] - levels.energies[None, :]
-    flow = levels.rates * populations
-    net = jnp.where(energies > 0, energies * (flow - jnp.swapaxes(flow, -1, -2)), 0.0)
-    return jnp.sum(net, axis=(-2, -1))
+    """J^α = Σ_{m>n} (E_m − E_n)(W^α_mn p_n − W^α_nm p_m): what goes up less what goes down."""
+    levels, p = level_rates(system), populations
+    E = levels.energies
+    if system.dim <= UNROLLED:
+        pairs = [(m, n) for m in range(system.dim) for n in range(m)]
+        return jnp.stack(
+            [sum((E[m] - E[n]) * (W[m, n] * p[n] - W[n, m] * p[m]) for m, n in pairs) for W in levels.rates]
+        )
+    energies = E[:, None] - E[None, :]
+    flows = [W * p for W in levels.rates]
+    return jnp.stack([jnp.sum(jnp.where(energies > 0, energies * (up - up.T), 0.0)) for up in flows])
 
 
 @eqx.filter_jit

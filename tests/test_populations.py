@@ -58,7 +58,7 @@ def test_every_population_against_fifty_digits(d, spread):
     W = thermal_rates(np.random.default_rng(d), d, spread)
     with mp.workdps(600):  # LU in mpmath does subtract
         expected = exact(W)
-        p = np.asarray(stationary(jnp.asarray(W))[0])
+        p = np.asarray(stationary((jnp.asarray(W),))[0])
         assert max(abs(mp.mpf(float(a)) / b - 1) for a, b in zip(p, expected, strict=True)) < 1e-14
     assert p.min() < 1e-10
 
@@ -67,7 +67,7 @@ def test_a_population_of_1e_minus_300():
     """A ladder that loses a factor 1e−60 a step."""
     d = 6
     W = np.diag(np.full(d - 1, 1.0), 1) + np.diag(np.full(d - 1, 1e-60), -1)
-    p = np.asarray(stationary(jnp.asarray(W))[0])
+    p = np.asarray(stationary((jnp.asarray(W),))[0])
     np.testing.assert_allclose(p, 1e-60 ** np.arange(d), rtol=1e-14)
 
 
@@ -79,7 +79,7 @@ def test_derivatives_in_the_rates(d):
     generator = lambda X: X - np.diag(np.diag(X)) - np.diag(X.sum(0) - np.diag(X))  # noqa: E731
     p = np.linalg.lstsq(np.vstack([generator(W), np.ones(d)]), np.eye(d + 1)[d], rcond=None)[0]
     expected = np.linalg.lstsq(np.vstack([generator(W), np.ones(d)]), np.append(-generator(dW) @ p, 0.0), rcond=None)[0]
-    value = lambda W: stationary(W)[0]  # noqa: E731
+    value = lambda W: stationary((W,))[0]  # noqa: E731
     forward = jax.jvp(value, (jnp.asarray(W),), (jnp.asarray(dW),))[1]
     reverse = jax.grad(lambda W: weights @ value(W))(jnp.asarray(W))
     np.testing.assert_allclose(forward, expected, rtol=0, atol=1e-12 * np.abs(expected).max())
@@ -139,7 +139,7 @@ def test_equals_the_dense_solver(seed):
         rounding = 20 * np.finfo(float).eps / float(dense.condition)
         np.testing.assert_allclose(found.rho, dense.rho, rtol=0, atol=rounding)
         J = lgks.heat_currents(case.system, equation, solver=lgks.Dense())
-        scale = float(jnp.max(level_rates(case.system).rates) * jnp.ptp(level_rates(case.system).energies))
+        scale = float(jnp.max(jnp.stack(level_rates(case.system).rates)) * jnp.ptp(level_rates(case.system).energies))
         np.testing.assert_allclose(
             lgks.heat_currents(case.system, equation, solver=POPULATIONS), J, rtol=0, atol=rounding * scale
         )

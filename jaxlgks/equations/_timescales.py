@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Complex, Float
 
-from .._system import Noise, System
+from .._system import Bath, Noise, System
 from ..bohr import Groups, Structure, derivative
 
 
@@ -23,25 +23,37 @@ def relaxation_rate(structure: Structure, system: System) -> Float[Array, ""]:
 def transition_rates(structure: Structure, system: System) -> Float[Array, "d d"]:
     """Σ_α Γ_α(ω_mn) |S_mn|², the rate of n → m; zero for m = n. A constant of differentiation."""
     structure, system = _constant((structure, system))
-    return jnp.sum(bath_rates(structure.frequencies, structure.vectors, system), axis=0)
+    first, *others = bath_rates(structure.frequencies, structure.vectors, system)
+    return sum(others, first)
 
 
 def bath_rates(
     frequencies: Float[Array, "d d"], vectors: Complex[Array, "d d"], system: System
-) -> Float[Array, "baths d d"]:
-    """W^α_mn = Γ_α(ω_mn)|S_mn|², the rate of n → m by each bath; zero for m = n."""
+) -> tuple[Float[Array, "d d"], ...]:
+    """W^α_mn = Γ_α(ω_mn)|S_mn|², the rate of n → m, an array for each bath; zero for m = n.
+
+    Not one array for all: under nested `vmap`s each then has the axes of its own temperature only."""
     same = jnp.eye(system.dim, dtype=bool)
     # Γ(0) of m = n is never used: keep its derivative, which may not exist, out of the program.
     omega = jnp.where(same, 1.0, frequencies)
 
     def rate(noise: Noise) -> Array:
-        S = vectors.conj().T @ noise.coupling @ vectors
-        size = S.real**2 + S.imag**2  # |S|², differentiable at zero
-        # What symmetry forbids comes out as rounding, and would connect levels that nothing connects.
-        floor = jax.lax.stop_gradient(jnp.max(size)) * (10 * system.dim * jnp.finfo(size.dtype).eps) ** 2
-        return noise.rate(omega) * jnp.where(same | (size <= floor), 0.0, size)
+        return noise.rate(omega) * jnp.where(same, 0.0, coupling_weights(vectors, noise))
 
-    return jnp.stack([jnp.sum(jnp.stack([rate(noise) for noise in bath.noises]), axis=0) for bath in system.baths])
+    def of(bath: Bath) -> Array:
+        first, *others = [rate(noise) for noise in bath.noises]
+        return sum(others, first)
+
+    return tuple(of(bath) for bath in system.baths)
+
+
+def coupling_weights(vectors: Complex[Array, "d d"], noise: Noise) -> Float[Array, "d d"]:
+    """|S_mn|² between eigenstates."""
+    S = vectors.conj().T @ noise.coupling @ vectors
+    size = S.real**2 + S.imag**2  # |S|², differentiable at zero
+    # What symmetry forbids comes out as rounding, and would connect levels that nothing connects.
+    floor = jax.lax.stop_gradient(jnp.max(size)) * (10 * len(S) * jnp.finfo(size.dtype).eps) ** 2
+    return jnp.where(size <= floor, 0.0, size)
 
 
 def correlation_time(structure: Structure, system: System) -> Float[Array, ""]:

@@ -48,6 +48,15 @@ def root_bose(x: Float[Array, "..."]) -> Float[Array, "..."]:
     return jnp.where(near, jnp.exp(small / 4) / jnp.sqrt(_sinhc(small / 2)), outer)
 
 
+def log_bose(x: Float[Array, "..."]) -> Float[Array, "..."]:
+    """ln B(x), which goes on where B underflows."""
+    near = jnp.abs(x) < 0.5
+    small = jnp.where(near, x, 0.0)
+    large = jnp.where(near, 2.0, x)
+    far = jnp.minimum(large, 0.0) + jnp.log(jnp.abs(large) / -jnp.expm1(-jnp.abs(large)))
+    return jnp.where(near, small / 2 - jnp.log(_sinhc(small / 2)), far)
+
+
 class AbstractSpectrum(eqx.Module):
     """A bath's spectral density γ(ω); every number in it can be differentiated.
 
@@ -102,6 +111,12 @@ class AbstractSpectrum(eqx.Module):
         temperature = jnp.asarray(temperature, omega.dtype)
         scaled = temperature * self.reduced(omega)
         return jnp.where(scaled < 0, jnp.nan, scaled) * root_bose(omega / temperature) ** 2
+
+    def log_rate(self, omega: Float[Array, "..."], temperature: Float[Array, ""]) -> Float[Array, "..."]:
+        """ln Γ(ω), −∞ where Γ = 0: for rates e^{−ω/T} that underflow."""
+        scaled = temperature * self.reduced(omega)
+        present = ~(scaled == 0)  # NaN for a negative density
+        return jnp.where(present, jnp.log(jnp.where(present, scaled, 1.0)) + log_bose(omega / temperature), -jnp.inf)
 
 
 def require_finite(spectrum: AbstractSpectrum) -> None:

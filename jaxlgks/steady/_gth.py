@@ -1,7 +1,7 @@
 """The stationary populations of a rate equation, without a single subtraction.
 
-Enters: rates W_mn ≥ 0 of n → m. Leaves: p with Σ_n W_mn p_n = p_m Σ_n W_nm and Σ p = 1, each to a few eps relative to
-the rates however small it is, and the pivots.
+Enters: rates W_mn ≥ 0 of n → m, those of each bath. Leaves: p with Σ_n W_mn p_n = p_m Σ_n W_nm and Σ p = 1, each
+to a few eps relative to the rates however small it is, and the pivots.
 
 Elimination of the states from the last down (Grassmann, Taksar, Heyman, Oper. Res. 33, 1107 (1985)). With s_k = Σ_{m<k}
 W_mk the rate at which state k, in the chain watched only while it is in 0…k, leaves for states below,
@@ -12,6 +12,8 @@ The diagonal, where the usual elimination subtracts, never enters. A pivot s_k =
 chain is reducible, or rates have underflowed.
 """
 
+import functools
+
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
@@ -21,29 +23,60 @@ UNROLLED = 8
 PANEL = 32
 
 
-def stationary(W: Float[Array, "d d"]) -> tuple[Float[Array, " d"], Float[Array, " d"]]:
-    """The populations, and the pivots (infinite for state 0, which is not eliminated). The diagonal of W is ignored.
+Rates = tuple[Float[Array, "d d"], ...]
+
+
+def stationary(rates: Rates) -> tuple[Float[Array, " d"], Float[Array, " d"]]:
+    """The populations, and the pivots (infinite for state 0, which is not eliminated). W is the sum of the rates of
+    all baths; its diagonal is ignored.
 
     Differentiable in W: term by term where unrolled, by one linear solve otherwise.
     """
-    return _unrolled(W) if W.shape[-1] <= UNROLLED else _implicit(W)
+    return _unrolled(_entries(rates)) if rates[0].shape[-1] <= UNROLLED else _implicit(sum(rates[1:], rates[0]))
 
 
-def _unrolled(W: Array) -> tuple[Array, Array]:
-    dim = W.shape[-1]
-    a = [[W[m, n] for n in range(dim)] for m in range(dim)]
-    pivots = [jnp.full((), jnp.inf, W.dtype)] * dim
+def _entries(rates: Rates) -> list[list[Array]]:
+    """W_mn one by one: scalars first, sums after, so that under `vmap` no array has an axis inside the batch."""
+    states = range(rates[0].shape[-1])
+    return [[sum((W[m, n] for W in rates[1:]), rates[0][m, n]) for n in states] for m in states]
+
+
+def imbalance(rates: Rates, p: Float[Array, " d"]) -> tuple[Float[Array, ""], Float[Array, ""]]:
+    """max_m |Σ_n W_mn p_n − p_m Σ_n W_nm|, and the largest Σ_n W_nm."""
+    if len(p) > UNROLLED:
+        W = _without_diagonal(sum(rates[1:], rates[0]))
+        outflow = jnp.sum(W, axis=0)
+        return jnp.max(jnp.abs(W @ p - outflow * p)), jnp.max(outflow)
+    a, states = _entries(rates), range(len(p))
+    outflow = [_total([a[n][m] for n in states if n != m]) for m in states]
+    inflow = [_total([a[m][n] * p[n] for n in states if n != m]) for m in states]
+    left = [jnp.abs(inflow[m] - outflow[m] * p[m]) for m in states]
+    return functools.reduce(jnp.maximum, left), functools.reduce(jnp.maximum, outflow)
+
+
+def smallest(pivots: Float[Array, " d"]) -> Float[Array, ""]:
+    """The smallest pivot."""
+    return functools.reduce(jnp.minimum, list(pivots)) if len(pivots) <= UNROLLED else jnp.min(pivots)
+
+
+def _total(terms: list[Array]) -> Array:
+    return sum(terms[1:], terms[0])
+
+
+def _unrolled(a: list[list[Array]]) -> tuple[Array, Array]:
+    dim = len(a)
+    pivots = [jnp.full((), jnp.inf, a[0][0].dtype)] * dim
     for k in range(dim - 1, 0, -1):
-        pivots[k] = sum((a[m][k] for m in range(1, k)), a[0][k])
+        pivots[k] = _total([a[m][k] for m in range(k)])
         a[k] = [_share(x, pivots[k]) for x in a[k][:k]]
         for m in range(k):
             for n in range(k):
                 if m != n:
                     a[m][n] = a[m][n] + a[m][k] * a[k][n]
-    p = [jnp.ones((), W.dtype)]
+    p = [jnp.ones((), pivots[0].dtype)]
     for k in range(1, dim):
-        p.append(sum((a[k][n] * p[n] for n in range(1, k)), a[k][0] * p[0]))
-    total = sum(p[1:], p[0])
+        p.append(_total([a[k][n] * p[n] for n in range(k)]))
+    total = _total(p)
     return jnp.stack([x / total for x in p]), jnp.stack(pivots)
 
 

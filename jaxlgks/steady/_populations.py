@@ -22,24 +22,28 @@ from ..bohr import Groups, centred
 from ..equations import AbstractEquation, bath_rates
 from ..spectra import require_finite
 from ._base import AbstractSolver, Found
-from ._gth import stationary
+from ._gth import imbalance, smallest, stationary
 
 
 class LevelRates(eqx.Module):
     """Eigenstates and the rates between them: `energies` ascending (of H − Tr H/d), `vectors` in columns, `rates`
-    W^α_mn of n → m. Differentiable in every parameter where levels are distinct."""
+    W^α_mn of n → m, an array for each bath. Differentiable in every parameter where levels are distinct."""
 
     energies: Float[Array, " d"]
     vectors: Complex[Array, "d d"]
-    rates: Float[Array, "baths d d"]
+    rates: tuple[Float[Array, "d d"], ...]
 
 
 def level_rates(system: System) -> LevelRates:
     """W^α_mn = Γ_α(ω_mn)|S_mn|², zero for m = n."""
-    H = centred((system.hamiltonian + system.hamiltonian.conj().T) / 2)
-    energies, vectors = jnp.linalg.eigh(H)
+    energies, vectors = eigenstates(system)
     frequencies = energies[None, :] - energies[:, None]
     return LevelRates(energies, vectors, bath_rates(frequencies, vectors, system))
+
+
+def eigenstates(system: System) -> tuple[Float[Array, " d"], Complex[Array, "d d"]]:
+    """Energies of H − Tr H/d and eigenvectors, with their derivatives, which distinct levels have."""
+    return jnp.linalg.eigh(centred((system.hamiltonian + system.hamiltonian.conj().T) / 2))
 
 
 class Populations(AbstractSolver):
@@ -81,19 +85,17 @@ class Populations(AbstractSolver):
     def find(self, system: System, equation: AbstractEquation) -> Found:
         """The steady state from its populations, diagonal in the eigenbasis of H."""
         levels = level_rates(system)
-        W = jnp.sum(levels.rates, axis=0)
-        populations, pivots = stationary(W)
         closed = populations_close(equation.groups(system))
-        populations = jnp.where(closed, populations, jnp.nan)
-        W, p = jax.lax.stop_gradient((W, populations))
-        outflow = jnp.sum(W, axis=0)
-        fastest, slowest = jnp.max(outflow), jnp.nan_to_num(jax.lax.stop_gradient(jnp.min(pivots)))
-        residual = jnp.max(jnp.abs(W @ p - outflow * p)) / fastest
-        eps = jnp.finfo(W.dtype).eps
+        rates = tuple(jnp.where(closed, W, jnp.nan) for W in levels.rates)
+        populations, pivots = stationary(rates)
+        rates, p, pivots = jax.lax.stop_gradient((rates, populations, pivots))
+        left, fastest = imbalance(rates, p)
+        residual, slowest = left / fastest, jnp.nan_to_num(smallest(pivots))
+        eps = jnp.finfo(p.dtype).eps
         return Found(
             rho=(levels.vectors * populations) @ levels.vectors.conj().T,
             populations=populations,
-            rates=W,
+            rates=sum(rates[1:], rates[0]),
             residual=residual,
             slowest=slowest,
             condition=slowest / fastest,

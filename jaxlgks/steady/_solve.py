@@ -29,6 +29,7 @@ from ..equations import AbstractEquation, Davies, Local, separation, spread, tra
 from ..generator import liouvillian, unvec
 from ._base import AbstractSolver, Found
 from ._choice import choose
+from ._gth import UNROLLED
 
 EDGE_LIMIT = 1e-8
 DESCRIBED = 24
@@ -113,7 +114,14 @@ def steady_state(
         return state
     numbers = lambda s: [x for x in (s.rho, s.populations) if x is not None]  # noqa: E731
     source = eqx.filter(system, eqx.is_inexact_array)
-    return eqx.tree_at(numbers, state, [spoil(x, failed, source) for x in numbers(state)])
+    return eqx.tree_at(numbers, state, [_spoiled(x, failed, source) for x in numbers(state)])
+
+
+def _spoiled(x: Array, failed: Array, source: System) -> Array:
+    """NaN where the solver failed; few populations one by one, so that under `vmap` the batch stays innermost."""
+    if x.ndim == 1 and x.size <= UNROLLED:
+        return jnp.stack([spoil(one, failed, source) for one in x])
+    return spoil(x, failed, source)
 
 
 def _first(
