@@ -55,6 +55,10 @@ class SteadyStateError(JaxlgksError, RuntimeError):
     """A steady state was computed but does not satisfy its equation to the accuracy asked for."""
 
 
+class ConvergenceError(JaxlgksError, RuntimeError):
+    """An iterative solution for a response did not converge."""
+
+
 class SolverError(JaxlgksError, ValueError):
     """The steady-state solver asked for does not apply to this system or equation."""
 

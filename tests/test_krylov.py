@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import jaxlgks as lgks
-from jaxlgks._errors import NonUniqueSteadyStateError, SolverMemoryError, SteadyStateError
+from jaxlgks._errors import ConvergenceError, NonUniqueSteadyStateError, SolverMemoryError, SteadyStateError
 from jaxlgks.generator import operator_generator
 
 from .systems import draw, hermitian
@@ -168,9 +168,11 @@ def test_response_by_operators_does_not_depend_on_the_size_of_the_perturbation()
     np.testing.assert_allclose(still[1], still[0], rtol=1e-15)
 
 
-def test_a_response_that_does_not_converge_is_not_a_number():
+def test_a_response_that_does_not_converge_is_an_error_and_nan_where_traced():
     L = operator_generator(chain(3), lgks.Redfield(), restart=1, cycles=1)
     B = L.to(lgks.models.pauli("XIX"))[None]
+    with pytest.raises(ConvergenceError, match="residual"):
+        L.resolvent(B, jnp.zeros(1))
     assert not bool(jnp.any(jnp.isfinite(L.solve(B, jnp.asarray(0.0)))))
     well = operator_generator(chain(3), lgks.Redfield())
     assert bool(jnp.all(jnp.isfinite(well.solve(B, jnp.asarray(0.0)))))

@@ -14,6 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Complex, Float
 
+from .._errors import ConvergenceError
 from .._inputs import is_concrete
 from ..bohr import Structure
 
@@ -39,8 +40,10 @@ class AbstractGenerator(eqx.Module):
         return self.structure.from_eigenbasis(X)
 
     def resolvent(self, B: Complex[Array, "k d d"], omegas: Float[Array, " w"], A: Observables = None) -> Array:
-        """(L + iω)⁻¹ B at each frequency, [w, k, d, d], or Tr[A X], [w, k, *a]."""
-        return _resolvent(self, B, omegas, A)
+        """(L + iω)⁻¹ B at each frequency, [w, k, d, d], or Tr[A X], [w, k, *a].
+
+        **Raises:** `ConvergenceError` where a member iterates, and has not converged (NaN where numbers are traced)."""
+        return converged(_resolvent(self, B, omegas, A), B)
 
     def propagate(
         self,
@@ -55,6 +58,17 @@ class AbstractGenerator(eqx.Module):
     @abc.abstractmethod
     def carry(self, start: Array, ts: Array, A: Array | None, drive: Array | None) -> Array:
         """What `propagate` returns, by the member's own means."""
+
+
+def converged(X: Array, B: Array) -> Array:
+    """X, unless it is not a number where the right-hand side is."""
+    if is_concrete(X, B) and np.any(np.isnan(X)) and np.all(np.isfinite(B)):
+        raise ConvergenceError(
+            "The first-order steady state was not found: GMRES did not reach a residual of 1e-8 of the source. Levels "
+            "that no bath connects, or relaxation that is slower than rounding, are the usual causes: steady_state "
+            "names them. A real frequency in susceptibility may also lie on a transition that does not decay."
+        )
+    return X
 
 
 Flow = Callable[[Float[Array, ""], Complex[Array, "k d d"] | None], Any]

@@ -19,7 +19,7 @@ from .._observables import expectation
 from .._system import System
 from ..bohr import centred
 from ..equations import AbstractEquation, Davies
-from ..generator import Partition, find_partition, generator
+from ..generator import Partition, converged, find_partition, generator
 from ..steady import steady_state
 from ._quantities import EntropyProduction, HeatCurrent, as_quantity, steady_value
 
@@ -54,7 +54,8 @@ def thermal_response(system: System, A, equation: AbstractEquation = Davies()) -
     """
     A = as_quantity(A, system)
     state = steady_state(system, equation).rho
-    return _explicit(system, equation.fixed(system), state, A, find_partition(system, equation))
+    found = _explicit(system, equation.fixed(system), state, A, find_partition(system, equation))
+    return jax.tree.map(lambda x: converged(x, state), found)
 
 
 @eqx.filter_jit

@@ -1,0 +1,1 @@
+"""Timings: what the library reaches, beside what people use now. `python -m benchmarks --help`."""

@@ -1,0 +1,93 @@
+"""One measurement, and how it is taken: alone in a process of its own, so that its memory is its own.
+
+Enters: a piece of work. Leaves: seconds of the first call (with compilation) and the median of later ones, an error
+against something independent, the peak memory of the process.
+"""
+
+import dataclasses
+import json
+import resource
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+MEMORY = 20e9
+"""A process that asks for more address space than this fails, rather than the machine."""
+
+
+@dataclasses.dataclass
+class Measured:
+    """`seconds`: of one unit of work, the median; `first`: of the first call, compilation included; `error`: against
+    an oracle, and `against` which."""
+
+    first: float
+    seconds: float
+    error: float | None = None
+    against: str = ""
+    note: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class Case:
+    """A method for some work at some size. The first case of each work and size is this library's own."""
+
+    task: str
+    work: str
+    size: str
+    method: str
+    run: Callable[[], Measured]
+
+    @property
+    def key(self) -> str:
+        """What a child process is told to do."""
+        return " | ".join((self.task, self.work, self.size, self.method))
+
+
+def timed(work: Callable[[], Any], units: float = 1, repeat: int = 5, budget: float = 20.0) -> tuple[float, float, Any]:
+    """Seconds of the first call, median seconds per unit of the next ones (fewer where they take long), the result."""
+    import jax
+
+    start = time.perf_counter()
+    out = jax.block_until_ready(work())
+    first = time.perf_counter() - start
+    seconds: list[float] = []
+    while len(seconds) < repeat and (not seconds or sum(seconds) + seconds[-1] < budget):
+        start = time.perf_counter()
+        out = jax.block_until_ready(work())
+        seconds.append(time.perf_counter() - start)
+    return first, statistics.median(seconds) / units, out
+
+
+def in_child(case: Case, limit: float) -> dict:
+    """Run a case in a process of its own; what went wrong otherwise."""
+    row: dict[str, Any] = {"task": case.task, "work": case.work, "size": case.size, "method": case.method}
+    command = [sys.executable, "-m", "benchmarks", "--child", case.key]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=limit, check=False)
+    except subprocess.TimeoutExpired:
+        return row | {"success": False, "note": f"not done in {limit:.0f} s"}
+    lines = [line for line in done.stdout.splitlines() if line.startswith("{")]
+    if done.returncode or not lines:
+        said = done.stderr.strip().splitlines()
+        return row | {"success": False, "note": said[-1][:120] if said else f"exit {done.returncode}"}
+    return row | json.loads(lines[-1])
+
+
+def as_child(case: Case) -> None:
+    """Measure and print."""
+    import warnings
+
+    resource.setrlimit(resource.RLIMIT_AS, (int(MEMORY), int(MEMORY)))
+    warnings.simplefilter("ignore")
+    before = peak()
+    found = case.run()
+    print(json.dumps({"success": True, "peak_gb": peak(), "start_gb": before} | dataclasses.asdict(found)))
+
+
+def peak() -> float:
+    """Largest resident memory of this process so far, in GB."""
+    used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return used * (1.0 if sys.platform == "darwin" else 1024.0) / 1e9
