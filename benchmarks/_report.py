@@ -59,7 +59,12 @@ def machine() -> dict[str, str]:
 
 
 def _markdown(rows: list[dict], made: dict[str, str]) -> str:
-    lines = ["# Benchmarks", "", "`python -m benchmarks`. Medians; compilation is in the first call only. *Ratio*: time", ""]
+    lines = [
+        "# Benchmarks",
+        "",
+        "`python -m benchmarks`. Medians; compilation is in the first call only. *Ratio*: time",
+        "",
+    ]
     lines[-2:] = [
         "`python -m benchmarks`. Medians, of a unit of work: a point, a steady state, a response. Compilation is in the",
         "first call only. *Ratio*: time over that of the first row of the same work. Each row had a process of its own;",
@@ -70,7 +75,12 @@ def _markdown(rows: list[dict], made: dict[str, str]) -> str:
         *_targets(rows),
     ]
     for task, of_task in groupby(rows, lambda row: row["task"]):
-        lines += ["", f"## {TITLES[task]}", "", "| work | size | method | first call (s) | time (s) | per second | ratio |"]
+        lines += [
+            "",
+            f"## {TITLES[task]}",
+            "",
+            "| work | size | method | first call (s) | time (s) | per second | ratio |",
+        ]
         lines[-1] += " error | against | memory (GB) | note |"
         lines.append("|---|---|---|---:|---:|---:|---:|---:|---|---:|---|")
         for _, same in groupby(of_task, lambda row: (row["work"], row["size"])):

@@ -1,4 +1,4 @@
-"""b) Steady states of a disordered spin chain, d = 2^N: populations of the secular equation, and equations that are not.
+"""b) Steady states of a disordered spin chain, d = 2^N: populations of the secular equation, and other equations.
 
 Error of populations: largest absolute difference from NumPy's; of the others: max|Lπ| over the fastest rate.
 """

@@ -52,7 +52,12 @@ def superoperators() -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         [np.kron(A.conj(), A) - (np.kron(one, A.conj().T @ A) + np.kron((A.conj().T @ A).T, one)) / 2 for _, A in bath]
         for bath in baths
     ]
-    return H, -1j * (np.kron(one, H) - np.kron(H.T, one)), np.array(D), np.array([[w for w, _ in bath] for bath in baths])
+    return (
+        H,
+        -1j * (np.kron(one, H) - np.kron(H.T, one)),
+        np.array(D),
+        np.array([[w for w, _ in bath] for bath in baths]),
+    )
 
 
 def numpy_current() -> Callable[[float, float], float]:
@@ -101,7 +106,9 @@ def dynamiqs_current() -> Callable:
         return GAMMA / jnp.expm1(abs(w) / T) + (GAMMA if w > 0 else 0.0)
 
     def current(hot, cold):
-        ops = [[dq.asqarray(A) * jnp.sqrt(rate(w, T)) for w, A in bath] for bath, T in zip(baths, (hot, cold), strict=True)]
+        ops = [
+            [dq.asqarray(A) * jnp.sqrt(rate(w, T)) for w, A in bath] for bath, T in zip(baths, (hot, cold), strict=True)
+        ]
         L = dq.slindbladian(dq.asqarray(H), ops[0] + ops[1]).to_jax()
         first = dq.slindbladian(dq.asqarray(0 * H), ops[0]).to_jax()
         rho = jnp.linalg.solve(L + jnp.outer(trace, trace) / 4, trace.astype(L.dtype) / 4)
@@ -223,7 +230,7 @@ def pair_jumps(H: np.ndarray, couplings: list[np.ndarray]) -> tuple[np.ndarray, 
     E, U = np.linalg.eigh(H)
     W = rate_matrix(E, [U.T @ S @ U for S in couplings])
     ops = []
-    for m, n in np.argwhere(W > 1e-14 * W.max()):
+    for m, n in np.argwhere(np.greater(W, 1e-14 * W.max())):
         A = np.zeros_like(W)
         A[m, n] = np.sqrt(W[m, n])
         ops.append(A)

@@ -17,7 +17,7 @@ from ._system import Bath, System
 from .bohr import bohr_structure, centred
 from .equations import AbstractEquation, Davies, Dissipator, counted
 from .generator import Partition, block_generator, find_partition
-from .steady import UNROLLED, AbstractSolver, level_rates, steady_state
+from .steady import UNROLLED, AbstractSolver, level_rates, scalars, steady_state
 
 
 def expectation(A: Complex[Array, "d d"], rho: Complex[Array, "d d"]) -> Float[Array, ""]:
@@ -84,9 +84,8 @@ def _currents_of_levels(system: System, populations: Array) -> Array:
     E = levels.energies
     if system.dim <= UNROLLED:
         pairs = [(m, n) for m in range(system.dim) for n in range(m)]
-        return jnp.stack(
-            [sum((E[m] - E[n]) * (W[m, n] * p[n] - W[n, m] * p[m]) for m, n in pairs) for W in levels.rates]
-        )
+        E, p, rates = scalars(E), scalars(p), [scalars(W) for W in levels.rates]
+        return jnp.stack([sum((E[m] - E[n]) * (W[m][n] * p[n] - W[n][m] * p[m]) for m, n in pairs) for W in rates])
     energies = E[:, None] - E[None, :]
     flows = [W * p for W in levels.rates]
     return jnp.stack([jnp.sum(jnp.where(energies > 0, energies * (up - up.T), 0.0)) for up in flows])

@@ -13,7 +13,7 @@ import xarray
 
 import jaxlgks as lgks
 from jaxlgks._errors import InputError, SweepError, SweepWarning
-from jaxlgks.sweeps._grid import block_shape
+from jaxlgks.sweeps._grid import Layout, layout
 
 DENSITY = lgks.DrudeLorentz(0.01, 2.0)
 HOT, COLD, DELTA = np.linspace(0.6, 1.2, 7), np.linspace(0.2, 0.5, 5), np.linspace(-0.1, 0.1, 3)
@@ -71,7 +71,7 @@ def test_what_an_inner_axis_does_not_change_is_computed_once():
     from jaxlgks.sweeps import _program
     from jaxlgks.sweeps._grid import dimensions
 
-    grid, at = dimensions(GRID), _program.evaluate(currents, True, ())
+    grid, at = dimensions(GRID), _program.evaluate(currents)
     for one in reversed(grid):
         at = jax.vmap(at, ({n: 0 if n in one.values else None for g in grid for n in g.values},))
     text = str(jax.make_jaxpr(at)({name: jnp.asarray(x) for g in grid for name, x in g.values.items()}))
@@ -93,17 +93,31 @@ def test_one_program_a_sweep():
 
 
 @pytest.mark.parametrize(
-    ("sizes", "points", "lanes", "shape"),
+    ("sizes", "points", "tile", "lanes", "expected"),
     [
-        ((3, 7, 5), 1000, 1, (3, 7, 5)),
-        ((3, 7, 5), 10, 1, (1, 2, 5)),
-        ((100,), 33, 1, (25,)),
-        ((3, 7), 21, 2, (4, 7)),
-        ((9, 1), 1, 1, (1, 1)),
+        ((3, 7, 5), 1000, 1000, 1, Layout((3, 7, 5), 0, 1)),
+        ((3, 7, 5), 10, 10, 1, Layout((1, 2, 5), 1, 1)),
+        ((3, 7, 5), 40, 10, 1, Layout((1, 8, 5), 1, 4)),  # four tiles of two rows, one row too many
+        ((3, 7, 5), 40, 3, 1, Layout((1, 1, 6), 2, 2)),  # a row in two tiles
+        ((100,), 33, 33, 1, Layout((25,), 0, 1)),
+        ((100,), 50, 10, 1, Layout((50,), 0, 5)),
+        ((3, 7), 28, 14, 2, Layout((4, 7), 0, 1)),  # two rows each
+        ((8, 7), 28, 7, 2, Layout((4, 7), 0, 2)),  # two rows each, one after the other
+        ((9, 1), 1, 1, 1, Layout((1, 1), 0, 1)),
     ],
 )
-def test_blocks_fill_inner_dimensions_first(sizes, points, lanes, shape):
-    assert block_shape(sizes, points, lanes) == shape
+def test_blocks_fill_inner_dimensions_first(sizes, points, tile, lanes, expected):
+    assert layout(sizes, points, tile, lanes) == expected
+
+
+def test_tiles_are_put_together(monkeypatch):
+    """Dimensions outside, along and inside the cut, results with axes of their own, derivatives: as without tiles."""
+    f = lambda x, y, z: {"a": x + 10 * y + 100 * z, "b": x * y**2 * jnp.array([z, 1.0, 2.0])}  # noqa: E731
+    axes = {"x": np.arange(3.0), "y": np.arange(11.0), "z": np.arange(5.0)}
+    whole = lgks.sweep(f, axes, derivatives=["y"])
+    for tile in (2, 7, 10, 60):
+        monkeypatch.setattr("jaxlgks.sweeps._program.TILE", tile)
+        xarray.testing.assert_equal(lgks.sweep(f, axes, derivatives=["y"], chunk=61).drop_attrs(), whole.drop_attrs())
 
 
 def test_less_memory_smaller_blocks():

@@ -38,7 +38,15 @@ def stationary(rates: Rates) -> tuple[Float[Array, " d"], Float[Array, " d"]]:
 def _entries(rates: Rates) -> list[list[Array]]:
     """W_mn one by one: scalars first, sums after, so that under `vmap` no array has an axis inside the batch."""
     states = range(rates[0].shape[-1])
-    return [[sum((W[m, n] for W in rates[1:]), rates[0][m, n]) for n in states] for m in states]
+    each = [scalars(W) for W in rates]
+    return [[_total([W[m][n] for W in each]) for n in states] for m in states]
+
+
+def scalars(x: Array) -> list:
+    """The elements of an array as nested lists. `split` because its transpose is one concatenation; that of an index
+    is a sum of padded arrays."""
+    parts = [part.reshape(x.shape[1:]) for part in jax.lax.split(x, [1] * x.shape[0])]
+    return parts if x.ndim == 1 else [scalars(part) for part in parts]
 
 
 def imbalance(rates: Rates, p: Float[Array, " d"]) -> tuple[Float[Array, ""], Float[Array, ""]]:
@@ -47,7 +55,7 @@ def imbalance(rates: Rates, p: Float[Array, " d"]) -> tuple[Float[Array, ""], Fl
         W = _without_diagonal(sum(rates[1:], rates[0]))
         outflow = jnp.sum(W, axis=0)
         return jnp.max(jnp.abs(W @ p - outflow * p)), jnp.max(outflow)
-    a, states = _entries(rates), range(len(p))
+    a, p, states = _entries(rates), scalars(p), range(len(p))
     outflow = [_total([a[n][m] for n in states if n != m]) for m in states]
     inflow = [_total([a[m][n] * p[n] for n in states if n != m]) for m in states]
     left = [jnp.abs(inflow[m] - outflow[m] * p[m]) for m in states]
@@ -56,7 +64,7 @@ def imbalance(rates: Rates, p: Float[Array, " d"]) -> tuple[Float[Array, ""], Fl
 
 def smallest(pivots: Float[Array, " d"]) -> Float[Array, ""]:
     """The smallest pivot."""
-    return functools.reduce(jnp.minimum, list(pivots)) if len(pivots) <= UNROLLED else jnp.min(pivots)
+    return functools.reduce(jnp.minimum, scalars(pivots)) if len(pivots) <= UNROLLED else jnp.min(pivots)
 
 
 def _total(terms: list[Array]) -> Array:

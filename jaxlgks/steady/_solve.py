@@ -29,7 +29,7 @@ from ..equations import AbstractEquation, Davies, Local, separation, spread, tra
 from ..generator import liouvillian, unvec
 from ._base import AbstractSolver, Found
 from ._choice import choose
-from ._gth import UNROLLED
+from ._gth import UNROLLED, scalars
 
 EDGE_LIMIT = 1e-8
 DESCRIBED = 24
@@ -120,7 +120,7 @@ def steady_state(
 def _spoiled(x: Array, failed: Array, source: System) -> Array:
     """NaN where the solver failed; few populations one by one, so that under `vmap` the batch stays innermost."""
     if x.ndim == 1 and x.size <= UNROLLED:
-        return jnp.stack([spoil(one, failed, source) for one in x])
+        return jnp.stack([spoil(one, failed, source) for one in scalars(x)])
     return spoil(x, failed, source)
 
 

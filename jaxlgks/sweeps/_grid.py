@@ -89,17 +89,32 @@ class Block(NamedTuple):
     values: dict[str, np.ndarray]
 
 
-def block_shape(sizes: tuple[int, ...], points: int, lanes: int = 1) -> tuple[int, ...]:
-    """Sizes of a block of about so many points: inner dimensions whole before outer ones are, so that what does not
-    depend on them is shared; the outermost one a multiple of `lanes`."""
-    shape, left = [], max(points, 1)
-    for size in reversed(sizes):
+class Layout(NamedTuple):
+    """How the grid is taken: the shape of a block, and in how many tiles along which dimension it is computed (on each
+    device, which share the outermost dimension)."""
+
+    shape: tuple[int, ...]
+    cut: int
+    tiles: int
+
+
+def layout(sizes: tuple[int, ...], points: int, tile: int, lanes: int = 1) -> Layout:
+    """Blocks of about `points` points in tiles of about `tile`, for `lanes` devices: inner dimensions whole before
+    outer ones are, so that what does not depend on them is shared."""
+    share = (math.ceil(sizes[0] / lanes), *sizes[1:])  # of each device
+    shape, left = [], max(tile, 1)
+    for size in reversed(share):
         pieces = math.ceil(size / min(size, left))
         shape.append(math.ceil(size / pieces))
         left = max(left // shape[-1], 1)
     shape.reverse()
-    shape[0] = math.ceil(shape[0] / lanes) * lanes
-    return tuple(shape)
+    cut = max((i for i, size in enumerate(share) if shape[i] < size), default=0)  # dimensions inside it are whole
+    many = math.ceil(share[cut] / shape[cut])
+    most = max(points // lanes // math.prod(shape), 1)
+    tiles = math.ceil(many / math.ceil(many / most))
+    shape[cut] *= tiles
+    shape[0] *= lanes
+    return Layout(tuple(shape), cut, tiles)
 
 
 def blocks(grid: tuple[Dimension, ...], shape: tuple[int, ...]) -> Iterator[Block]:

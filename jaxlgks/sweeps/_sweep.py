@@ -6,6 +6,7 @@ and a reason where a point failed, and attributes that say how it was made.
 
 import contextlib
 import datetime
+import functools
 import itertools
 import time
 import warnings
@@ -17,7 +18,7 @@ import numpy as np
 
 from .._errors import InputError, SweepError, SweepWarning, ValidityWarning
 from ._grid import Block, Dimension, blocks, dimensions, point, require_parameters
-from ._program import compiled, evaluate, named
+from ._program import compiled, evaluate, named, with_slopes
 
 if TYPE_CHECKING:
     import xarray
@@ -78,10 +79,11 @@ def sweep(
     names = [name for one in grid for name in one.values]
     require_parameters(f, names)
     _require_options(names, derivatives, values, chunk, on_error)
-    at = evaluate(f, values, tuple(derivatives))
+    at = evaluate(f)
+    finish = functools.partial(with_slopes, values=values, derivatives=tuple(derivatives))
 
     start = time.perf_counter()
-    program = compiled(at, grid, chunk, memory)
+    program = compiled(at, finish, grid, chunk, memory)
     compile_seconds = time.perf_counter() - start
     results = _Results(grid)
     start = time.perf_counter()
@@ -92,7 +94,7 @@ def sweep(
             if len(waiting) > 1:
                 tick(results.store(*waiting.pop(0)))
         tick(results.store(*waiting.pop()))
-    _one_by_one(at, results)
+    _one_by_one(finish(at), results)
     run_seconds = time.perf_counter() - start
     reasons = _reasons(f, results, on_error)
 
