@@ -10,71 +10,84 @@ import numpy as np
 from . import peers
 from ._case import Case, Measured, timed
 
-SIDE = 316
-POINT = (peers.OMEGA, peers.G, peers.GAMMA)
+POINT = {"omega": peers.OMEGA, "g": peers.G, "gamma": peers.GAMMA}
+NAMES = (*POINT, "hot", "cold")
 
 
-def _axes():
+def _current(omega, g, gamma, hot, cold):
+    import jaxlgks as lgks
+
+    system = lgks.models.two_qubits(omega, g, gamma, (hot, cold))
+    return lgks.heat_currents(system, solver=lgks.Populations())[0]
+
+
+def _closed(omega, g, gamma, hot, cold):
     import jax.numpy as jnp
 
-    return jnp.linspace(100.0, 400.0, SIDE), jnp.linspace(20.0, 90.0, SIDE)
+    total = 0.0
+    for w in (omega + g, omega - g):
+        a, b = 1 / jnp.expm1(w / hot), 1 / jnp.expm1(w / cold)
+        total = total + gamma * w * (a - b) / (4 * (a + b + 1))
+    return total
 
 
-def _gridded(f):
-    """Blocks of the grid that suit the cache, as `sweep` takes them."""
+def _grid(derivatives: tuple[str, ...]) -> Measured:
+    """By `sweep`, at one H."""
     import jax
 
-    rows = jax.vmap(jax.vmap(f, (None, 0)), (0, None))
-    return jax.jit(lambda hot, cold: jax.lax.map(lambda some: rows(some, cold), hot.reshape(-1, 4, *hot.shape[1:])))
+    jax.config.update("jax_enable_x64", True)
+    import jaxlgks as lgks
+
+    axes = {name: [value] for name, value in POINT.items()}
+    axes |= {"hot": np.linspace(100.0, 400.0, 1000), "cold": np.linspace(20.0, 90.0, 1000)}
+    made = [lgks.sweep(_current, axes, derivatives=derivatives) for _ in range(6)]
+    exact = lgks.sweep(_closed, axes, derivatives=derivatives)
+    seconds = sorted(data.attrs["run_seconds"] for data in made[1:])[2] / made[0].value.size
+    worst = max(float(abs(made[0][name] - exact[name]).max() / abs(exact[name]).max()) for name in exact.data_vars)
+    return Measured(made[0].attrs["compile_seconds"], seconds, worst, "closed form")
 
 
-def _two_qubits(gradient: bool) -> Measured:
+def _list(gradient: bool) -> Measured:
+    """Points with an H each, in reverse mode."""
     import jax
 
     jax.config.update("jax_enable_x64", True)
     import jax.numpy as jnp
 
-    import jaxlgks as lgks
+    count = 10_000
+    hot = jnp.linspace(100.0, 400.0, count)
+    points = {
+        "omega": jnp.linspace(0.9, 1.1, count) * peers.OMEGA,
+        "g": jnp.linspace(0.8, 1.2, count) * peers.G,
+        "gamma": jnp.full(count, peers.GAMMA),
+        "hot": hot,
+        "cold": hot - 20.0,
+    }
 
-    def current(parameters):
-        omega, g, gamma, hot, cold = parameters
-        system = lgks.models.two_qubits(omega, g, gamma, (hot, cold))
-        return lgks.heat_currents(system, solver=lgks.Populations())[0]
+    def all_points(f):
+        of = lambda point: f(**point)  # noqa: E731
+        return jax.jit(jax.vmap(jax.value_and_grad(of) if gradient else of))
 
-    def closed(parameters):
-        omega, g, gamma, hot, cold = parameters
-        total = 0.0
-        for w in (omega + g, omega - g):
-            a, b = 1 / jnp.expm1(w / hot), 1 / jnp.expm1(w / cold)
-            total = total + gamma * w * (a - b) / (4 * (a + b + 1))
-        return total
-
-    def at(f):
-        f = jax.value_and_grad(f) if gradient else f
-        return _gridded(lambda hot, cold: f((*POINT, hot, cold)))
-
-    hot, cold = _axes()
-    ours = at(current)
-    first, seconds, out = timed(lambda: ours(hot, cold), SIDE**2)
-    exact = at(closed)(hot, cold)
-    error = max(
-        float(jnp.max(jnp.abs(x - y)) / jnp.max(jnp.abs(y)))
-        for x, y in zip(jax.tree.leaves(out), jax.tree.leaves(exact), strict=True)
-    )
-    return Measured(first, seconds, error, "closed form")
+    ours = all_points(_current)
+    first, seconds, out = timed(lambda: ours(points), count)
+    pairs = zip(jax.tree.leaves(out), jax.tree.leaves(all_points(_closed)(points)), strict=True)
+    worst = max(float(jnp.max(jnp.abs(x - y)) / jnp.max(jnp.abs(y))) for x, y in pairs)
+    return Measured(first, seconds, worst, "closed form")
 
 
 def _plain(gradient: bool) -> Measured:
+    """Plain JAX, two temperatures."""
     import jax
 
     jax.config.update("jax_enable_x64", True)
     current = peers.jax_current()
-    f = _gridded(jax.value_and_grad(current, (0, 1)) if gradient else current)
-    hot, cold = _axes()
-    first, seconds, out = timed(lambda: f(hot, cold), SIDE**2, repeat=3)
-    value = (out[0] if gradient else out).reshape(SIDE, SIDE)
-    exact = peers.closed_form(np.asarray(hot)[:, None], np.asarray(cold))
-    return Measured(first, seconds, float(np.max(np.abs(value / exact - 1))), "closed form, the value")
+    f = jax.jit(jax.vmap(jax.value_and_grad(current, (0, 1)) if gradient else current))
+    hot = np.linspace(100.0, 400.0, 10_000)
+    first, seconds, out = timed(lambda: f(hot, hot - 20.0), hot.size)
+    value = np.asarray(out[0] if gradient else out)
+    return Measured(
+        first, seconds, float(np.max(np.abs(value / peers.closed_form(hot, hot - 20.0) - 1))), "closed form"
+    )
 
 
 def _chain(spins: int, gradient: bool) -> Measured:
@@ -118,10 +131,16 @@ def _chain(spins: int, gradient: bool) -> Measured:
 
 def cases(quick: bool) -> list[Case]:
     """The value first, so that ratios are those of the gradient."""
-    rows = []
-    for work, run in (("two qubits, five parameters", _two_qubits), ("plain JAX dense, two temperatures", _plain)):
-        here = functools.partial(Case, "gradient", work, f"{SIDE}×{SIDE} points")
-        rows += [here("value", functools.partial(run, False)), here("value and gradient", functools.partial(run, True))]
+    part = functools.partial
+    grid = part(Case, "gradient", "two qubits, grid at one H", "10⁶ points")
+    rows = [
+        grid("value", part(_grid, ())),
+        grid("value, gradient in 2 temperatures", part(_grid, ("hot", "cold"))),
+        grid("value, gradient in all 5 parameters", part(_grid, NAMES)),
+    ]
+    for work, run in (("two qubits, an H each, 5 parameters", _list), ("plain JAX dense, 2 temperatures", _plain)):
+        here = part(Case, "gradient", work, "10⁴ points")
+        rows += [here("value", part(run, False)), here("value and gradient", part(run, True))]
     for spins in (4, 6) if quick else (4, 6, 8):
         here = functools.partial(Case, "gradient", "chain, all parameters", f"d={2**spins}")
         rows += [

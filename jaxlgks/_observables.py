@@ -14,10 +14,10 @@ from ._entropy import log_state
 from ._errors import InputError
 from ._inputs import as_state, is_concrete
 from ._system import Bath, System
-from .bohr import bohr_structure, centred
+from .bohr import Structure, bohr_structure, centred
 from .equations import AbstractEquation, Davies, Dissipator, counted
 from .generator import Partition, block_generator, find_partition
-from .steady import UNROLLED, AbstractSolver, level_rates, scalars, steady_state
+from .steady import UNROLLED, AbstractSolver, known_levels, level_rates, scalars, steady_state
 
 
 def expectation(A: Complex[Array, "d d"], rho: Complex[Array, "d d"]) -> Float[Array, ""]:
@@ -57,7 +57,7 @@ def heat_currents(
         return _heat_currents(system, counted(equation, system), _state(system, equation, rho))
     state = steady_state(system, equation, solver)
     if state.populations is not None:
-        return _currents_of_levels(system, state.populations)
+        return _currents_of_levels(system, state.populations, known_levels(system))
     partition = find_partition(system, equation)
     if partition is not None:
         return _currents_by_blocks(system, counted(equation, system), partition, state.rho)
@@ -78,9 +78,9 @@ def _currents_by_blocks(system: System, equation: AbstractEquation, partition: P
 
 
 @eqx.filter_jit
-def _currents_of_levels(system: System, populations: Array) -> Array:
+def _currents_of_levels(system: System, populations: Array, known: Structure | None) -> Array:
     """J^α = Σ_{m>n} (E_m − E_n)(W^α_mn p_n − W^α_nm p_m): what goes up less what goes down."""
-    levels, p = level_rates(system), populations
+    levels, p = level_rates(system, known), populations
     E = levels.energies
     if system.dim <= UNROLLED:
         pairs = [(m, n) for m in range(system.dim) for n in range(m)]

@@ -15,6 +15,7 @@ from ._structure import (
     centred as centred,
     find_groups as find_groups,
     follow as follow,
+    known_structure as known_structure,
     one_group as one_group,
     pin as pin,
 )

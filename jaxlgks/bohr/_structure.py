@@ -9,6 +9,7 @@ differentiation: a derivative follows the states, groups fixed.
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, ArrayLike, Bool, Complex, Float, Inexact, Int
 
 from .._errors import StateFollowingError
@@ -16,6 +17,10 @@ from .._inputs import is_concrete
 
 LEVEL = 1e-9
 """Energies closer than this fraction of the spectral width are one level."""
+
+
+SORTED_HERE = 64
+"""Above this dimension known frequencies are sorted by NumPy."""
 
 
 class Structure(eqx.Module):
@@ -29,9 +34,9 @@ class Structure(eqx.Module):
     ω = 0 would otherwise be evaluated at the rounding error of a degenerate level.
     """
 
-    hamiltonian: Complex[Array, "d d"]
+    hamiltonian: Inexact[Array, "d d"]
     energies: Float[Array, " d"]
-    vectors: Complex[Array, "d d"]
+    vectors: Inexact[Array, "d d"]
     rounding: Float[Array, ""]  # of the energies: a few eps of the largest, offset included
 
     @property
@@ -54,8 +59,9 @@ class Structure(eqx.Module):
 
 
 @eqx.filter_jit
-def bohr_structure(hamiltonian: Complex[Array, "d d"]) -> Structure:
-    """Diagonalise H (its Hermitian part, so that derivatives stay within Hermitian matrices)."""
+def bohr_structure(hamiltonian: Inexact[Array, "d d"]) -> Structure:
+    """Diagonalise H (its Hermitian part, so that derivatives stay within Hermitian matrices). Of a real array the
+    structure is real."""
     given = (hamiltonian + hamiltonian.conj().T) / 2
     hamiltonian = centred(given)
     energies, vectors = jnp.linalg.eigh(jax.lax.stop_gradient(hamiltonian))
@@ -65,7 +71,14 @@ def bohr_structure(hamiltonian: Complex[Array, "d d"]) -> Structure:
     return Structure(hamiltonian, _merged(energies, rounding), vectors, rounding)
 
 
-def centred(hamiltonian: Complex[Array, "d d"]) -> Complex[Array, "d d"]:
+def known_structure(hamiltonian: Complex[Array, "d d"]) -> Structure:
+    """The structure of a known H, in real numbers if H is real: eigenvectors and what is made of them then cost a
+    quarter."""
+    known = np.asarray(hamiltonian)
+    return bohr_structure(hamiltonian if np.any(known.imag) else jnp.asarray(known.real))
+
+
+def centred(hamiltonian: Inexact[Array, "d d"]) -> Inexact[Array, "d d"]:
     """H − Tr(H)/d."""
     dim = hamiltonian.shape[-1]
     return hamiltonian - jnp.trace(hamiltonian) / dim * jnp.eye(dim, dtype=hamiltonian.dtype)
@@ -105,8 +118,11 @@ def find_groups(structure: Structure, tolerance: float, width: ArrayLike = 0.0) 
 
     The set of frequencies is symmetric under ω → −ω, so the groups are too. Rounding never separates.
     """
-    labels = _labels(structure, tolerance, width)
     dim = structure.energies.size
+    if dim > SORTED_HERE and is_concrete(structure, width):
+        labels = _known_labels(structure, tolerance, width)
+    else:
+        labels = _labels(structure, tolerance, width)
     count = int(jnp.max(labels)) + 1 if is_concrete(labels) else dim * dim - dim + 1
     return Groups(labels, labels[0, 0], count)
 
@@ -119,6 +135,17 @@ def _labels(structure: Structure, tolerance: float, width: ArrayLike) -> Int[Arr
     steps = jnp.diff(omega[order]) > jnp.maximum(gap, width)
     ranks = jnp.concatenate([jnp.zeros(1, int), jnp.cumsum(steps)])
     return jnp.zeros(omega.size, int).at[order].set(ranks).reshape(structure.frequencies.shape)
+
+
+def _known_labels(structure: Structure, tolerance: float, width: ArrayLike) -> Int[Array, "d d"]:
+    """The same by NumPy, which sorts ten times as fast."""
+    energies = np.asarray(structure.energies)
+    omega = (energies[None, :] - energies[:, None]).reshape(-1)
+    order = np.argsort(omega)
+    gap = tolerance * (energies[-1] - energies[0]) + float(structure.rounding)
+    labels = np.empty(omega.size, int)
+    labels[order] = np.cumsum(np.diff(omega[order], prepend=omega[order[0]]) > np.maximum(gap, width))
+    return jnp.asarray(labels.reshape(energies.size, -1))
 
 
 def blocks(structure: Structure, groups: Groups, near: ArrayLike) -> Bool[Array, "d d"]:

@@ -6,5 +6,10 @@ from ._dense import Dense as Dense
 from ._gth import UNROLLED as UNROLLED, scalars as scalars
 from ._krylov import Krylov as Krylov
 from ._logarithms import log_populations as log_populations
-from ._populations import LevelRates as LevelRates, Populations as Populations, level_rates as level_rates
+from ._populations import (
+    LevelRates as LevelRates,
+    Populations as Populations,
+    known_levels as known_levels,
+    level_rates as level_rates,
+)
 from ._solve import SteadyState as SteadyState, steady_state as steady_state

@@ -7,13 +7,14 @@ from jaxtyping import Array, Bool, Complex, Float
 
 from .._errors import SolverMemoryError
 from .._system import System
+from ..bohr import Groups, Structure
 from ..equations import AbstractEquation
 
 
 class Found(eqx.Module):
     """A steady state as a solver leaves it; `SteadyState` explains the names.
 
-    `rates`: between eigenstates, of all baths together, where the solver has them.
+    `rates`: between eigenstates, of all baths together, `structure` and `groups`: where the solver has them.
     `applicable`, `unique`, `accurate`: whether the solver applies, and whether its result can be trusted."""
 
     rho: Complex[Array, "d d"]
@@ -25,6 +26,8 @@ class Found(eqx.Module):
     applicable: Bool[Array, ""]
     unique: Bool[Array, ""]
     accurate: Bool[Array, ""]
+    structure: Structure | None = None
+    groups: Groups | None = None
 
 
 def require_memory(solver: "AbstractSolver", what: str, needed: float, allowed: float) -> None:

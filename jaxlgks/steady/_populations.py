@@ -14,15 +14,19 @@ from typing import ClassVar
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Complex, Float
+from jaxtyping import Array, Bool, Complex, Float, Inexact
 
 from .._errors import SolverError
+from .._inputs import is_concrete
 from .._system import System
-from ..bohr import Groups, centred
+from ..bohr import Groups, Structure, centred, known_structure
 from ..equations import AbstractEquation, bath_rates
 from ..spectra import require_finite
 from ._base import AbstractSolver, Found
 from ._gth import imbalance, smallest, stationary
+
+LARGE = 64
+"""Above this dimension a known H is diagonalised, and its frequencies are sorted, outside the compiled program."""
 
 
 class LevelRates(eqx.Module):
@@ -30,15 +34,20 @@ class LevelRates(eqx.Module):
     W^α_mn of n → m, an array for each bath. Differentiable in every parameter where levels are distinct."""
 
     energies: Float[Array, " d"]
-    vectors: Complex[Array, "d d"]
+    vectors: Inexact[Array, "d d"]
     rates: tuple[Float[Array, "d d"], ...]
 
 
-def level_rates(system: System) -> LevelRates:
-    """W^α_mn = Γ_α(ω_mn)|S_mn|², zero for m = n."""
-    energies, vectors = eigenstates(system)
+def level_rates(system: System, known: Structure | None = None) -> LevelRates:
+    """W^α_mn = Γ_α(ω_mn)|S_mn|², zero for m = n. `known`: the structure of H, where it is no parameter."""
+    energies, vectors = eigenstates(system) if known is None else (known.energies, known.vectors)
     frequencies = energies[None, :] - energies[:, None]
     return LevelRates(energies, vectors, bath_rates(frequencies, vectors, system))
+
+
+def known_levels(system: System) -> Structure | None:
+    """The structure of a large H that is known, by a program of its own."""
+    return known_structure(system.hamiltonian) if system.dim > LARGE and is_concrete(system.hamiltonian) else None
 
 
 def eigenstates(system: System) -> tuple[Float[Array, " d"], Complex[Array, "d d"]]:
@@ -55,6 +64,8 @@ class Populations(AbstractSolver):
     Couplings below 10 d eps of the largest are taken for zero: what symmetry forbids comes out as rounding. A heat
     current is the difference of what flows up and down, exact to about 1e−15 of these.
 
+    (`structure` and `groups` are found, not given.)
+
     **Raises:** `SolverError` for another equation, or where levels coincide or a group of Bohr frequencies couples
     populations to coherences (NaN where H is traced).
 
@@ -67,6 +78,8 @@ class Populations(AbstractSolver):
     ```
     """
 
+    structure: Structure | None = None
+    groups: Groups | None = None
     name: ClassVar[str] = "populations"
 
     def admit(self, system: System, equation: AbstractEquation) -> tuple[AbstractSolver, AbstractEquation]:
@@ -80,12 +93,18 @@ class Populations(AbstractSolver):
             for bath in system.baths:
                 for noise in bath.noises:
                     require_finite(noise.spectrum)
-        return self, equation
+        structure = known_levels(system)
+        if structure is None or not is_concrete(equation):
+            return self, equation
+        groups = equation.partition(structure, system)
+        # A count of their own would compile a program for each system.
+        return Populations(structure, Groups(groups.labels, groups.zero, system.dim**2)), equation
 
     def find(self, system: System, equation: AbstractEquation) -> Found:
         """The steady state from its populations, diagonal in the eigenbasis of H."""
-        levels = level_rates(system)
-        closed = populations_close(equation.groups(system))
+        levels = level_rates(system, self.structure)
+        groups = equation.groups(system) if self.groups is None else self.groups
+        closed = populations_close(groups)
         rates = tuple(jnp.where(closed, W, jnp.nan) for W in levels.rates)
         populations, pivots = stationary(rates)
         rates, p, pivots = jax.lax.stop_gradient((rates, populations, pivots))
@@ -93,7 +112,7 @@ class Populations(AbstractSolver):
         residual, slowest = left / fastest, jnp.nan_to_num(smallest(pivots))
         eps = jnp.finfo(p.dtype).eps
         return Found(
-            rho=(levels.vectors * populations) @ levels.vectors.conj().T,
+            rho=((levels.vectors * populations) @ levels.vectors.conj().T).astype(system.hamiltonian.dtype),
             populations=populations,
             rates=sum(rates[1:], rates[0]),
             residual=residual,
@@ -102,10 +121,15 @@ class Populations(AbstractSolver):
             applicable=closed & equation.secular,
             unique=slowest > 0,  # however slow: the elimination loses nothing
             accurate=residual <= 100 * system.dim * eps,
+            structure=self.structure,
+            groups=self.groups,
         )
 
 
 def populations_close(groups: Groups) -> Bool[Array, ""]:
     """Whether no two transitions from one eigenstate share a group."""
-    ordered = jnp.sort(groups.labels, axis=0)
-    return jnp.all(ordered[1:] != ordered[:-1])
+    labels = groups.labels
+    distinct = lambda ordered: jnp.all(ordered[1:] != ordered[:-1])  # noqa: E731
+    # Labels and energies both ascend; only groups that were pinned may have been carried to another order.
+    descending = jnp.all(labels[1:] <= labels[:-1])
+    return jax.lax.cond(descending, distinct, lambda given: distinct(jnp.sort(given, axis=0)), labels)

@@ -150,7 +150,8 @@ def _solve(system: System, equation: AbstractEquation, solver: AbstractSolver) -
     rho = jax.lax.stop_gradient(found.rho)
     edge = jnp.zeros(()) if system.edge is None else jnp.trace(system.edge @ rho).real
     home = equation.home(system)
-    structure, groups = bohr_structure(home.hamiltonian), equation.groups(system)
+    structure = bohr_structure(home.hamiltonian) if found.structure is None else found.structure
+    groups = equation.groups(system) if found.groups is None else found.groups
     return SteadyState(
         found.rho,
         found.populations,

@@ -1,0 +1,94 @@
+"""What was asked for, beside what came.
+
+Enters: measured rows. Leaves: a Markdown table; what is missed says so.
+"""
+
+GRID, OURS = "current on a grid of temperatures", "jaxlgks sweep"
+
+
+class Found:
+    """Times by work, size and method."""
+
+    def __init__(self, rows: list[dict]):
+        self.rows = {(row["work"], row["size"], row["method"]): row for row in rows if row["success"]}
+
+    def seconds(self, work: str, size: str, method: str) -> float | None:
+        """Of one unit."""
+        row = self.rows.get((work, size, method))
+        return None if row is None else row["seconds"]
+
+    def rate(self, work: str, size: str, method: str) -> float | None:
+        """Units per second."""
+        seconds = self.seconds(work, size, method)
+        return None if seconds is None else 1 / seconds
+
+    def ratio(self, work: str, size: str, slow: str, fast: str) -> float | None:
+        """Time of one method over that of another."""
+        a, b = self.seconds(work, size, slow), self.seconds(work, size, fast)
+        return None if a is None or b is None else a / b
+
+
+def targets(rows: list[dict]) -> list[str]:
+    """The table."""
+    found = Found(rows)
+    lines = ["| asked for | | reached |", "|---|---:|---:|"]
+    for what, value, way, limit in (*_sweeps(found), *_chains(found), *_others(found)):
+        if value is not None:
+            met = value >= limit if way == "≥" else value <= limit
+            lines.append(f"| {what} | {way} {short(limit)} | {short(value)}{'' if met else ' (missed)'} |")
+    return lines if len(lines) > 2 else []
+
+
+def _sweeps(found: Found) -> list[tuple]:
+    over = lambda peer: found.ratio(GRID, "one H", peer, OURS)  # noqa: E731
+    return [
+        ("heat currents of two qubits per second, grid of temperatures", found.rate(GRID, "one H", OURS), "≥", 5e6),
+        ("… frequency × temperatures", found.rate("current, frequency × temperatures", "10 H", OURS), "≥", 3e6),
+        ("… unrelated points", found.rate("current, unrelated points", "H each", OURS), "≥", 1.5e5),
+        ("grid, times faster than QuTiP without overhead", over('QuTiP steadystate(method="svd")'), "≥", 1e4),
+        ("… than dynamiqs and a dense solve", over("dynamiqs generator, dense solve"), "≥", 200),
+        ("… than plain dense JAX", over("plain JAX, dense solve"), "≥", 100),
+        (
+            "time over that of the rates alone",
+            found.ratio(GRID, "one H", OURS, f"{OURS}, the rates alone"),
+            "≤",
+            4,
+        ),
+    ]
+
+
+def _chains(found: Found) -> list[tuple]:
+    ours, floor = "jaxlgks Populations()", "NumPy: eigh, rates, solve"
+    expert = found.ratio("populations", "d=512", "QuTiP eigenstates, transform", ours)
+    rows = [("populations, times faster than QuTiP's eigenstates, d = 512", expert, "≥", 50)]
+    for d in (1024, 4096):
+        rows.append(
+            (f"populations, time over NumPy's, d = {d}", found.ratio("populations", f"d={d}", ours, floor), "≤", 2)
+        )
+    for name in ("Redfield", "UniversalLindblad"):
+        for d, limit in ((512, 8), (1024, 60)):
+            rows.append((f"{name}, d = {d}, seconds", found.seconds(name, f"d={d}", "jaxlgks Krylov()"), "≤", limit))
+    return rows
+
+
+def _others(found: Found) -> list[tuple]:
+    rows = []
+    for work, size, method in (
+        ("two qubits, an H each, 5 parameters", "10⁴ points", "value and gradient"),
+        ("two qubits, grid at one H", "10⁶ points", "value, gradient in 2 temperatures"),
+        ("two qubits, grid at one H", "10⁶ points", "value, gradient in all 5 parameters"),
+        *(("chain, all parameters", f"d={d}", "value and gradient") for d in (16, 64, 256)),
+    ):
+        rows.append((f"{method} over value: {work}, {size}", found.ratio(work, size, method, "value"), "≤", 3))
+    phi = found.ratio("φ(τ) at 1,000 times", "d=16", "QuTiP, to 1e-10", "jaxlgks response().impulse()")
+    cold = found.seconds("import and one steady state", "two qubits", "jaxlgks")
+    return [
+        *rows,
+        ("φ at 1,000 times, times faster than QuTiP to 1e-10, d = 16", phi, "≥", 20),
+        ("import and first steady state, seconds", cold, "≤", 4),
+    ]
+
+
+def short(x: float) -> str:
+    """Three digits."""
+    return f"{x:,.0f}" if x >= 1000 else f"{x:.3g}"
