@@ -12,6 +12,10 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Complex
 
+LARGE = 128
+"""Above this dimension complex products are taken apart: three real ones cost a third of what the compiler makes of a
+complex one on a CPU."""
+
 
 class Dissipator(eqx.Module):
     """D ρ = Σ_j L_j ρ R_j† − K ρ − ρ K†."""
@@ -22,8 +26,19 @@ class Dissipator(eqx.Module):
 
     def __call__(self, rho: Complex[Array, "d d"]) -> Complex[Array, "d d"]:
         """D ρ."""
+        if rho.shape[-1] > LARGE and self.left.ndim == 3:
+            return self._by_real_products(rho)
         jumps = jnp.einsum("jmk,kl,jnl->mn", self.left, rho, self.right.conj())
         return jumps - self.drift @ rho - rho @ self.drift.conj().T
+
+    def _by_real_products(self, rho: Complex[Array, "d d"]) -> Complex[Array, "d d"]:
+        """All L_j ρ in one product, Σ_j (L_j ρ) R_j† in another."""
+        dim = rho.shape[-1]
+        one = jnp.eye(dim, dtype=rho.dtype)
+        left = jnp.concatenate([self.left.reshape(-1, dim), -self.drift])
+        right = jnp.concatenate([jnp.swapaxes(self.right.conj(), 1, 2).reshape(-1, dim), one, -self.drift.conj().T])
+        moved = _product(left, rho).reshape(-1, dim, dim)
+        return _product(jnp.concatenate([*moved, rho], axis=1), right)
 
     def adjoint(self, X: Complex[Array, "d d"]) -> Complex[Array, "d d"]:
         """D† X (Heisenberg picture)."""
@@ -40,6 +55,13 @@ class Dissipator(eqx.Module):
         identity = jnp.eye(dim, dtype=self.drift.dtype)
         jumps = jnp.einsum("jnl,jmk->nmlk", self.right.conj(), self.left).reshape(dim * dim, dim * dim)
         return jumps - jnp.kron(identity, self.drift) - jnp.kron(self.drift.conj(), identity)
+
+
+def _product(A: Complex[Array, "m k"], B: Complex[Array, "k n"]) -> Complex[Array, "m n"]:
+    """A B by Gauss's three products: to a few eps |A||B|, real and imaginary parts together."""
+    a, b, c, d = A.real, A.imag, B.real, B.imag
+    shared = (a + b) @ c
+    return jax.lax.complex(shared - b @ (c + d), shared + a @ (d - c))
 
 
 def lindblad(A: Complex[Array, "j d d"]) -> Dissipator:

@@ -30,9 +30,10 @@ from ..bohr import Structure, bohr_structure
 from ..equations import AbstractEquation, Dissipator
 from ._base import AbstractGenerator, seen
 
+TOLERANCE = 1e-12
+"""Of the preconditioned residual: where GMRES stops."""
 ACCEPTED = 1e-8
-"""Largest residual of a solution, relative to the right-hand side; two passes of GMRES leave 1e−12 where they
-converge."""
+"""Largest residual of a solution that is taken for one, relative to the right-hand side."""
 
 
 class OperatorGenerator(AbstractGenerator):
@@ -40,7 +41,7 @@ class OperatorGenerator(AbstractGenerator):
 
     structure: Structure
     action: Dissipator
-    restart: int = eqx.field(static=True, default=40)
+    restart: int = eqx.field(static=True, default=30)
     cycles: int = eqx.field(static=True, default=5)
     name: ClassVar[str] = "operators"
 
@@ -64,21 +65,33 @@ class OperatorGenerator(AbstractGenerator):
 
     def inverse(self, b: Complex[Array, "d d"], omega: Float[Array, ""]) -> Complex[Array, "d d"]:
         """(L + s |1⟩⟩⟨⟨tr|/d + iω)⁻¹ b, differentiable by the implicit function theorem."""
-        shift, pin = (1j * omega).astype(b.dtype), self.pin
-        matvec = lambda X: self.action(X) + pin * jnp.trace(X) + shift * X  # noqa: E731
+        shift = (1j * omega).astype(b.dtype)
+        ahead, _ = self._preconditioner(shift)
+        return self._gmres(lambda X: self.pinned(X) + shift * X, b, ahead)
+
+    def hermitian_inverse(self, b: Complex[Array, "d d"]) -> Complex[Array, "d d"]:
+        """The same at ω = 0 for Hermitian b, of the Hermitian part of every matrix: real numbers, half as many."""
+        ahead, _ = self._preconditioner(jnp.zeros((), b.dtype))
+        real = lambda function: lambda P: _packed(function(_unpacked(P)))  # noqa: E731
+        return _unpacked(self._gmres(real(self.pinned), _packed(b), real(ahead)))
+
+    def pinned(self, X: Complex[Array, "d d"]) -> Complex[Array, "d d"]:
+        """L X + s Tr[X]/d."""
+        return self.action(X) + self.pin * jnp.trace(X)
+
+    def _preconditioner(self, shift: Complex[Array, ""]) -> tuple[Callable, Float[Array, ""]]:
         frozen: OperatorGenerator = jax.tree.map(jax.lax.stop_gradient, self)
-        secular, across, _ = frozen.secular_part(jax.lax.stop_gradient(shift))
+        return frozen.secular_part(jax.lax.stop_gradient(shift))
 
+    def _gmres(self, matvec: Callable, b: Array, precondition: Callable) -> Array:
         def solve(apply: Callable, b: Array, precondition: Callable) -> Array:
-            # Two passes of half the digits each, the second on the true residual of the first. "incremental" stops as
-            # soon as a pass is done, the default only after `restart` steps.
-            options = {"tol": 1e-8, "restart": self.restart, "maxiter": self.cycles, "solve_method": "incremental"}
-            once = lambda b: jax.scipy.sparse.linalg.gmres(apply, b, M=precondition, **options)[0]  # noqa: E731
-            X = once(b)
-            return X + once(b - apply(X))
+            # "incremental" stops as soon as it is done, the default only after `restart` steps.
+            options = {"tol": TOLERANCE, "restart": self.restart, "maxiter": self.cycles, "solve_method": "incremental"}
+            return jax.scipy.sparse.linalg.gmres(apply, b, M=precondition, **options)[0]
 
+        across = lambda y: jax.linear_transpose(precondition, y)(y)[0]  # noqa: E731
         return jax.lax.custom_linear_solve(
-            matvec, b, lambda apply, b: solve(apply, b, secular), lambda apply, b: solve(apply, b, across)
+            matvec, b, lambda apply, b: solve(apply, b, precondition), lambda apply, b: solve(apply, b, across)
         )
 
     def diagonal(self) -> Complex[Array, "d d"]:
@@ -87,9 +100,8 @@ class OperatorGenerator(AbstractGenerator):
         loss = jnp.diag(self.action.drift)
         return kept - loss[:, None] - loss.conj()[None, :]
 
-    def secular_part(self, shift: Complex[Array, ""]) -> tuple[Callable, Callable, Float[Array, ""]]:
-        """The inverse of the secular part of L + shift and of its transpose, and an estimate of the slowest rate of
-        populations."""
+    def secular_part(self, shift: Complex[Array, ""]) -> tuple[Callable, Float[Array, ""]]:
+        """The inverse of the secular part of L + shift, and an estimate of the slowest rate of populations."""
         D, fastest = self.action, self.fastest
         dim = D.drift.shape[-1]
         same = jnp.eye(dim, dtype=bool)
@@ -100,16 +112,13 @@ class OperatorGenerator(AbstractGenerator):
         rates = jnp.einsum("jmn,jmn->mn", D.left, D.right.conj()) - 2 * jnp.diag(jnp.diag(D.drift).real)
         factors = jax.scipy.linalg.lu_factor(rates + fastest / dim + shift * same)
 
-        def apply(trans: int) -> Callable:
-            def precondition(X: Array) -> Array:
-                populations = jax.scipy.linalg.lu_solve(factors, jnp.diag(X), trans=trans)
-                return inverse * jnp.where(same, 0, X) + jnp.diag(populations)
-
-            return precondition
+        def precondition(X: Array) -> Array:
+            populations = jax.scipy.linalg.lu_solve(factors, jnp.diag(X))
+            return inverse * jnp.where(same, 0, X) + jnp.diag(populations)
 
         probe = jnp.exp(1j * (1.0 + jnp.arange(dim)) ** 2) / jnp.sqrt(dim)
         slowest = 1.0 / jnp.linalg.norm(jax.scipy.linalg.lu_solve(factors, probe.astype(D.drift.dtype)))
-        return apply(0), apply(1), slowest
+        return precondition, slowest
 
     def carry(self, start: Array, ts: Array, A: Array | None, drive: Array | None) -> Array:
         """By Dormand–Prince 8(5,3) in the interaction picture of H, to 1e−10 of the largest element."""
@@ -119,6 +128,17 @@ class OperatorGenerator(AbstractGenerator):
         size = jax.lax.stop_gradient(jnp.where(size > 0, size, 1.0))
         scaled = None if drive is None else drive / size
         return size * integrate(self, start / size, ts, A, scaled, Integration())
+
+
+def _packed(X: Complex[Array, "d d"]) -> Float[Array, "d d"]:
+    """The Hermitian part of X: real parts from the diagonal up, imaginary parts below."""
+    X = (X + X.conj().T) / 2
+    return jnp.triu(X.real) + jnp.tril(X.imag, -1)
+
+
+def _unpacked(P: Float[Array, "d d"]) -> Complex[Array, "d d"]:
+    upper, lower = jnp.triu(P, 1), jnp.tril(P, -1)
+    return jax.lax.complex(jnp.diag(jnp.diag(P)) + upper + upper.T, lower - lower.T)
 
 
 class Integration(eqx.Module):

@@ -37,7 +37,7 @@ class Krylov(AbstractSolver):
     """
 
     tolerance: float = eqx.field(static=True, default=1e-10)
-    restart: int = eqx.field(static=True, default=40)
+    restart: int = eqx.field(static=True, default=30)
     cycles: int = eqx.field(static=True, default=5)
     memory: float = eqx.field(static=True, default=8e9)
     name: ClassVar[str] = "krylov"
@@ -55,10 +55,9 @@ class Krylov(AbstractSolver):
     def find(self, system: System, equation: AbstractEquation) -> Found:
         """The steady state from the pinned generator, which is applied and never made."""
         L = operator_generator(system, equation, restart=self.restart, cycles=self.cycles)
-        rho = L.inverse(L.pin, jnp.zeros((), system.hamiltonian.real.dtype))
-        rho = (rho + rho.conj().T) / 2
+        rho = L.hermitian_inverse(L.pin)
         fixed, state = jax.lax.stop_gradient((L, rho))
-        _, _, slowest = fixed.secular_part(jnp.zeros((), rho.dtype))
+        _, slowest = fixed.secular_part(jnp.zeros((), rho.dtype))
         residual = jnp.max(jnp.abs(fixed.action(state))) / fixed.fastest
         condition = slowest / jnp.max(jnp.abs(fixed.diagonal()))
         return Found(
