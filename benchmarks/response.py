@@ -1,8 +1,8 @@
 """d) The impulse response φ(τ) of a disordered chain at 1,000 times, Davies equation.
 
 Ours: from the system on, steady state and L₁ included, all three parts. Peers: the Kubo part alone; from collapse
-operators on (generator and steady state made), or with these given ("φ alone"). Error: of the Kubo part, over its largest value, against NumPy's sum over coherences, each of which
-turns and decays alone where frequencies are distinct.
+operators on (generator and steady state made), or with these given ("φ alone"). Error: of the Kubo part, over its
+largest value, against NumPy's sum over coherences, each of which turns and decays alone where frequencies are distinct.
 """
 
 import functools
