@@ -101,7 +101,7 @@ def _line(row: dict, first: dict) -> str:
 def _plot(rows: list[dict], path: Path) -> None:
     import matplotlib.pyplot as plt
 
-    figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4.2), layout="constrained")
+    figure, (left, right) = plt.subplots(1, 2, figsize=(13, 4.4), layout="constrained", width_ratios=(1, 1.35))
     grid = [row for row in rows if row["work"] == "current on a grid of temperatures" and row["success"]]
     grid = [row for row in grid if "rates alone" not in row["method"]][::-1]
     colours = ["C0" if row["method"].startswith("jaxlgks") else "0.6" for row in grid]
@@ -111,6 +111,7 @@ def _plot(rows: list[dict], path: Path) -> None:
     left.margins(x=0.25)
     if grid:
         left.set_xscale("log")
+        left.set_xlim(10, 2e9)
     chain = sorted((row for row in rows if row["task"] == "chain" and row["success"]), key=_group)
     for (work, method), line in groupby(chain, _group):
         line = sorted((int(row["size"][2:]), row["seconds"]) for row in line)
@@ -121,7 +122,7 @@ def _plot(rows: list[dict], path: Path) -> None:
     if chain:
         right.set_xscale("log", base=2)
         right.set_yscale("log")
-        right.legend(fontsize=7)
+        right.legend(fontsize=8, loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False)
     figure.savefig(path, dpi=150)
     plt.close(figure)
 

@@ -133,6 +133,7 @@ def cases(quick: bool) -> list[Case]:
         rows.append(here("NumPy: eigh, rates, solve", functools.partial(_by, peers.numpy_populations, spins)))
         if spins <= 9:
             rows.append(here("QuTiP eigenstates, transform", functools.partial(_by, peers.qutip_populations, spins)))
+            rows.append(here("QuTiP eigenstates, elements", functools.partial(_by, peers.qutip_elements, spins)))
         if spins <= 6:
             rows.append(here("QuTiP steadystate()", functools.partial(_by, qutip_collapse, spins)))
             rows.append(here("dynamiqs, dense solve", functools.partial(_by, dynamiqs_dense, spins)))

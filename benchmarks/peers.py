@@ -225,6 +225,16 @@ def qutip_populations(H: np.ndarray, couplings: list[np.ndarray]) -> np.ndarray:
     return stationary(rate_matrix(E, [qutip.Qobj(S).transform(states).full() for S in couplings]))
 
 
+def qutip_elements(H: np.ndarray, couplings: list[np.ndarray]) -> np.ndarray:
+    """The same with the elements of the couplings one by one, as in QuTiP's own examples."""
+    import qutip
+
+    E, states = qutip.Qobj(H).eigenstates()
+    bras = [state.dag() for state in states]
+    at = [[[S.matrix_element(bra, ket) for ket in states] for bra in bras] for S in map(qutip.Qobj, couplings)]
+    return stationary(rate_matrix(E, [np.array(S) for S in at]))
+
+
 def pair_jumps(H: np.ndarray, couplings: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray, list[np.ndarray]]:
     """E, U and one jump operator √W_mn |m⟩⟨n| for each pair of levels (distinct frequencies), in the eigenbasis."""
     E, U = np.linalg.eigh(H)

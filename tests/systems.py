@@ -80,3 +80,10 @@ def gibbs(H, T: float) -> jnp.ndarray:
     values, vectors = np.linalg.eigh(np.asarray(H))
     p = np.exp(-(values - values.min()) / T)
     return jnp.asarray((vectors * (p / p.sum())) @ vectors.conj().T)
+
+
+def near_degenerate(splitting: float, seed: int = 1, cutoff: float = 2.0) -> lgks.System:
+    """Three levels, the upper two split by `splitting`, two baths, complex coupling operators."""
+    rng = np.random.default_rng(seed)
+    baths = [lgks.Bath(hermitian(rng, 3), T, lgks.DrudeLorentz(0.02, cutoff), str(T)) for T in (0.8, 0.5)]
+    return lgks.System(np.diag([0.0, 1.0, 1.0 + splitting]), baths)

@@ -10,7 +10,7 @@ import pytest
 import jaxlgks as lgks
 from jaxlgks._errors import InputError
 
-from .test_equations import near_degenerate
+from .systems import near_degenerate
 from .test_heom import near_degenerate as v_type
 
 QUBITS = lgks.models.two_qubits(omega=1000.0, g=200.0, gamma=1.0, temperatures=(60.0, 40.0))

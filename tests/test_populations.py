@@ -128,7 +128,7 @@ def test_derivatives_where_squares_of_rates_underflow(T):
 # ----------------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("seed", GENERIC)
+@pytest.mark.parametrize("seed", GENERIC[::3])
 def test_equals_the_dense_solver(seed):
     """State, currents and entropy production, Davies and a unified equation whose clusters are single frequencies."""
     case = draw(seed)
@@ -180,7 +180,7 @@ def test_gibbs_from_h_alone_at_a_spread_of_500_temperatures():
     np.testing.assert_allclose(p, expected, rtol=1e-12)
 
 
-@pytest.mark.parametrize("seed", [5, 9, 12, 24])  # two and three baths
+@pytest.mark.parametrize("seed", [9, 24])  # two and three baths
 def test_gradients_equal_those_of_the_dense_solver(seed):
     """In H, a temperature and a coupling, reverse and forward mode, and once more in δ."""
     case = draw(seed)

@@ -132,7 +132,7 @@ EQUATIONS = (
 
 @pytest.mark.slow
 def test_everything_twice(tmp_path):
-    """Every row good, every file written, and the same bytes from a second run."""
+    """Every row good, every file written, and the same bytes of two figures from a second run."""
     first = paper.reproduce((), tmp_path / "first")
     assert first.good, [row for rows in first.checks.values() for row in rows if not row.good]
     rows: list[Check] = [row for family in first.checks.values() for row in family]
@@ -144,8 +144,10 @@ def test_everything_twice(tmp_path):
         assert variables <= set(xr.load_dataset(tmp_path / "first" / f"{figure}.nc", engine="h5netcdf").data_vars)
     _brute_force.occupation_response.cache_clear()
     _crossover.curves.cache_clear()
-    second = paper.reproduce((), tmp_path / "second")
-    for before, after in zip(first.paths, second.paths, strict=True):
+    again = ("fig2", "fig5")
+    second = paper.reproduce(again, tmp_path / "second")
+    before_again = [path for path in first.paths if path.stem in again]
+    for before, after in zip(before_again, [path for path in second.paths if path.stem in again], strict=True):
         if before.suffix == ".nc":
             a, b = (xr.load_dataset(path, engine="h5netcdf") for path in (before, after))
             xr.testing.assert_identical(a, b)

@@ -64,9 +64,10 @@ def converged(X: Array, B: Array) -> Array:
     """X, unless it is not a number where the right-hand side is."""
     if is_concrete(X, B) and np.any(np.isnan(X)) and np.all(np.isfinite(B)):
         raise ConvergenceError(
-            "The first-order steady state was not found: GMRES did not reach a residual of 1e-8 of the source. Levels "
-            "that no bath connects, or relaxation that is slower than rounding, are the usual causes: steady_state "
-            "names them. A real frequency in susceptibility may also lie on a transition that does not decay."
+            "The first-order state was not found: it is not a number. GMRES (where the generator is kept as operators) "
+            "did not reach a residual of 1e-8 of the source, or the generator has no inverse: levels that no bath "
+            "connects, or relaxation slower than rounding, are the usual causes, and steady_state names them. A "
+            "frequency given to susceptibility may also lie on a transition that does not decay."
         )
     return X
 

@@ -2,7 +2,8 @@
 
 Enters: a function of named scalars. Leaves: one compiled function of a whole block, by nested `vmap`s, outermost
 dimension first: what does not depend on an inner dimension is computed once for all of it. On several devices each
-takes an equal share of the outermost dimension.
+takes an equal share of the outermost dimension. A CPU computes its share in tiles, one after the other inside the
+program: small enough for its cache, many enough that starting a program costs nothing.
 """
 
 from collections.abc import Callable

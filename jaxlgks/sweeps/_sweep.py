@@ -52,7 +52,8 @@ def sweep(
       names on one dimension, a list of unrelated points: `{("T_a", "T_b"): ([...], [...])}`.
     - `derivatives`: names to differentiate in; adds `d_<variable>_d_<name>`. `values=False`: derivatives alone.
     - `units`: of axes and variables. `dims`: names for the axes of a variable, e.g. `{"value": ["bath"]}`.
-    - `chunk`: points a block; by default as many as suit the cache and fit into `memory` bytes.
+    - `chunk`: points a block, which a CPU takes in tiles that suit its cache; by default 65,536 for each device, or as
+      many as fit into `memory` bytes.
     - `progress`: a bar with rate and time left.
     - `on_error`: "record": a failed point (a result that is not finite, or an error) is NaN, `failed` and `reason` say
       where and why, and a `SweepWarning` how many; "raise": the first one raises.
