@@ -75,7 +75,7 @@ def known_structure(hamiltonian: Complex[Array, "d d"]) -> Structure:
     """The structure of a known H, in real numbers if H is real: eigenvectors and what is made of them then cost a
     quarter."""
     known = np.asarray(hamiltonian)
-    return bohr_structure(hamiltonian if np.any(known.imag) else jnp.asarray(known.real))
+    return bohr_structure(hamiltonian if np.any(np.imag(known)) else jnp.asarray(np.real(known)))
 
 
 def centred(hamiltonian: Inexact[Array, "d d"]) -> Inexact[Array, "d d"]:

@@ -49,13 +49,16 @@ def bath_rates(
 
 def coupling_weights(vectors: Inexact[Array, "d d"], noise: Noise) -> Float[Array, "d d"]:
     """|S_mn|² between eigenstates."""
-    turn = lambda X: vectors.conj().T @ X @ vectors  # noqa: E731
+
+    def turn(X: Array) -> Array:
+        return vectors.conj().T @ X @ vectors
+
     if jnp.isrealobj(vectors):  # four real products take half the time of two complex ones
         real, imag = turn(noise.coupling.real), turn(noise.coupling.imag)
     else:
         S = turn(noise.coupling)
         real, imag = S.real, S.imag
-    size = real**2 + imag**2  # |S|², differentiable at zero
+    size: Array = real**2 + imag**2  # |S|², differentiable at zero
     # What symmetry forbids comes out as rounding, and would connect levels that nothing connects.
     floor = jax.lax.stop_gradient(jnp.max(size)) * (10 * len(vectors) * jnp.finfo(size.dtype).eps) ** 2
     return jnp.where(size <= floor, 0.0, size)

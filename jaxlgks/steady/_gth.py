@@ -55,10 +55,10 @@ def imbalance(rates: Rates, p: Float[Array, " d"]) -> tuple[Float[Array, ""], Fl
         W = _without_diagonal(sum(rates[1:], rates[0]))
         outflow = jnp.sum(W, axis=0)
         return jnp.max(jnp.abs(W @ p - outflow * p)), jnp.max(outflow)
-    a, p, states = _entries(rates), scalars(p), range(len(p))
+    a, each, states = _entries(rates), scalars(p), range(len(p))
     outflow = [_total([a[n][m] for n in states if n != m]) for m in states]
-    inflow = [_total([a[m][n] * p[n] for n in states if n != m]) for m in states]
-    left = [jnp.abs(inflow[m] - outflow[m] * p[m]) for m in states]
+    inflow = [_total([a[m][n] * each[n] for n in states if n != m]) for m in states]
+    left = [jnp.abs(inflow[m] - outflow[m] * each[m]) for m in states]
     return functools.reduce(jnp.maximum, left), functools.reduce(jnp.maximum, outflow)
 
 

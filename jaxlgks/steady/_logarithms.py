@@ -68,14 +68,15 @@ def _stationary(W: Float[Array, "d d"]) -> tuple[Array, Array]:
         return A.at[k].set(row), unique & jnp.isfinite(pivot)
 
     def fill(k: Array, p: Array) -> Array:
-        return p.at[k].set(logsumexp(jnp.where(states < k, A[k] + p, -jnp.inf)))
+        terms: Array = A[k] + p
+        return p.at[k].set(logsumexp(jnp.where(states < k, terms, -jnp.inf)))
 
     A, unique = jax.lax.fori_loop(0, dim - 1, eliminate, (W, jnp.asarray(True)))
     p = jax.lax.fori_loop(1, dim, fill, jnp.zeros(dim, W.dtype))
     return p - logsumexp(p), unique
 
 
-@_stationary.defjvp
+@_stationary.defjvp  # pyright: ignore[reportArgumentType]
 def _stationary_jvp(primals, tangents):
     """As in `_gth`, for x_m = d ln p_m with R_mn = W_mn p_n/p_m:
 
