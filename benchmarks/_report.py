@@ -81,9 +81,8 @@ def _markdown(rows: list[dict], made: dict[str, str]) -> str:
         ]
         lines[-1] += " error | against | memory (GB) | note |"
         lines.append("|---|---|---|---:|---:|---:|---:|---:|---|---:|---|")
-        for _, same in groupby(of_task, lambda row: (row["work"], row["size"])):
-            same = list(same)
-            lines += [_line(row, same[0]) for row in same]
+        firsts: dict[tuple[str, str], dict] = {}
+        lines += [_line(row, firsts.setdefault((row["work"], row["size"]), row)) for row in of_task]
     return "\n".join(lines) + "\n"
 
 
@@ -111,7 +110,7 @@ def _plot(rows: list[dict], path: Path) -> None:
     left.margins(x=0.25)
     if grid:
         left.set_xscale("log")
-        left.set_xlim(10, 2e9)
+        left.set_xlim(10, 2e10)
     chain = sorted((row for row in rows if row["task"] == "chain" and row["success"]), key=_group)
     for (work, method), line in groupby(chain, _group):
         line = sorted((int(row["size"][2:]), row["seconds"]) for row in line)
