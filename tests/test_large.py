@@ -1,0 +1,99 @@
+"""What is done otherwise in large systems, against what is done in small ones."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import jaxlgks as lgks
+from jaxlgks.bohr import bohr_structure, find_groups, known_structure
+from jaxlgks.equations import Dissipator, bath_rates
+from jaxlgks.generator import operator_generator
+from jaxlgks.steady import Populations
+
+from .systems import hermitian
+
+DRUDE = lgks.DrudeLorentz(0.01, 2.0)
+
+
+def chain(spins: int, field: bool = False) -> lgks.System:
+    """A chain; with a field along y its Hamiltonian is complex."""
+    fields = np.random.default_rng(spins).uniform(0.5, 1.5, spins)
+    system = lgks.models.spin_chain(fields, (0.3, 0.3, 0.3), DRUDE, (2.0, 1.0))
+    return system.perturbed(lgks.models.pauli("Y" + "I" * (spins - 1)), 0.2) if field else system
+
+
+@pytest.mark.parametrize("field", [False, True], ids=["real", "complex"])
+@pytest.mark.parametrize("equation", [lgks.Davies(), lgks.Unified(width=0.0)], ids=["davies", "unified"])
+def test_a_known_hamiltonian_gives_what_a_traced_one_gives(field, equation):
+    """d = 128: real arithmetic and groups found outside the program against one program for all; state, currents and
+    the verdict."""
+    system = chain(7, field)
+    ready, _ = Populations().admit(system, equation)
+    assert ready.structure is not None
+    assert jnp.isrealobj(ready.structure.vectors) == (not field)
+    found = lgks.steady_state(system, equation, Populations(), throw=False)
+    traced = jax.jit(lambda s: lgks.steady_state(s, equation, Populations(), throw=False))(system)
+    np.testing.assert_allclose(found.rho, traced.rho, rtol=0, atol=1e-15)
+    np.testing.assert_allclose(found.populations, traced.populations, rtol=1e-10)
+    for name in ("separation", "spread", "condition", "edge"):
+        np.testing.assert_allclose(getattr(found, name), getattr(traced, name), rtol=1e-6, err_msg=name)
+    J = lgks.heat_currents(system, equation, solver=Populations())
+    expected = jax.jit(lambda s: lgks.heat_currents(s, equation, solver=Populations()))(system)
+    np.testing.assert_allclose(J, expected, rtol=0, atol=1e-14)
+
+
+def test_gradients_in_temperatures_go_through_a_known_hamiltonian():
+    """Against differences, 1e−8."""
+    system = chain(7)
+
+    def current(T):
+        first, second = system.baths
+        return lgks.heat_currents(
+            lgks.System(system.hamiltonian, [lgks.Bath(first.coupling, T, DRUDE), second]), solver=Populations()
+        )[0]
+
+    quotient = [(float(current(2.0 + h)) - float(current(2.0 - h))) / (2 * h) for h in (2e-3, 1e-3)]
+    assert float(jax.grad(current)(2.0)) == pytest.approx((4 * quotient[1] - quotient[0]) / 3, rel=1e-8)
+
+
+def test_groups_are_the_same_by_both_sorts():
+    """A ladder with degenerate and nearly equal frequencies, above the size at which NumPy sorts."""
+    energies = np.sort(np.concatenate([np.arange(40.0), np.arange(40.0) + 1e-11, [3.5, 7.25]]))
+    structure = known_structure(jnp.asarray(np.diag(energies), complex))
+    assert jnp.isrealobj(structure.vectors)
+    here = find_groups(structure, 1e-9)
+    inside = jax.jit(lambda s: find_groups(s, 1e-9).labels)(structure)
+    np.testing.assert_array_equal(here.labels, inside)
+    assert here.count == int(jnp.max(inside)) + 1
+
+
+def test_rates_from_real_vectors():
+    """Complex couplings between the eigenstates of a real H."""
+    rng = np.random.default_rng(2)
+    system = lgks.System(np.diag(rng.uniform(size=6)) + 0.1, lgks.Bath(hermitian(rng, 6), 0.7, DRUDE))
+    complex_, real = bohr_structure(system.hamiltonian), known_structure(system.hamiltonian)
+    one, other = (bath_rates(s.frequencies, s.vectors, system)[0] for s in (complex_, real))
+    assert float(jnp.max(one)) > 0
+    np.testing.assert_allclose(other, one, rtol=1e-12)
+
+
+def test_a_large_dissipator_is_the_same_superoperator():
+    rng = np.random.default_rng(1)
+    draw = lambda *shape: jnp.asarray(rng.normal(size=shape) + 1j * rng.normal(size=shape))  # noqa: E731
+    D, rho = Dissipator(draw(3, 130, 130), draw(3, 130, 130), draw(130, 130)), draw(130, 130)
+    by_hand = sum(L @ rho @ R.conj().T for L, R in zip(D.left, D.right, strict=True))
+    by_hand = by_hand - D.drift @ rho - rho @ D.drift.conj().T
+    np.testing.assert_allclose(D(rho), by_hand, rtol=0, atol=1e-13 * float(jnp.max(jnp.abs(by_hand))))
+
+
+def test_the_hermitian_inverse_is_the_inverse():
+    """Of Hermitian right-hand sides; of others their Hermitian part."""
+    rng = np.random.default_rng(4)
+    L = operator_generator(chain(3), lgks.Redfield())
+    B = jnp.asarray(hermitian(rng, 8))
+    X = L.hermitian_inverse(B)
+    np.testing.assert_allclose(X, X.conj().T, rtol=0, atol=0)
+    np.testing.assert_allclose(L.pinned(X), B, rtol=0, atol=1e-11)
+    np.testing.assert_allclose(X, L.inverse(B, jnp.asarray(0.0)), rtol=0, atol=1e-10 * float(jnp.max(jnp.abs(X))))
+    np.testing.assert_allclose(L.hermitian_inverse(B + 1j * B), X, rtol=0, atol=1e-10 * float(jnp.max(jnp.abs(X))))
