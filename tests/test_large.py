@@ -62,10 +62,11 @@ def test_groups_are_the_same_by_both_sorts():
     energies = np.sort(np.concatenate([np.arange(40.0), np.arange(40.0) + 1e-11, [3.5, 7.25]]))
     structure = known_structure(jnp.asarray(np.diag(energies), complex))
     assert jnp.isrealobj(structure.vectors)
-    here = find_groups(structure, 1e-9)
-    inside = jax.jit(lambda s: find_groups(s, 1e-9).labels)(structure)
-    np.testing.assert_array_equal(here.labels, inside)
-    assert here.count == int(jnp.max(inside)) + 1
+    for width in (0.0, 0.3):
+        here = find_groups(structure, 1e-9, width)
+        inside = jax.jit(lambda s, w=width: find_groups(s, 1e-9, w).labels)(structure)
+        np.testing.assert_array_equal(here.labels, inside)
+        assert here.count == int(jnp.max(inside)) + 1
 
 
 def test_rates_from_real_vectors():

@@ -8,7 +8,7 @@ import pytest
 
 import jaxlgks as lgks
 from jaxlgks._errors import NonUniqueSteadyStateError, SolverError
-from jaxlgks.spectra import log_bose, root_bose
+from jaxlgks.spectra._base import log_bose, root_bose
 
 from .systems import hermitian
 

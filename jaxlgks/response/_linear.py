@@ -74,7 +74,7 @@ class LinearResponse(eqx.Module):
     parts: ClassVar[tuple[str, ...]] = ("kubo", "rotation", "shift")
 
     def static(self) -> Parts:
-        """The change of ⟨A⟩ per δ after the new steady state is reached, Φ(∞)."""
+        """The change of ⟨A⟩ per δ after the new steady state is reached, Φ(∞). Raises `ConvergenceError`."""
         still = jnp.zeros(1, self.explicit.dtype)
         return self._parts(-self.generator.resolvent(self.sources, still, self.observables)[0].real)
 
@@ -89,7 +89,9 @@ class LinearResponse(eqx.Module):
         return Impulse(parts.kubo, parts.rotation, parts.shift, explicit)
 
     def susceptibility(self, omega: Numbers) -> Parts:
-        """χ(ω), complex. `omega`: real, scalar or [w]. χ(0) is the static response."""
+        """χ(ω), complex. `omega`: real, scalar or [w]. χ(0) is the static response.
+
+        Raises `ConvergenceError`, `ShapeError`."""
         omega = as_real(omega, "omega")
         if omega.ndim > 1:
             raise ShapeError(f"susceptibility: omega must be a scalar or [w]; got shape {tuple(omega.shape)}.")

@@ -1,12 +1,6 @@
 """Spectral densities of baths, one file a member: each gives γ(ω), and Γ(ω) at any temperature on both signs of ω."""
 
-from ._base import (
-    AbstractSpectrum as AbstractSpectrum,
-    Checked as Checked,
-    log_bose as log_bose,
-    require_finite as require_finite,
-    root_bose as root_bose,
-)
+from ._base import AbstractSpectrum as AbstractSpectrum, Checked as Checked, require_finite as require_finite
 from ._brownian import UnderdampedBrownian as UnderdampedBrownian
 from ._callable import CallableSpectrum as CallableSpectrum, as_spectrum as as_spectrum
 from ._drude import DrudeLorentz as DrudeLorentz

@@ -17,7 +17,8 @@ from ._base import AbstractSolver, Found, require_memory
 
 
 class Krylov(AbstractSolver):
-    """Preconditioned GMRES with one step of refinement, for `UniversalLindblad` and `Redfield` of large systems.
+    """Preconditioned GMRES, for `UniversalLindblad` and `Redfield` of large systems: to rounding up to d = 64,
+    above to a preconditioned residual of 1e−12.
 
     Memory O(d²) times the number of operators of the equation plus `restart`; time O(d³) a step. Differentiable by the
     implicit function theorem, one more solve for each observable in reverse mode.
@@ -47,7 +48,8 @@ class Krylov(AbstractSolver):
         equation = counted(equation, system)
         noises = sum(len(bath.noises) for bath in system.baths)
         operators = 6 * noises * equation.groups(system).count
-        needed = float(system.hamiltonian.dtype.itemsize) * system.dim**2 * (operators + self.restart + 20)
+        # The compiled program keeps three copies of the Krylov vectors, which are real, and some thirty matrices more.
+        needed = float(system.hamiltonian.dtype.itemsize) * system.dim**2 * (operators + 1.5 * self.restart + 30)
         what = f"{type(equation).__name__} of a system of dimension {system.dim}, {operators} operators,"
         require_memory(self, what, needed, self.memory)
         return self, equation

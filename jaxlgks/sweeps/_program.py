@@ -24,8 +24,8 @@ TILE = 1 << 12
 """Points that a CPU takes at a time: the numbers of a small system then stay in its cache. An accelerator takes the
 whole block."""
 LARGEST = 4e9
-"""Bytes that a block may take on an accelerator, whatever `memory` says: there factorisations of batches with more than
-2²⁹ numbers in all have come out wrong."""
+"""Bytes that a block may take on an accelerator, whatever `memory` and `chunk` say: there factorisations of batches
+with more than 2²⁹ numbers in all have come out wrong."""
 
 
 Points = dict[str, Any]
@@ -99,10 +99,11 @@ def compiled(
     points = CHUNK * len(devices) if chunk is None else chunk
     on_cpu = devices[0].platform == "cpu"
     tile = min(TILE, points) if on_cpu else points
-    memory = memory if on_cpu else min(memory, LARGEST)
+    allowed = memory if chunk is None else float("inf")
+    allowed = allowed if on_cpu else min(allowed, LARGEST)
     program = _compile(at, finish, grid, layout(sizes, points, tile, len(devices)), devices)
-    if chunk is None and program.bytes > memory:
-        tile = max(int(memory / program.bytes * tile), 1)
+    if program.bytes > allowed:
+        tile = max(int(allowed / program.bytes * tile), 1)
         program = _compile(at, finish, grid, layout(sizes, tile, tile, len(devices)), devices)
     return program
 
