@@ -16,8 +16,10 @@ from jaxlgks._errors import (
     SolverError,
     SolverMemoryError,
 )
+from jaxlgks.bohr import Groups
 from jaxlgks.steady import level_rates
 from jaxlgks.steady._gth import stationary
+from jaxlgks.steady._populations import populations_close
 
 from .systems import draw, hermitian, unitary
 
@@ -283,6 +285,19 @@ def test_coinciding_levels_and_clusters_are_refused():
     with pytest.raises(SolverError, match="Unified"):
         lgks.heat_currents(levels(0.0, 1.0, 1.0001), lgks.Unified(), solver=POPULATIONS)
     lgks.steady_state(levels(0.0, 1.0, 2.0), solver=POPULATIONS)  # equal frequencies of distinct levels do no harm
+
+
+def test_shared_groups_are_seen_in_any_order_of_the_states():
+    """Pinned groups may come in an order in which the labels of a column do not descend."""
+    ladder = lambda energies: jnp.asarray(np.subtract.outer(energies, energies).T)  # noqa: E731
+
+    def close(labels) -> bool:
+        return bool(populations_close(Groups(labels - labels.min(), jnp.asarray(0), 20)))
+
+    assert close(ladder([0, 1, 3]))
+    assert close(ladder([3, 0, 1]))
+    assert not close(ladder([0, 1, 1]))
+    assert not close(ladder([1, 0, 1]))  # the two that share a group are not neighbours
 
 
 def test_where_h_is_traced_a_refusal_is_nan():
