@@ -14,6 +14,7 @@ from jaxtyping import Array, ArrayLike, Bool, Complex, Float, Inexact, Int
 
 from .._errors import StateFollowingError
 from .._inputs import is_concrete
+from ._product import SMALL, dagger, product
 
 LEVEL = 1e-9
 """Energies closer than this fraction of the spectral width are one level."""
@@ -51,11 +52,11 @@ class Structure(eqx.Module):
 
     def to_eigenbasis(self, X: Array) -> Array:
         """U† X U."""
-        return self.vectors.conj().T @ X @ self.vectors
+        return product(dagger(self.vectors), X, self.vectors)
 
     def from_eigenbasis(self, X: Array) -> Array:
         """U X U†."""
-        return self.vectors @ X @ self.vectors.conj().T
+        return product(self.vectors, X, dagger(self.vectors))
 
 
 @eqx.filter_jit
@@ -64,7 +65,7 @@ def bohr_structure(hamiltonian: Inexact[Array, "d d"]) -> Structure:
     structure is real."""
     given = (hamiltonian + hamiltonian.conj().T) / 2
     hamiltonian = centred(given)
-    energies, vectors = jnp.linalg.eigh(jax.lax.stop_gradient(hamiltonian))
+    vectors, energies = jax.lax.linalg.eigh(jax.lax.stop_gradient(hamiltonian), symmetrize_input=False)
     energies, vectors = jax.lax.stop_gradient((energies, vectors))
     offset = jnp.abs(jnp.trace(jax.lax.stop_gradient(given))) / given.shape[-1]
     rounding = 100 * jnp.finfo(energies.dtype).eps * (jnp.max(jnp.abs(energies)) + offset)
@@ -130,11 +131,24 @@ def find_groups(structure: Structure, tolerance: float, width: ArrayLike = 0.0) 
 @eqx.filter_jit
 def _labels(structure: Structure, tolerance: float, width: ArrayLike) -> Int[Array, "d d"]:
     omega = structure.frequencies.reshape(-1)
-    order = jnp.argsort(omega)
     gap = tolerance * (structure.energies[-1] - structure.energies[0]) + structure.rounding
+    if structure.energies.size <= SMALL:
+        return _compared(omega, jnp.maximum(gap, width)).reshape(structure.frequencies.shape)
+    order = jnp.argsort(omega)
     steps = jnp.diff(omega[order]) > jnp.maximum(gap, width)
     ranks = jnp.concatenate([jnp.zeros(1, int), jnp.cumsum(steps)])
     return jnp.zeros(omega.size, int).at[order].set(ranks).reshape(structure.frequencies.shape)
+
+
+def _compared(omega: Float[Array, " n"], gap: Float[Array, ""]) -> Int[Array, " n"]:
+    """The same by comparing all pairs: under `vmap` a batch is sorted one member at a time, but compared as a whole.
+
+    A group begins at a frequency whose predecessor is further off than the gap; the label counts the beginnings."""
+    place, other = jnp.arange(omega.size)[:, None], jnp.arange(omega.size)
+    distance = omega[:, None] - omega
+    before = (distance > 0) | ((distance == 0) & (other < place))  # equal ones in the order given
+    begins = ~jnp.any(before & (distance <= gap), axis=1)
+    return jnp.sum((before | (other == place)) & begins, axis=1) - 1
 
 
 def _known_labels(structure: Structure, tolerance: float, width: ArrayLike) -> Int[Array, "d d"]:

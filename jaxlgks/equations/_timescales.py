@@ -12,7 +12,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Inexact
 
 from .._system import Bath, Noise, System
-from ..bohr import Groups, Structure, derivative
+from ..bohr import Groups, Structure, dagger, derivative, product
 
 
 def relaxation_rate(structure: Structure, system: System) -> Float[Array, ""]:
@@ -51,7 +51,7 @@ def coupling_weights(vectors: Inexact[Array, "d d"], noise: Noise) -> Float[Arra
     """|S_mn|² between eigenstates."""
 
     def turn(X: Array) -> Array:
-        return vectors.conj().T @ X @ vectors
+        return product(dagger(vectors), X, vectors)
 
     if jnp.isrealobj(vectors):  # four real products take half the time of two complex ones
         real, imag = turn(noise.coupling.real), turn(noise.coupling.imag)
