@@ -20,7 +20,6 @@ is small (1e−9 absolute).
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-import jax.scipy.linalg as jsl
 import numpy as np
 from jaxtyping import Array, ArrayLike, Complex, Float
 
@@ -29,7 +28,7 @@ from ._inputs import as_scalar, is_concrete, spoil
 from ._system import Noise, System
 from .bohr import Structure, bohr_structure
 from .equations import Dissipator
-from .generator import vec
+from .generator import matrix_exponential, vec
 from .spectra import folded_nodes, require_finite
 
 REACH = 500.0
@@ -137,7 +136,7 @@ def _map(system: System, t: Array, panels: int) -> Array:
         for noise in bath.noises:
             total = total + _exponent(structure, system, noise, t, panels).matrix()
     U = jnp.kron(structure.vectors.conj(), structure.vectors)
-    return spoil(U @ jsl.expm(total, max_squarings=48) @ U.conj().T, ~enough, (total,))
+    return spoil(U @ matrix_exponential(total) @ U.conj().T, ~enough, (total,))
 
 
 def _exponent(structure: Structure, system: System, noise: Noise, t: Array, panels: int) -> Dissipator:

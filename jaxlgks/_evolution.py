@@ -63,8 +63,9 @@ def evolve(
     - `rho0`: Hermitian, [d, d], the state at the first of the times. `ts`: ascending times, [t], unit 1/energy.
     - `method`: "expm", the exponential of the generator, exact to eps·‖L‖t, block by block for `Davies` and `Unified`
       where levels are known, of d²×d² otherwise (by the integrator for `UniversalLindblad` and `Redfield` above
-      d = 24); or "diffrax", Dormand–Prince 8(5,3) in the interaction picture of H, with at least two steps per inverse
-      Bohr frequency for its derivatives; the d²×d² generator is never formed.
+      d = 24); or "diffrax", Dormand–Prince 8(5,3) in the interaction picture of H, whose steps follow the decay rates
+      (for `Davies` and `Unified`; a derivative in H takes two steps and more per inverse Bohr frequency); the d²×d²
+      generator is never formed.
     - `rtol`, `atol`, `max_steps`, `progress` (a text bar): for "diffrax". `adjoint`: how it is differentiated; reverse
       mode by default, `diffrax.ForwardMode()` for `jvp` and `jacfwd`.
 
@@ -90,8 +91,7 @@ def evolve(
     if method == "diffrax":
         meter = diffrax.TextProgressMeter() if progress else diffrax.NoProgressMeter()
         adjoint = diffrax.RecursiveCheckpointAdjoint() if adjoint is None else adjoint
-        # A constant state would be crossed in one step, and its tangent, which turns with the Bohr frequencies, lost.
-        by = Integration(rtol, atol, longest=0.5, max_steps=max_steps, meter=meter, adjoint=adjoint)
+        by = Integration(rtol, atol, max_steps=max_steps, meter=meter, adjoint=adjoint)
         L = _operators(system, counted(equation, system))
         return Evolution(ts, L.back(integrate(L, L.to(rho0)[None], ts, None, None, by)[:, 0]))
     raise InputError(f"evolve: method must be 'expm' or 'diffrax'; got {method!r}.")

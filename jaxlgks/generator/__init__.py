@@ -13,6 +13,7 @@ from ._dense import (
     Pinned as Pinned,
     dense_generator as dense_generator,
     linear_solve as linear_solve,
+    matrix_exponential as matrix_exponential,
     pinned_generator as pinned_generator,
     trace_vector as trace_vector,
 )
