@@ -13,7 +13,7 @@ from jaxtyping import Array, Complex, Float, Inexact
 from ._entropy import log_state
 from ._errors import InputError
 from ._inputs import as_state, is_concrete
-from ._system import Bath, System
+from ._system import System
 from .bohr import Structure, bohr_structure, centred
 from .equations import AbstractEquation, Davies, Dissipator, counted
 from .generator import Partition, block_generator, find_partition
@@ -54,27 +54,27 @@ def heat_currents(
     if rho is not None:
         if solver is not None:
             raise InputError("heat_currents: give a state rho or a solver that finds one, not both.")
-        return _heat_currents(system, counted(equation, system), _state(system, equation, rho))
+        return _currents_of_state(system, equation, _state(system, equation, rho))
     state = steady_state(system, equation, solver)
     if state.populations is not None:
         return _currents_of_levels(system, state.populations, known_levels(system))
+    return _currents_of_state(system, equation, state.rho)
+
+
+def _currents_of_state(system: System, equation: AbstractEquation, rho: Array) -> Array:
     partition = find_partition(system, equation)
     if partition is not None:
-        return _currents_by_blocks(system, counted(equation, system), partition, state.rho)
-    return _heat_currents(system, counted(equation, system), state.rho)
+        return _currents_by_blocks(system, counted(equation, system), partition, rho)
+    return _heat_currents(system, counted(equation, system), rho)
 
 
 @eqx.filter_jit
 def _currents_by_blocks(system: System, equation: AbstractEquation, partition: Partition, rho: Array) -> Array:
     """J^α = Tr[H D_α ρ] without an axis of groups."""
 
-    def current(bath: Bath) -> Array:
-        alone = eqx.tree_at(lambda s: s.baths, system, (bath,))
-        L = block_generator(alone, equation, partition)
-        moved = partition.apply(L.dissipative, L.to(rho)[None])[0]
-        return expectation(centred(system.hamiltonian), L.back(moved))
-
-    return jnp.stack([current(bath) for bath in system.baths])
+    H = centred(system.hamiltonian)
+    each = [block_generator(one, equation, partition) for one in system.one_by_one]
+    return jnp.stack([expectation(H, L.back(L.dissipate(L.to(rho)[None])[0])) for L in each])
 
 
 @eqx.filter_jit
@@ -193,11 +193,15 @@ def entropy_production(
     flow = jnp.sum(heat_currents(system, equation, rho, solver) / system.temperatures)
     if rho is None:
         return -flow
-    return _entropy_rate(system, counted(equation, system), _state(system, equation, rho)) - flow
+    rho, partition = _state(system, equation, rho), find_partition(system, equation)
+    return _entropy_rate(system, counted(equation, system), rho, partition) - flow
 
 
 @eqx.filter_jit
-def _entropy_rate(system: System, equation: AbstractEquation, rho: Array) -> Array:
+def _entropy_rate(system: System, equation: AbstractEquation, rho: Array, partition: Partition | None) -> Array:
     """dS/dt = −Tr[(Lρ) ln ρ] (paper, Eq. 49). The commutator with H drops out: Tr([H, ρ] ln ρ) = 0."""
     log = log_state(rho)
+    if partition is not None:
+        L = block_generator(system, equation, partition)
+        return -expectation(log, L.back(L.dissipate(L.to(rho)[None])[0]))
     return -jnp.sum(jnp.stack([expectation(log, D(rho)) for D in equation.dissipators(system)]))

@@ -170,6 +170,11 @@ class System(eqx.Module):
         """Bath temperatures, in the order given."""
         return jnp.stack([bath.temperature for bath in self.baths])
 
+    @property
+    def one_by_one(self) -> tuple["System", ...]:
+        """The system with each of its baths alone."""
+        return tuple(eqx.tree_at(lambda s: s.baths, self, (bath,)) for bath in self.baths)
+
     def perturbed(self, V, delta: ArrayLike) -> "System":
         """The system with Hamiltonian H + δV; baths and couplings stay (paper, Eq. 2).
 

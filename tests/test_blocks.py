@@ -1,5 +1,7 @@
 """The generator block by block against the dense matrix, and what rests on it: response, evolution, steady state."""
 
+import sys
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -23,7 +25,9 @@ PARTS = ("kubo", "rotation", "shift")
 
 def by_blocks(monkeypatch, everywhere: bool = True) -> None:
     """Blocks at any dimension, or nowhere."""
-    monkeypatch.setattr("jaxlgks.generator._choice.SMALL", 1 if everywhere else 10**6)
+    limit = 1 if everywhere else 10**6
+    monkeypatch.setattr(sys.modules["jaxlgks.generator._choice"], "SMALL", limit)
+    monkeypatch.setattr(sys.modules["jaxlgks.response._thermodynamic"], "CHANNELS", limit)
 
 
 def traceless(d: int, count: int = 2) -> jax.Array:
@@ -52,18 +56,33 @@ def test_blocks_are_the_generator(name, seed):
         np.testing.assert_allclose(found, expected, rtol=0, atol=2e-13 * float(jnp.max(jnp.abs(expected))))
 
 
-@pytest.mark.parametrize("seed", [24, 33])
-def test_response_by_blocks(seed, monkeypatch):
+QUANTITIES = ("heat_currents", "heat_currents_gibbs", "entropy", "entropy_rate", "entropy_production")
+
+
+@pytest.mark.parametrize(
+    ("name", "seed"),
+    [("davies", 24), ("davies with Lamb shift", 33), pytest.param("unified", 33, marks=pytest.mark.slow)],
+)
+def test_response_by_blocks(seed, name, monkeypatch):
     """Every part of every kind of response, thermodynamic and thermal ones too, and states in time: 1e−12."""
-    case = draw(seed)
+    case, equation = draw(seed), EQUATIONS[name]
+    mixed = np.eye(case.system.dim) / case.system.dim
+    state = hermitian(np.random.default_rng(1), case.system.dim)
+    state = state @ state / np.trace(state @ state)
 
     def everything():
-        r = lgks.response(case.system, case.V, case.A)
-        current = lgks.thermodynamic_response(case.system, case.V).heat_currents
-        heat = lgks.thermal_response(case.system, lgks.HeatCurrent(0))
-        results = [r.static(), r.step(TIMES), r.impulse(TIMES), r.susceptibility(TIMES), current.static()]
-        states = lgks.evolve(case.system, lgks.Davies(), np.eye(case.system.dim) / case.system.dim, TIMES).states
-        numbers = [getattr(x, part) for x in results for part in PARTS] + [heat.temperatures, heat.strengths, states]
+        r = lgks.response(case.system, case.V, case.A, equation)
+        heat = lgks.thermal_response(case.system, lgks.HeatCurrent(0), equation)
+        production = lgks.thermal_response(case.system, lgks.EntropyProduction(), equation)
+        many = lgks.thermodynamic_response(case.system, case.V, equation)
+        results = [r.static(), r.step(TIMES), r.impulse(TIMES), r.susceptibility(TIMES)]
+        results += [getattr(many, quantity).static() for quantity in QUANTITIES]
+        numbers = [getattr(x, part) for x in results for part in (*PARTS, "explicit")]
+        numbers += [heat.temperatures, heat.strengths, production.temperatures, production.strengths]
+        numbers.append(lgks.evolve(case.system, equation, mixed, TIMES).states)
+        numbers.append(lgks.heat_currents(case.system, equation, rho=mixed))
+        numbers.append(lgks.entropy_production(case.system, equation, rho=state))
+        assert (many.channels is None) == (r.generator.name == "blocks")
         return r.generator.name, numbers
 
     by_blocks(monkeypatch)

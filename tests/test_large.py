@@ -98,3 +98,19 @@ def test_the_hermitian_inverse_is_the_inverse():
     np.testing.assert_allclose(L.pinned(X), B, rtol=0, atol=1e-11)
     np.testing.assert_allclose(X, L.inverse(B, jnp.asarray(0.0)), rtol=0, atol=1e-10 * float(jnp.max(jnp.abs(X))))
     np.testing.assert_allclose(L.hermitian_inverse(B + 1j * B), X, rtol=0, atol=1e-10 * float(jnp.max(jnp.abs(X))))
+
+
+def test_thermodynamic_response_without_an_axis_of_groups():
+    """d = 64, where operators for each of 4,033 groups would fill 6 GB: heat currents and entropy production against
+    the derivative of the steady state's populations, which shares no formula with it; the first law."""
+    system, V = chain(6), lgks.models.pauli("IIZIII") + lgks.models.pauli("IXXIII")
+    r = lgks.thermodynamic_response(system, V)
+    assert r.channels is None
+    found = r.heat_currents.static()
+    current = lambda d: lgks.heat_currents(system.perturbed(V, d), solver=Populations())  # noqa: E731
+    slope = jax.jvp(current, (0.0,), (1.0,))[1]
+    # Coefficients of the populations' derivative go through 1/(E_m − E_n), at 64 levels up to 1e4.
+    np.testing.assert_allclose(found.total, slope, rtol=0, atol=1e-9 * float(jnp.max(jnp.abs(slope))))
+    assert float(jnp.max(jnp.abs(found.shift))) > 0.01 * float(jnp.max(jnp.abs(slope)))
+    np.testing.assert_allclose(jnp.sum(found.total), 0.0, atol=1e-13)
+    np.testing.assert_allclose(r.entropy_production.static().total, -jnp.sum(slope / system.temperatures), rtol=1e-8)

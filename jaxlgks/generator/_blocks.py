@@ -56,6 +56,10 @@ class Partition(eqx.Module):
         """The superoperator applied to matrices."""
         return self.join(X, [jnp.einsum("cij,kcj->kci", M, x) for M, x in zip(matrices, self.split(X), strict=True)])
 
+    def adjoint(self, matrices: Matrices, X: Complex[Array, "k d d"]) -> Complex[Array, "k d d"]:
+        """The adjoint superoperator (Heisenberg picture), Tr[X† M(Y)] = Tr[(M‡X)† Y]."""
+        return self.apply(tuple(jnp.swapaxes(M.conj(), -1, -2) for M in matrices), X)
+
     def split(self, X: Complex[Array, "k d d"]) -> list[Complex[Array, "k _ _"]]:
         """The elements of X block by block."""
         flat = X.reshape(X.shape[0], -1)
@@ -129,6 +133,10 @@ class BlockGenerator(AbstractGenerator):
         where, dim = self.partition.positions[0][0], self.partition.labels.shape[-1]
         M = self.matrices[0][0]
         return pinned_generator(M, (where // dim == where % dim).astype(M.dtype))
+
+    def dissipate(self, X: Complex[Array, "k d d"]) -> Complex[Array, "k d d"]:
+        """D X, without the commutator."""
+        return self.partition.apply(self.dissipative, X)
 
     def carry(self, start: Array, ts: Array, A: Array | None, drive: Array | None) -> Array:
         return march(self._flow, self._advance, start, ts, A, drive)
@@ -217,7 +225,7 @@ def block_first_order(
         made = partition.matrices(jnp.concatenate([dA, A]), jnp.concatenate([A, dA]), drift)
         return lambda rho: partition.apply(made, rho[None])[0]
 
-    D = lambda rho: partition.apply(generator.dissipative, rho[None])[0]  # noqa: E731
+    D = lambda rho: generator.dissipate(rho[None])[0]  # noqa: E731
     inner = change(turned)
 
     def rotation(rho: Array) -> Array:

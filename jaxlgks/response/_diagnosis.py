@@ -118,7 +118,7 @@ def diagnose(system: System, V, delta: ArrayLike) -> Diagnosis:
     moved, shifts, rotation = _first_order(structure, V, float(delta))
     frequencies, members, splittings, times = _groups(moved, system, shifts)
     distance = separation(structure, Davies().partition(structure, system), transition_rates(structure, system))
-    memory = jnp.stack([correlation_time(structure, _alone(system, bath)) for bath in range(len(system.baths))])
+    memory = jnp.stack([correlation_time(structure, alone) for alone in system.one_by_one])
     fast = relaxation_rate(structure, system)
     unified = Unified()
     before, after = (unified.groups(s).count for s in (system, system.perturbed(V, delta)))
@@ -183,10 +183,6 @@ def _groups(structure: Structure, system: System, shifts: Array) -> tuple[Array,
     columns = np.array(rows).reshape(-1, 4).T
     frequencies, members, splittings, times = (jnp.asarray(column) for column in columns)
     return frequencies, members.astype(int), splittings, times
-
-
-def _alone(system: System, bath: int) -> System:
-    return eqx.tree_at(lambda s: s.baths, system, (system.baths[bath],))
 
 
 @eqx.filter_jit

@@ -17,7 +17,15 @@ from jaxtyping import Array, Complex, Float
 from .._inputs import as_operator
 from .._system import System
 from ..equations import AbstractEquation, Davies, Dissipator, FirstOrder, one_level
-from ..generator import AbstractGenerator, BlockGenerator, Partition, block_first_order, find_partition, generator
+from ..generator import (
+    AbstractGenerator,
+    BlockGenerator,
+    Partition,
+    block_first_order,
+    block_generator,
+    find_partition,
+    generator,
+)
 from ..steady import steady_state
 from ._linear import LinearResponse
 
@@ -61,17 +69,36 @@ def _expand(
     return Expansion(state, L, sources, equation.channels(system), first_order)
 
 
+class Turn(eqx.Module):
+    """How V turns the levels, X, and moves them, W, to first order, and V itself, in the eigenbasis of H."""
+
+    perturbation: Complex[Array, "d d"]
+    X: Complex[Array, "d d"]
+    W: Complex[Array, "d d"]
+
+
+def first_turn(system: System, V: Array, equation: AbstractEquation, L: BlockGenerator) -> Turn:
+    """X and W of `AbstractEquation.first_order`."""
+    turned = L.to(V)
+    inside = one_level(L.structure, equation.groups(system), system)
+    X = jnp.where(inside, 0.0, turned / jnp.where(inside, 1.0, L.structure.frequencies))
+    return Turn(turned, X, jnp.where(inside, turned, 0.0))
+
+
+def block_sources(
+    system: System, V: Array, equation: AbstractEquation, state: Array, partition: Partition
+) -> tuple[Sources, Turn]:
+    """The sources without an axis of groups, O(d³), and the turn that they come from."""
+    L = block_generator(system, equation, partition)
+    turn, rho = first_turn(system, V, equation, L), L.to(state)
+    rotation, shift = block_first_order(system, equation, L, turn.X, turn.W)
+    sources = jnp.stack([_kubo(turn.perturbation, rho), rotation(rho), shift(rho)])
+    return Sources(state, L, L.back(sources)), turn
+
+
 @eqx.filter_jit
 def _by_blocks(system: System, V: Array, equation: AbstractEquation, state: Array, partition: Partition) -> Sources:
-    """The sources without an axis of groups: O(d³)."""
-    L = generator(system, equation, partition)
-    assert isinstance(L, BlockGenerator)
-    structure = L.structure
-    turned, rho = L.to(V), L.to(state)
-    inside = one_level(structure, equation.groups(system), system)
-    X = jnp.where(inside, 0.0, turned / jnp.where(inside, 1.0, structure.frequencies))
-    rotation, shift = block_first_order(system, equation, L, X, jnp.where(inside, turned, 0.0))
-    return Sources(state, L, L.back(jnp.stack([_kubo(turned, rho), rotation(rho), shift(rho)])))
+    return block_sources(system, V, equation, state, partition)[0]
 
 
 def _kubo(V: Array, state: Array) -> Array:

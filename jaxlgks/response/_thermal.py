@@ -7,6 +7,8 @@ With H and the groups fixed, L₁ is ∂D_β/∂T_β, or D_β itself for Γ_β �
 ρ₁ = −L₀⁻¹ L₁π₀, and currents also change at once, by Tr[H L₁π₀] of their own bath.
 """
 
+from collections.abc import Callable
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -19,7 +21,7 @@ from .._observables import expectation
 from .._system import System
 from ..bohr import centred
 from ..equations import AbstractEquation, Davies
-from ..generator import Partition, converged, find_partition, generator
+from ..generator import BlockGenerator, Partition, block_generator, converged, find_partition, generator
 from ..steady import steady_state
 from ._quantities import EntropyProduction, HeatCurrent, as_quantity, steady_value
 
@@ -63,11 +65,8 @@ def _explicit(
     system: System, equation: AbstractEquation, state: Array, A, partition: Partition | None
 ) -> ThermalResponse:
     count = len(system.baths)
-    D = equation.dissipators(system)
-    warmer = equation.first_order_in_temperature(system)
-    sources = jnp.stack(
-        [*(jnp.sum(jax.vmap(lambda d: d(state))(stack), axis=0) for stack in warmer), *(d(state) for d in D)]
-    )
+    flows = _dissipators(system, equation) if partition is None else _block_dissipators(system, equation, partition)
+    sources = jnp.stack([*(warmer(state) for _, warmer in flows), *(D(state) for D, _ in flows)])
     L = generator(system, equation, partition)
     still = jnp.zeros((), system.temperatures.dtype)
     first = -L.back(L.solve(L.to(sources), still))  # ρ₁ for every source
@@ -76,17 +75,46 @@ def _explicit(
         change = jnp.einsum("...ij,kji->...k", A, first).real
         return ThermalResponse(change[..., :count], change[..., count:])
     H = centred(system.hamiltonian)
-    flow = lambda rho: expectation(H, rho)  # noqa: E731
-    through = jnp.stack([jax.vmap(lambda rho, d=d: flow(d(rho)))(first) for d in D])  # [bath, source]
-    own = jax.vmap(flow)(sources)
+    energy = lambda rho: expectation(H, rho)  # noqa: E731
+    through = jnp.stack([jax.vmap(lambda rho, D=D: energy(D(rho)))(first) for D, _ in flows])  # [bath, source]
+    own = jax.vmap(energy)(sources)
     through = through + jnp.tile(jnp.eye(count), 2) * own  # source k belongs to bath k mod count
     if isinstance(A, HeatCurrent):
         change = through[A.position(system)]
     else:
-        currents = jnp.stack([flow(d(state)) for d in D])
+        currents = own[count:]
         direct = jnp.concatenate([currents / system.temperatures**2, jnp.zeros(count)])
         change = direct - jnp.sum(through / system.temperatures[:, None], axis=0)
     return ThermalResponse(change[:count], change[count:])
+
+
+Superoperator = Callable[[Array], Array]
+
+
+def _dissipators(system: System, equation: AbstractEquation) -> list[tuple[Superoperator, Superoperator]]:
+    """D_α and ∂D_α/∂T_α of every bath."""
+    warmer = equation.first_order_in_temperature(system)
+    whole = lambda stack: lambda rho: jnp.sum(jax.vmap(lambda d: d(rho))(stack), axis=0)  # noqa: E731
+    return [(D, whole(stack)) for D, stack in zip(equation.dissipators(system), warmer, strict=True)]
+
+
+def _block_dissipators(
+    system: System, equation: AbstractEquation, partition: Partition
+) -> list[tuple[Superoperator, Superoperator]]:
+    """The same without an axis of groups."""
+
+    def of(alone: System) -> tuple[Superoperator, Superoperator]:
+        def made(T: Array) -> BlockGenerator:
+            warmer = eqx.tree_at(lambda s: s.baths[0].temperature, alone, T)
+            return block_generator(warmer, equation, partition)
+
+        T = alone.baths[0].temperature
+        matrices, slopes = jax.jvp(lambda T: made(T).dissipative, (T,), (jnp.ones_like(T),))
+        L = made(T)
+        by = lambda M: lambda rho: L.back(partition.apply(M, L.to(rho)[None])[0])  # noqa: E731
+        return by(matrices), by(slopes)
+
+    return [of(alone) for alone in system.one_by_one]
 
 
 def autodiff_thermal_response(system: System, A, equation: AbstractEquation = Davies()) -> ThermalResponse:
