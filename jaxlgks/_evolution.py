@@ -86,7 +86,7 @@ def evolve(
     if isinstance(equation, Cumulant):
         return Evolution(ts, cumulant_states(system, rho0, ts - ts[0], equation.panels))
     if method == "expm":
-        L = _generator(system, equation, find_partition(system, equation))
+        L = _generator(system, counted(equation, system), find_partition(system, equation))
         return Evolution(ts, L.back(L.propagate(L.to(rho0)[None], ts)[:, 0]))
     if method == "diffrax":
         meter = diffrax.TextProgressMeter() if progress else diffrax.NoProgressMeter()

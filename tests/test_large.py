@@ -1,5 +1,7 @@
 """What is done otherwise in large systems, against what is done in small ones."""
 
+import sys
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -114,3 +116,20 @@ def test_thermodynamic_response_without_an_axis_of_groups():
     assert float(jnp.max(jnp.abs(found.shift))) > 0.01 * float(jnp.max(jnp.abs(slope)))
     np.testing.assert_allclose(jnp.sum(found.total), 0.0, atol=1e-13)
     np.testing.assert_allclose(r.entropy_production.static().total, -jnp.sum(slope / system.temperatures), rtol=1e-8)
+
+
+def test_wide_clusters_of_a_large_system(monkeypatch):
+    """d = 32 in 17 clusters that no blocks divide: GMRES without being asked, in the steady state and in the response,
+    against the dense matrix, which is solved to rounding."""
+    system, equation = chain(5), lgks.Unified(width=3.0)
+    V, A = lgks.models.pauli("ZIIII"), lgks.models.pauli("IIIIZ")
+    state, r = lgks.steady_state(system, equation), lgks.response(system, V, A, equation)
+    assert (state.solver, r.generator.name) == ("krylov", "operators")
+    dense = lgks.steady_state(system, equation, lgks.Dense())
+    np.testing.assert_allclose(state.rho, dense.rho, rtol=0, atol=1e-12)
+    monkeypatch.setattr(sys.modules["jaxlgks.generator._choice"], "FEW", 0)
+    jax.clear_caches()  # what was compiled knows the limit
+    expected = lgks.response(system, V, A, equation)
+    assert expected.generator.name == "dense"
+    for part in ("kubo", "rotation", "shift"):
+        np.testing.assert_allclose(getattr(r.static(), part), getattr(expected.static(), part), rtol=0, atol=1e-10)

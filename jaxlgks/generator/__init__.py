@@ -7,7 +7,7 @@ from ._blocks import (
     block_first_order as block_first_order,
     block_generator as block_generator,
 )
-from ._choice import find_partition as find_partition, generator as generator
+from ._choice import few_operators as few_operators, find_partition as find_partition, generator as generator
 from ._dense import (
     DenseGenerator as DenseGenerator,
     Pinned as Pinned,

@@ -18,7 +18,8 @@ from ._operators import operator_generator
 SMALL = 6
 """Up to this dimension one dense matrix is cheaper than many blocks."""
 LARGE = 24
-"""Above it operators and GMRES are cheaper than one dense matrix."""
+"""Above it operators and GMRES are cheaper than one dense matrix, if there are no more than `FEW` groups a level."""
+FEW = 8
 DENSE = 8e9
 """Bytes that a dense generator and its copies may take."""
 LIMIT = 1 << 26
@@ -37,17 +38,23 @@ def find_partition(system: System, equation: AbstractEquation, above: int | None
     return partition_of(groups, min(LIMIT, system.dim**4 // 4))
 
 
+def few_operators(system: System, equation: AbstractEquation) -> bool:
+    """Whether a generator is better kept as operators, one for each group and noise, than as one dense matrix."""
+    return system.dim > LARGE and equation.groups(system).count <= FEW * system.dim
+
+
 def generator(system: System, equation: AbstractEquation, partition: Partition | None) -> AbstractGenerator:
     """L, by blocks where there are, by operators where they are few."""
     if partition is not None:
         return block_generator(system, equation, partition)
-    if system.dim > LARGE and not equation.secular and equation.groups(system).count == 1:
+    if few_operators(system, equation):
         return operator_generator(system, equation)
     needed = 4.0 * system.hamiltonian.dtype.itemsize * system.dim**4
     if needed > DENSE:
         raise SolverMemoryError(
             f"the dense generator of {type(equation).__name__} for a system of dimension {system.dim} takes about "
             f"{needed / 1e9:.3g} GB; allowed are {DENSE / 1e9:.3g} GB. Davies() and Unified() need less where H is "
-            "known (not traced) and its frequencies fall into groups, UniversalLindblad() and Redfield() always."
+            "known (not traced) and its frequencies fall into many small groups or few large ones, UniversalLindblad() "
+            "and Redfield() always."
         )
     return dense_generator(system, equation)

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 from .._inputs import is_concrete
 from .._system import System
 from ..equations import AbstractEquation
+from ..generator import few_operators
 from ._base import AbstractSolver
 from ._blocks import Blocks
 from ._dense import Dense
@@ -22,19 +23,20 @@ SMALL = 24
 
 def choose(system: System, equation: AbstractEquation) -> tuple[AbstractSolver, ...]:
     """Populations where they may close, else `Dense()`; for large systems `Blocks()` where levels are degenerate,
-    `Krylov()` where there is one group of frequencies.
+    `Krylov()` where groups of frequencies are few (one, or wide clusters) and their operators fit into memory.
 
     Where nobody can look whether populations closed, small systems are left to `Dense()`.
     """
     large = system.dim > SMALL
-    if equation.secular:
-        if is_concrete(*jax.tree.leaves((system, equation)), jnp.zeros(())):  # nothing is traced, here or around
-            return (Populations(), Blocks(), Dense()) if large else (Populations(), Dense())
-        closed = _known_to_close(system, equation)
-        if closed is False and large:
-            return Blocks(), Dense()
-        return (Populations(),) if closed or (closed is None and large) else (Dense(),)
-    return (Krylov(),) if large and equation.groups(system).count == 1 else (Dense(),)
+    if not equation.secular:
+        return (Krylov(),) if few_operators(system, equation) else (Dense(),)
+    whole = (Blocks(), Krylov(), Dense()) if large else (Dense(),)
+    if is_concrete(*jax.tree.leaves((system, equation)), jnp.zeros(())):  # nothing is traced, here or around
+        return Populations(), *whole
+    closed = _known_to_close(system, equation)
+    if closed is False and large:
+        return whole
+    return (Populations(),) if closed or (closed is None and large) else (Dense(),)
 
 
 def _known_to_close(system: System, equation: AbstractEquation) -> bool | None:

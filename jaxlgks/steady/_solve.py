@@ -18,6 +18,7 @@ from .._errors import (
     NonUniqueSteadyStateError,
     NoPartitionError,
     SolverError,
+    SolverMemoryError,
     SteadyStateError,
     TruncationError,
     ValidityWarning,
@@ -132,10 +133,10 @@ def _first(
         last, ready = solver is candidates[-1], (solver, equation)
         try:
             ready = solver.admit(system, equation)
-        except SolverError as error:
+        except (SolverError, SolverMemoryError) as error:
             if not last:
                 continue
-            if throw or isinstance(error, NoPartitionError):
+            if throw or isinstance(error, NoPartitionError | SolverMemoryError):
                 raise
         state = _solve(system, ready[1], ready[0])
         coupled = state.result == RESULTS.coupled
