@@ -57,7 +57,7 @@ def sweep(config: Path, *, out: Path | None = None, progress: bool = True) -> in
     out
         Where to save; the name of the config with .nc when left out.
     progress
-        Whether to show a bar.
+        Whether to show a bar (on a terminal).
     """
     import jax
 
@@ -66,7 +66,7 @@ def sweep(config: Path, *, out: Path | None = None, progress: bool = True) -> in
 
     def work(say) -> int:
         plan = read_plan(config)
-        data = run(plan.f, plan.axes, progress=progress, **plan.options)
+        data = run(plan.f, plan.axes, progress=progress and sys.stdout.isatty(), **plan.options)
         target = config.with_suffix(".nc") if out is None else out
         data.to_netcdf(target, engine="h5netcdf")
         size = " x ".join(str(x.size) for x in plan.axes.values())
@@ -110,10 +110,12 @@ def plot(
         held = {}
         for item in at:
             name, _, value = item.partition("=")
+            if not value:
+                raise InputError(f"--at needs NAME=VALUE; got {item!r}.")
             try:
                 held[name] = float(value)
-            except ValueError:
-                raise InputError(f"--at needs NAME=VALUE with a number; got {item!r}.") from None
+            except ValueError:  # a label, such as the name of a bath
+                held[name] = value
         target = file.with_suffix(".png") if out is None else out
         draw(xarray.load_dataset(file, engine="h5netcdf"), variable, x, held).savefig(target, dpi=150)
         say(f"See {target}")

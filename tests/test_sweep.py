@@ -31,6 +31,18 @@ def currents(delta, hot, cold):
 GRID = {"delta": DELTA, "hot": HOT, "cold": COLD}
 
 
+def test_labels_of_an_axis():
+    """Given beside its name; as many as it has entries, and the same wherever it appears."""
+    both = lambda x: {"J": x * jnp.ones(2), "K": x + jnp.arange(2.0)}  # noqa: E731
+    labels = {"bath": ["hot", "cold"]}
+    data = lgks.sweep(both, {"x": [1.0, 2.0]}, derivatives=["x"], dims={"J": labels, "K": labels})
+    assert data.d_K_d_x.sel(bath="cold").values.tolist() == [1.0, 1.0]
+    assert data.K.sel(bath="cold").values.tolist() == [2.0, 3.0]
+    for wrong in ({"J": {"bath": ["hot"]}}, {"J": labels, "K": {"bath": ["cold", "hot"]}}):
+        with pytest.raises(InputError, match="'bath' has 2 entries"):
+            lgks.sweep(both, {"x": [1.0]}, dims=wrong)
+
+
 def test_equals_one_point_after_the_other():
     """Each entry where its coordinates say, units and names kept, whatever the blocks are: 1e−12."""
     data = lgks.sweep(currents, GRID, units={"hot": "meV", "J": "meV²"}, dims={"J": ["bath"]}, chunk=8)

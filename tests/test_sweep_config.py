@@ -84,7 +84,10 @@ def test_a_model_from_a_file(tmp_path, monkeypatch, capsys):
     assert float(here.z) == pytest.approx(float(np.trace(lgks.models.pauli("ZI") @ rho).real), rel=1e-9)
     assert data.d_heat_currents_d_delta.dims == data.heat_currents.dims
     arguments = ["plot", str(tmp_path / "qubits.nc"), "--variable", "heat_currents", "--at", "strength=0.1"]
-    assert _run(monkeypatch, *arguments, "--at", "bath=0", "--out", str(tmp_path / "map.png")) == 0
+    assert data.bath.values.tolist() == ["a", "b"]
+    assert _run(monkeypatch, *arguments, "--at", "bath=a", "--out", str(tmp_path / "map.png")) == 0
+    assert _run(monkeypatch, *arguments, "--at", "bath=c") == 2
+    assert "one of a, b" in " ".join(capsys.readouterr().err.split())
     assert _run(monkeypatch, *arguments, "--x", "delta", "--out", str(tmp_path / "lines.png")) == 0
     assert all((tmp_path / name).read_bytes().startswith(b"\x89PNG") for name in ("map.png", "lines.png"))
     assert _run(monkeypatch, *arguments, "--at", "T=1") == 2
@@ -200,7 +203,7 @@ def test_a_broken_file_is_named(tmp_path, monkeypatch, capsys):
     file = tmp_path / "broken.toml"
     file.write_text("[system\n")
     assert _run(monkeypatch, "sweep", str(file)) == 2
-    assert "not valid TOML" in capsys.readouterr().err
+    assert "not valid TOML" in " ".join(capsys.readouterr().err.split())
     assert _run(monkeypatch, "sweep", str(tmp_path / "none.toml")) == 2
 
 

@@ -104,11 +104,13 @@ def plan(config: dict) -> Plan:
         return {name: of(system, equation, solver) for name, of in made.items()}
 
     axes = {name: _axis(name, table) for name, table in axes_given.items()}
-    build({name: float(values[0]) for name, values in axes.items()})  # mistakes are named before anything is compiled
+    first = build({name: float(values[0]) for name, values in axes.items()})  # names mistakes before compiling anything
+    names = [bath.name for bath in first.baths]
+    baths = {"bath": names} if all(names) and len(set(names)) == len(names) else ("bath",)
     options = {
         "derivatives": tuple(output.get("derivatives", ())),
         "units": {name: axis["unit"] for name, axis in axes_given.items() if "unit" in axis},
-        "dims": {"heat_currents": ("bath",)} if "heat_currents" in made else {},
+        "dims": {"heat_currents": baths} if "heat_currents" in made else {},
     }
     f.__qualname__ = "sweep of " + config["system"].get("model", "a system")
     return Plan(f, axes, options)

@@ -16,13 +16,16 @@ if TYPE_CHECKING:
 
 
 def plot(
-    data: "xarray.Dataset", variable: str | None = None, x: str | None = None, at: Mapping[str, float] | None = None
+    data: "xarray.Dataset",
+    variable: str | None = None,
+    x: str | None = None,
+    at: Mapping[str, float | str] | None = None,
 ) -> "Figure":
     """One variable of a sweep: lines where one axis is left, a map where two are.
 
     **Arguments:** `variable`: the first one when left out. `x`: the axis along which lines run (other axes of at most
     eight points become one line each), instead of a map. `at`: values (the nearest ones are taken) for axes that are
-    not shown; indices for the axes of an array, such as bath.
+    not shown; labels or indices for the axes of an array, such as bath.
 
     **Raises:** `InputError` for names that do not exist, or where more than two axes are left.
     """
@@ -34,7 +37,7 @@ def plot(
         raise InputError(f"plot: no variable {variable!r}; there are {', '.join(map(str, numbers))}.")
     values, note = _cut(data, data[variable], at or {})
     shown = [str(name) for name in values.dims]
-    along = {str(name) for axis in data.coords.values() for name in axis.dims}
+    along = {str(name) for axis in data.coords.values() if _is_number(axis) for name in axis.dims}
     grid = [name for name in shown if name in along]
     if x is not None and x not in grid:
         raise InputError(f"plot: {x!r} is no axis that is left; there are {', '.join(grid)}.")
@@ -52,22 +55,44 @@ def plot(
     return figure
 
 
-def _cut(data: "xarray.Dataset", values: "xarray.DataArray", at: Mapping[str, float]):
+def _is_number(axis: "xarray.DataArray") -> bool:
+    return axis.dtype.kind in "fiu"
+
+
+def _cut(data: "xarray.Dataset", values: "xarray.DataArray", at: Mapping[str, float | str]):
     """The variable where some axes are held, and a note of where."""
     notes = []
-    single = {str(n): float(data[n][0]) for n in values.dims if values.sizes[n] == 1 and n in data.coords}
+    numbers = [n for n in values.dims if n in data.coords and _is_number(data[n])]
+    single = {str(n): float(data[n][0]) for n in numbers if values.sizes[n] == 1}
     for name, value in {**single, **at}.items():
         if name not in values.dims:
             raise InputError(f"plot: no axis {name!r}; there are {', '.join(map(str, values.dims))}.")
-        if name in data.coords:
+        if name in numbers and not isinstance(value, str):
             values = values.sel({name: value}, method="nearest")
             notes.append(f"{name} = {float(values[name]):.6g}")
-        elif int(value) != value or not 0 <= value < values.sizes[name]:
-            raise InputError(f"plot: {name} is a whole number from 0 to {values.sizes[name] - 1}; got {value:g}.")
         else:
-            values = values.isel({name: int(value)})
-            notes.append(f"{name} = {int(value)}")
+            index = _index(data, name, value)
+            values = values.isel({name: index})
+            notes.append(f"{name} = {_entry(data, name, index)}")
     return values, ", ".join(notes)
+
+
+def _index(data: "xarray.Dataset", name: str, value: float | str) -> int:
+    """Where an axis without numbers has a label, or an index."""
+    labels = [] if name not in data.coords or _is_number(data[name]) else [str(label) for label in data[name].values]
+    if str(value) in labels:
+        return labels.index(str(value))
+    if not isinstance(value, str) and int(value) == value and 0 <= value < data.sizes[name]:
+        return int(value)
+    known = f"one of {', '.join(labels)}, or " if labels else ""
+    raise InputError(f"plot: {name} is {known}a whole number from 0 to {data.sizes[name] - 1}; got {value}.")
+
+
+def _entry(data: "xarray.Dataset", name: str, index: int) -> str:
+    """What stands at an index of an axis."""
+    if name not in data.coords:
+        return str(index)
+    return f"{float(data[name][index]):.4g}" if _is_number(data[name]) else str(data[name].values[index])
 
 
 def _lines(data: "xarray.Dataset", values: "xarray.DataArray", x: str, axes) -> None:
@@ -79,7 +104,8 @@ def _lines(data: "xarray.Dataset", values: "xarray.DataArray", x: str, axes) -> 
         )
     for index in np.ndindex(*(values.sizes[name] for name in others)):
         here = dict(zip(others, index, strict=True))
-        label = ", ".join(f"{n} = {float(data[n][i]):.4g}" if n in data.coords else f"{n} {i}" for n, i in here.items())
+        joint = {n: " = " if n in data.coords and _is_number(data[n]) else " " for n in here}
+        label = ", ".join(f"{n}{joint[n]}{_entry(data, n, i)}" for n, i in here.items())
         axes.plot(data[x] if x in data.coords else np.arange(data.sizes[x]), values.isel(here), label=label)
     if others:
         axes.legend()

@@ -36,7 +36,7 @@ def sweep(
     derivatives: Sequence[str] = (),
     values: bool = True,
     units: Mapping[str, str] | None = None,
-    dims: Mapping[str, Sequence[str]] | None = None,
+    dims: Mapping[str, Sequence[str] | Mapping[str, Sequence]] | None = None,
     chunk: int | None = None,
     memory: float = 2e9,
     progress: bool = False,
@@ -51,7 +51,8 @@ def sweep(
       outer names alone is computed once for all inner ones: put names that H depends on before temperatures. Several
       names on one dimension, a list of unrelated points: `{("T_a", "T_b"): ([...], [...])}`.
     - `derivatives`: names to differentiate in; adds `d_<variable>_d_<name>`. `values=False`: derivatives alone.
-    - `units`: of axes and variables. `dims`: names for the axes of a variable, e.g. `{"value": ["bath"]}`.
+    - `units`: of axes and variables. `dims`: names for the axes of a variable, e.g. `{"value": ["bath"]}`, or names
+      with labels, `{"value": {"bath": ["hot", "cold"]}}`.
     - `chunk`: points a block, which a CPU takes in tiles that suit its cache; by default 65,536 for each device, or as
       many as fit into `memory` bytes.
     - `progress`: a bar with rate and time left.
@@ -103,7 +104,8 @@ def sweep(
         assert reasons is not None  # no program ran to its end
         raise SweepError(f"sweep: every point failed, the first with {reasons.flat[0]}")
     attrs = _attributes(f, program.shape, results, compile_seconds, run_seconds)
-    return _dataset(results, reasons, units or {}, _named_axes(results, dims or {}, derivatives), attrs)
+    extra = _named_axes(results, dims or {}, derivatives)
+    return _dataset(results, reasons, units or {}, extra, _labels(results, dims or {}, extra), attrs)
 
 
 def _require_options(names: list[str], derivatives: Sequence[str], values: bool, chunk: int | None, on_error: str):
@@ -230,7 +232,7 @@ def _named_axes(results: _Results, dims: Mapping, derivatives: Sequence[str]) ->
     sizes: dict[str, int] = {}
     found = {}
     for name, x in results.arrays.items():
-        extra = named_as.get(name, [f"{name}_{i}" for i in range(x.ndim - lead)])
+        extra = list(named_as.get(name, [f"{name}_{i}" for i in range(x.ndim - lead)]))
         if len(extra) != x.ndim - lead:
             raise InputError(f"sweep: dims names {len(extra)} axes of {name!r}, which has {x.ndim - lead}.")
         for axis, size in zip(extra, x.shape[lead:], strict=True):
@@ -243,7 +245,27 @@ def _named_axes(results: _Results, dims: Mapping, derivatives: Sequence[str]) ->
     return found
 
 
-def _dataset(results: _Results, reasons: np.ndarray | None, units: Mapping, extra: Mapping, attrs: dict):
+def _labels(results: _Results, dims: Mapping, extra: Mapping) -> dict[str, list]:
+    """Labels of the axes that were given with some."""
+    sizes = {
+        axis: n
+        for name, x in results.arrays.items()
+        for axis, n in zip(extra[name], x.shape[len(results.grid) :], strict=True)
+    }
+    found: dict[str, list] = {}
+    for given in dims.values():
+        for axis, labels in given.items() if isinstance(given, Mapping) else ():
+            if len(labels) != sizes[axis] or found.setdefault(axis, list(labels)) != list(labels):
+                raise InputError(
+                    f"sweep: the axis {axis!r} has {sizes[axis]} entries; got the labels {list(labels)}"
+                    f"{' and ' + str(found[axis]) if axis in found and found[axis] != list(labels) else ''}."
+                )
+    return found
+
+
+def _dataset(
+    results: _Results, reasons: np.ndarray | None, units: Mapping, extra: Mapping, labels: Mapping, attrs: dict
+) -> "xarray.Dataset":
     import xarray
 
     lead = [one.name for one in results.grid]
@@ -259,6 +281,7 @@ def _dataset(results: _Results, reasons: np.ndarray | None, units: Mapping, extr
         for one in results.grid
         for name, x in one.values.items()
     }
+    coords |= {axis: xarray.Variable(axis, given) for axis, given in labels.items()}
     return xarray.Dataset(made, coords, attrs)
 
 
