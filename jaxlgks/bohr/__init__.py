@@ -7,7 +7,7 @@ from ._filter import (
     needs_slope_at_zero as needs_slope_at_zero,
     refuse as refuse,
 )
-from ._product import SMALL as SMALL, dagger as dagger, product as product
+from ._product import SMALL as SMALL, dagger as dagger, diagonal as diagonal, product as product
 from ._structure import (
     Groups as Groups,
     Reference as Reference,
@@ -15,6 +15,7 @@ from ._structure import (
     blocks as blocks,
     bohr_structure as bohr_structure,
     centred as centred,
+    compared as compared,
     find_groups as find_groups,
     follow as follow,
     known_structure as known_structure,

@@ -27,3 +27,9 @@ def _pair(A: Array, B: Array) -> Array:
 def dagger(X: Inexact[Array, "*_ _ _"]) -> Inexact[Array, "*_ _ _"]:
     """X†."""
     return jnp.swapaxes(X.conj(), -1, -2)
+
+
+def diagonal(X: Inexact[Array, "*_ n n"]) -> Inexact[Array, "*_ n"]:
+    """X_nn, as a sum: the transpose of taking elements out is to scatter them, one by one."""
+    n = X.shape[-1]
+    return jnp.sum(jnp.where(jnp.eye(n, dtype=bool), X, 0), axis=-1) if n <= SMALL else jnp.diagonal(X, 0, -2, -1)

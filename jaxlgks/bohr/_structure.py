@@ -14,7 +14,7 @@ from jaxtyping import Array, ArrayLike, Bool, Complex, Float, Inexact, Int
 
 from .._errors import StateFollowingError
 from .._inputs import is_concrete
-from ._product import SMALL, dagger, product
+from ._product import dagger, diagonal, product
 
 LEVEL = 1e-9
 """Energies closer than this fraction of the spectral width are one level."""
@@ -22,6 +22,8 @@ LEVEL = 1e-9
 
 SORTED_HERE = 64
 """Above this dimension known frequencies are sorted by NumPy."""
+COMPARED = 5
+"""Up to this dimension all pairs of frequencies are compared."""
 
 
 class Structure(eqx.Module):
@@ -82,7 +84,7 @@ def known_structure(hamiltonian: Complex[Array, "d d"]) -> Structure:
 def centred(hamiltonian: Inexact[Array, "d d"]) -> Inexact[Array, "d d"]:
     """H − Tr(H)/d."""
     dim = hamiltonian.shape[-1]
-    return hamiltonian - jnp.trace(hamiltonian) / dim * jnp.eye(dim, dtype=hamiltonian.dtype)
+    return hamiltonian - jnp.sum(diagonal(hamiltonian)) / dim * jnp.eye(dim, dtype=hamiltonian.dtype)
 
 
 def _merged(energies: Float[Array, " d"], rounding: Float[Array, ""]) -> Float[Array, " d"]:
@@ -132,16 +134,16 @@ def find_groups(structure: Structure, tolerance: float, width: ArrayLike = 0.0) 
 def _labels(structure: Structure, tolerance: float, width: ArrayLike) -> Int[Array, "d d"]:
     omega = structure.frequencies.reshape(-1)
     gap = tolerance * (structure.energies[-1] - structure.energies[0]) + structure.rounding
-    if structure.energies.size <= SMALL:
-        return _compared(omega, jnp.maximum(gap, width)).reshape(structure.frequencies.shape)
+    if structure.energies.size <= COMPARED:
+        return compared(omega, jnp.maximum(gap, width)).reshape(structure.frequencies.shape)
     order = jnp.argsort(omega)
     steps = jnp.diff(omega[order]) > jnp.maximum(gap, width)
     ranks = jnp.concatenate([jnp.zeros(1, int), jnp.cumsum(steps)])
     return jnp.zeros(omega.size, int).at[order].set(ranks).reshape(structure.frequencies.shape)
 
 
-def _compared(omega: Float[Array, " n"], gap: Float[Array, ""]) -> Int[Array, " n"]:
-    """The same by comparing all pairs: under `vmap` a batch is sorted one member at a time, but compared as a whole.
+def compared(omega: Float[Array, " n"], gap: Float[Array, ""]) -> Int[Array, " n"]:
+    """`_labels` by comparing all pairs: under `vmap` a batch is sorted one member at a time, but compared as a whole.
 
     A group begins at a frequency whose predecessor is further off than the gap; the label counts the beginnings."""
     place, other = jnp.arange(omega.size)[:, None], jnp.arange(omega.size)

@@ -11,7 +11,6 @@ s is the largest decay rate on the diagonal of L: of the size of the rates that 
 frequencies are, so that the pin neither drowns them nor vanishes in any unit.
 """
 
-from collections.abc import Callable
 from typing import ClassVar
 
 import equinox as eqx
@@ -22,15 +21,13 @@ from jaxtyping import Array, Complex, Float
 
 from .._inputs import spoil
 from .._system import System
-from ..bohr import Structure, bohr_structure, product
+from ..bohr import Structure, bohr_structure
 from ..equations import AbstractEquation
 from ._base import AbstractGenerator, march
 from ._matrix import commutator_matrix, unvec, vec
 
 HALVED = 48
 """So often an exponent may be halved: norms up to 1e15."""
-ELIMINATED = 4
-"""Up to this size a batch of systems is eliminated together (half the time at 4; three times LAPACK's at 9)."""
 
 
 class Pinned(eqx.Module):
@@ -64,7 +61,8 @@ def linear_solve(M: Complex[Array, "n n"], B: Complex[Array, "n k"], refine: int
     # any X₀, so the derivative goes through this one solve alone. (Not by lineax: its forward derivative raises on
     # a NaN tangent, and stops a whole batch.)
     frozen = jax.lax.stop_gradient(M)
-    solve = _factored(frozen)
+    factors = jsl.lu_factor(frozen)
+    solve = lambda b, trans=0: jsl.lu_solve(factors, b, trans=trans)  # noqa: E731
     times = lambda matrix, x: jnp.matmul(matrix, x, precision="highest")  # noqa: E731
     X = jnp.zeros_like(B)
     for _ in range(refine):
@@ -74,31 +72,6 @@ def linear_solve(M: Complex[Array, "n n"], B: Complex[Array, "n k"], refine: int
         lambda x: times(M, x), residual, lambda _, b: solve(b), lambda _, b: solve(b, trans=1)
     )
     return spoil(X, ~finite, given)
-
-
-def _factored(M: Complex[Array, "n n"]) -> Callable[..., Array]:
-    """(b, trans=0) ↦ M⁻¹ b or M⁻ᵀ b by LU; up to `ELIMINATED` by an inverse, which under `vmap` is elementwise work on
-    the whole batch, where LAPACK is called for one member after the other."""
-    if len(M) > ELIMINATED:
-        factors = jsl.lu_factor(M)
-        return lambda b, trans=0: jsl.lu_solve(factors, b, trans=trans)
-    inverse = _inverse(M)
-    return lambda b, trans=0: product(inverse.T if trans else inverse, b)
-
-
-def _inverse(M: Complex[Array, "n n"]) -> Complex[Array, "n n"]:
-    """By Gauss–Jordan elimination with row pivoting."""
-    n = len(M)
-    rows = jnp.arange(n)[:, None]
-    both = jnp.concatenate([M, jnp.eye(n, dtype=M.dtype)], axis=1)
-    for k in range(n):
-        size = jnp.where(rows[:, 0] >= k, jnp.abs(both[:, k]), -1.0)
-        largest = rows == jnp.argmax(size)
-        pivot = jnp.sum(jnp.where(largest, both, 0), axis=0)
-        both = jnp.where(largest, both[k], both)
-        pivot = pivot / pivot[k]
-        both = jnp.where(rows == k, pivot, both - both[:, k : k + 1] * pivot)
-    return both[:, n:]
 
 
 def matrix_exponential(A: Complex[Array, "n n"]) -> Complex[Array, "n n"]:

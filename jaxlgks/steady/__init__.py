@@ -3,7 +3,7 @@
 from ._base import AbstractSolver as AbstractSolver
 from ._blocks import Blocks as Blocks
 from ._dense import Dense as Dense
-from ._gth import UNROLLED as UNROLLED, scalars as scalars
+from ._gth import UNROLLED as UNROLLED, scalars as scalars, stationary as stationary
 from ._krylov import Krylov as Krylov
 from ._logarithms import log_populations as log_populations
 from ._populations import (

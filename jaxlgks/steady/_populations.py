@@ -19,7 +19,7 @@ from jaxtyping import Array, Bool, Complex, Float, Inexact
 from .._errors import SolverError
 from .._inputs import is_concrete
 from .._system import System
-from ..bohr import Groups, Structure, centred, dagger, known_structure, product
+from ..bohr import Groups, Structure, centred, dagger, diagonal, known_structure, product
 from ..equations import AbstractEquation, bath_rates
 from ..spectra import require_finite
 from ._base import AbstractSolver, Found
@@ -70,7 +70,7 @@ def _eigenstates_jvp(primals, tangents):
     h = product(dagger(vectors), dH, vectors)
     same = jnp.eye(len(energies), dtype=bool)
     gap = jnp.where(same, 1.0, energies[None, :] - energies[:, None])
-    return (energies, vectors), (jnp.diag(h).real, product(vectors, jnp.where(same, 0.0, h / gap)))
+    return (energies, vectors), (diagonal(h).real, product(vectors, jnp.where(same, 0.0, h / gap)))
 
 
 class Populations(AbstractSolver):
