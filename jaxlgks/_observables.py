@@ -17,7 +17,16 @@ from ._system import System
 from .bohr import Structure, bohr_structure, centred
 from .equations import AbstractEquation, Davies, Dissipator, counted
 from .generator import Partition, block_generator, find_partition
-from .steady import UNROLLED, AbstractSolver, known_levels, level_rates, scalars, steady_state
+from .steady import (
+    UNROLLED,
+    AbstractSolver,
+    couplings_are_real,
+    known_levels,
+    level_rates,
+    scalars,
+    steady_state,
+    with_real_couplings,
+)
 
 
 def expectation(A: Complex[Array, "d d"], rho: Complex[Array, "d d"]) -> Float[Array, ""]:
@@ -57,7 +66,8 @@ def heat_currents(
         return _currents_of_state(system, equation, _state(system, equation, rho))
     state = steady_state(system, equation, solver)
     if state.populations is not None:
-        return _currents_of_levels(system, state.populations, known_levels(system))
+        given = with_real_couplings(system) if couplings_are_real(system) else system
+        return _currents_of_levels(given, state.populations, known_levels(system))
     return _currents_of_state(system, equation, state.rho)
 
 

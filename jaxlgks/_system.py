@@ -10,7 +10,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, ArrayLike, Complex, Float
+from jaxtyping import Array, ArrayLike, Complex, Float, Inexact
 
 from ._errors import InputError, NoBathError, ShapeError
 from ._inputs import Numbers, as_operator, as_scalar, as_temperature, is_concrete, require_x64, unpacked
@@ -20,7 +20,7 @@ from .spectra import AbstractSpectrum, as_spectrum
 class Noise(eqx.Module):
     """One coupling operator with one spectral density: what a master equation sees of a bath."""
 
-    coupling: Complex[Array, "d d"]
+    coupling: Inexact[Array, "d d"]
     temperature: Float[Array, ""]
     spectrum: AbstractSpectrum
     name: str = eqx.field(static=True)

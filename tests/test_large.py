@@ -34,6 +34,7 @@ def test_a_known_hamiltonian_gives_what_a_traced_one_gives(field, equation):
     ready, _ = Populations().admit(system, equation)
     assert ready.structure is not None
     assert jnp.isrealobj(ready.structure.vectors) == (not field)
+    assert ready.real
     found = lgks.steady_state(system, equation, Populations(), throw=False)
     traced = jax.jit(lambda s: lgks.steady_state(s, equation, Populations(), throw=False))(system)
     np.testing.assert_allclose(found.rho, traced.rho, rtol=0, atol=1e-15)
@@ -43,6 +44,18 @@ def test_a_known_hamiltonian_gives_what_a_traced_one_gives(field, equation):
     J = lgks.heat_currents(system, equation, solver=Populations())
     expected = jax.jit(lambda s: lgks.heat_currents(s, equation, solver=Populations()))(system)
     np.testing.assert_allclose(J, expected, rtol=0, atol=1e-14)
+
+
+def test_complex_couplings_of_a_large_system():
+    """What is imaginary in a coupling between real eigenstates counts, in state and currents."""
+    system, S = chain(7), lgks.models.pauli("YIIIIII") + lgks.models.pauli("XZIIIII")
+    with_imaginary, without = (
+        lgks.System(system.hamiltonian, [lgks.Bath(coupling, 2.0, DRUDE), system.baths[1]]) for coupling in (S, S.real)
+    )
+    assert not Populations().admit(with_imaginary, lgks.Davies())[0].real
+    for f in (lambda s: lgks.steady_state(s, solver=Populations()).populations, lgks.heat_currents):
+        np.testing.assert_allclose(f(with_imaginary), jax.jit(f)(with_imaginary), rtol=1e-9, atol=1e-14)
+        assert float(jnp.max(jnp.abs(f(with_imaginary) - f(without)))) > 1e-6
 
 
 def test_gradients_in_temperatures_go_through_a_known_hamiltonian():

@@ -53,12 +53,15 @@ def coupling_weights(vectors: Inexact[Array, "d d"], noise: Noise) -> Float[Arra
     def turn(X: Array) -> Array:
         return product(dagger(vectors), X, vectors)
 
-    if jnp.isrealobj(vectors):  # four real products take half the time of two complex ones
-        real, imag = turn(noise.coupling.real), turn(noise.coupling.imag)
+    if jnp.isrealobj(vectors) and jnp.isrealobj(noise.coupling):
+        size = turn(noise.coupling) ** 2
     else:
-        S = turn(noise.coupling)
-        real, imag = S.real, S.imag
-    size: Array = real**2 + imag**2  # |S|², differentiable at zero
+        if jnp.isrealobj(vectors):  # four real products take half the time of two complex ones
+            real, imag = turn(noise.coupling.real), turn(noise.coupling.imag)
+        else:
+            S = turn(noise.coupling)
+            real, imag = S.real, S.imag
+        size: Array = real**2 + imag**2  # |S|², differentiable at zero
     # What symmetry forbids comes out as rounding, and would connect levels that nothing connects.
     floor = jax.lax.stop_gradient(jnp.max(size)) * (10 * len(vectors) * jnp.finfo(size.dtype).eps) ** 2
     return jnp.where(size <= floor, 0.0, size)

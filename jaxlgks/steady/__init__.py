@@ -9,7 +9,9 @@ from ._logarithms import log_populations as log_populations
 from ._populations import (
     LevelRates as LevelRates,
     Populations as Populations,
+    couplings_are_real as couplings_are_real,
     known_levels as known_levels,
     level_rates as level_rates,
+    with_real_couplings as with_real_couplings,
 )
 from ._solve import SteadyState as SteadyState, steady_state as steady_state

@@ -14,6 +14,7 @@ from typing import ClassVar
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Bool, Complex, Float, Inexact
 
 from .._errors import SolverError
@@ -43,6 +44,18 @@ def level_rates(system: System, known: Structure | None = None) -> LevelRates:
     energies, vectors = eigenstates(system) if known is None else (known.energies, known.vectors)
     frequencies = energies[None, :] - energies[:, None]
     return LevelRates(energies, vectors, bath_rates(frequencies, vectors, system))
+
+
+def with_real_couplings(system: System) -> System:
+    """The couplings in real numbers: products with them cost half."""
+    couplings = lambda s: [bath.coupling for bath in s.baths]  # noqa: E731
+    return eqx.tree_at(couplings, system, [S.real for S in couplings(system)])
+
+
+def couplings_are_real(system: System) -> bool:
+    """Whether the couplings of a large system are known to be real."""
+    couplings = [bath.coupling for bath in system.baths]
+    return system.dim > LARGE and is_concrete(couplings) and not any(np.any(np.imag(S)) for S in couplings)
 
 
 def known_levels(system: System) -> Structure | None:
@@ -82,7 +95,7 @@ class Populations(AbstractSolver):
     Couplings below 10 d eps of the largest are taken for zero: what symmetry forbids comes out as rounding. A heat
     current is the difference of what flows up and down, exact to about 1e−15 of these.
 
-    (`structure` and `groups` are found, not given.)
+    (`structure`, `groups` and `real`, whether the couplings are, are found, not given.)
 
     **Raises:** `SolverError` for another equation, or where levels coincide or a group of Bohr frequencies couples
     populations to coherences (NaN where H is traced).
@@ -98,6 +111,7 @@ class Populations(AbstractSolver):
 
     structure: Structure | None = None
     groups: Groups | None = None
+    real: bool = eqx.field(static=True, default=False)
     name: ClassVar[str] = "populations"
 
     def admit(self, system: System, equation: AbstractEquation) -> tuple[AbstractSolver, AbstractEquation]:
@@ -116,11 +130,12 @@ class Populations(AbstractSolver):
             return self, equation
         groups = equation.partition(structure, system)
         # A count of their own would compile a program for each system.
-        return Populations(structure, Groups(groups.labels, groups.zero, system.dim**2)), equation
+        groups = Groups(groups.labels, groups.zero, system.dim**2)
+        return Populations(structure, groups, couplings_are_real(system)), equation
 
     def find(self, system: System, equation: AbstractEquation) -> Found:
         """The steady state from its populations, diagonal in the eigenbasis of H."""
-        levels = level_rates(system, self.structure)
+        levels = level_rates(with_real_couplings(system) if self.real else system, self.structure)
         groups = equation.groups(system) if self.groups is None else self.groups
         closed = populations_close(groups)
         rates = tuple(jnp.where(closed, W, jnp.nan) for W in levels.rates)
