@@ -96,7 +96,7 @@ def plot(
     x
         The axis along which lines run.
     at
-        NAME=VALUE for axes that are not shown; may be repeated.
+        NAME=VALUE for axes that are not shown: a number, or a label such as the name of a bath; may be repeated.
     out
         The picture (PNG, PDF, ...); the name of the file with .png when left out.
     """
@@ -112,10 +112,7 @@ def plot(
             name, _, value = item.partition("=")
             if not value:
                 raise InputError(f"--at needs NAME=VALUE; got {item!r}.")
-            try:
-                held[name] = float(value)
-            except ValueError:  # a label, such as the name of a bath
-                held[name] = value
+            held[name] = value
         target = file.with_suffix(".png") if out is None else out
         draw(xarray.load_dataset(file, engine="h5netcdf"), variable, x, held).savefig(target, dpi=150)
         say(f"See {target}")

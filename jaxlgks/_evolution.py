@@ -62,10 +62,11 @@ def evolve(
     - `equation`: a master equation, or `Cumulant()` for the cumulant map from ts[0] on (`method` is then not used).
     - `rho0`: Hermitian, [d, d], the state at the first of the times. `ts`: ascending times, [t], unit 1/energy.
     - `method`: "expm", the exponential of the generator, exact to eps·‖L‖t, block by block for `Davies` and `Unified`
-      where levels are known, of d²×d² otherwise (by the integrator for `UniversalLindblad` and `Redfield` above
-      d = 24); or "diffrax", Dormand–Prince 8(5,3) in the interaction picture of H, whose steps follow the decay rates
-      (for `Davies` and `Unified`; a derivative in H takes two steps and more per inverse Bohr frequency); the d²×d²
-      generator is never formed.
+      where levels are known, of d²×d² otherwise (by the integrator above d = 24 where operators are few:
+      `UniversalLindblad`, `Redfield`, wide clusters of `Unified`); or "diffrax", Dormand–Prince 8(5,3) in the
+      interaction picture of H, whose steps follow the decay rates for `Davies` and `Unified`; the d²×d² generator is
+      never formed. A derivative takes four steps and more per inverse decay rate, in H two and more per inverse Bohr
+      frequency.
     - `rtol`, `atol`, `max_steps`, `progress` (a text bar): for "diffrax". `adjoint`: how it is differentiated; reverse
       mode by default, `diffrax.ForwardMode()` for `jvp` and `jacfwd`.
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import jaxlgks as lgks
+from jaxlgks._errors import SolverMemoryError
 from jaxlgks.bohr import bohr_structure, find_groups, known_structure
 from jaxlgks.equations import Dissipator, bath_rates
 from jaxlgks.generator import operator_generator
@@ -146,3 +147,11 @@ def test_wide_clusters_of_a_large_system(monkeypatch):
     assert expected.generator.name == "dense"
     for part in ("kubo", "rotation", "shift"):
         np.testing.assert_allclose(getattr(r.static(), part), getattr(expected.static(), part), rtol=0, atol=1e-10)
+
+
+def test_operators_of_all_groups_are_refused_where_they_do_not_fit():
+    """d = 64 with a traced H: groups are not known, and d² − d + 1 of them would take 13 GB."""
+    system, V = chain(6), lgks.models.pauli("IIZIII")
+    static = lambda e: lgks.thermodynamic_response(system.perturbed(V, e), V).heat_currents.static().total  # noqa: E731
+    with pytest.raises(SolverMemoryError, match="first-order generator of Davies"):
+        jax.jit(static)(0.1)

@@ -217,6 +217,11 @@ def test_pictures_say_what_they_cannot_show():
         plot(data, x="w")
     with pytest.raises(InputError, match="whole number"):
         plot(sweep(lambda x: x * jnp.ones(2), {"x": np.arange(3.0)}, dims={"value": ["bath"]}), at={"bath": 0.7})
+    named = sweep(lambda x: x * jnp.ones(2), {"x": np.arange(3.0)}, dims={"value": {"bath": ["1", "2"]}})
+    assert plot(named, at={"bath": "1"}).axes[0].get_title() == "bath = 1"  # the label before the index
+    for at, said in (({"bath": "nan"}, "one of 1, 2, or"), ({"x": "abc"}, "axis of numbers"), ({"x": "nan"}, "'nan'")):
+        with pytest.raises(InputError, match=said):
+            plot(named, at=at)
     points = plot(sweep(lambda x, y: x * y, {("x", "y"): (np.arange(20.0), np.arange(20.0))}))
     assert points.axes[0].get_xlabel() == "point of x, y"
     figure = plot(data, at={"z": 3.2})

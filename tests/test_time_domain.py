@@ -6,6 +6,7 @@ pinned at δ = 0), exponentiated by SciPy, and differentiated by Romberg differe
 
 import itertools
 
+import diffrax
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -331,6 +332,7 @@ def test_exponential_of_large_matrices():
     turn = np.array([1e9j, -3e8j, -0.5, 0.0])
     found = np.diag(matrix_exponential(jnp.diag(jnp.asarray(turn))))
     np.testing.assert_allclose(found, np.exp(turn), rtol=0, atol=2e-15 * 1e9)
+    assert np.all(np.isnan(matrix_exponential(jnp.diag(jnp.asarray([0.0, -1e17 + 0j])))))  # no digit would be left
 
 
 @pytest.mark.parametrize(("method", "tolerance"), [("expm", 1e-12), ("diffrax", 1e-8)])
@@ -368,6 +370,25 @@ def test_steps_of_the_integrator_follow_the_decay_rates(equation):
     by_steps = lgks.evolve(system, equation, rho0, ts, "diffrax", max_steps=100).states
     # Phases of 2e7 are known to 1e−9; the method to 1e−10 a step.
     np.testing.assert_allclose(by_steps, lgks.evolve(system, equation, rho0, ts).states, rtol=0, atol=3e-8)
+
+
+def test_derivatives_of_a_state_at_rest_by_the_integrator():
+    """A stationary state asks for no steps, its derivatives do: in a temperature (both modes), in the state that it
+    starts from, and in H. Against the exponential; 1e−7: four steps of an eighth-order method a lifetime."""
+    ts, V = np.array([0.0, 100.0, 400.0]), lgks.models.pauli("ZZ")
+    pi = lgks.steady_state(lgks.models.two_qubits(1.0, 0.2, 0.01, (0.5, 0.4))).rho
+
+    def curve(x, method, **options):
+        system = lgks.models.two_qubits(1.0, 0.2, 0.01, (0.5 + x[0], 0.4)).perturbed(V, x[2])
+        start = pi + x[1] * jnp.diag(jnp.array([1.0, 0.0, 0.0, -1.0]))
+        return lgks.evolve(system, lgks.Unified(), start, ts, method, **options).expect(lgks.models.pauli("ZI"))
+
+    expected = jax.jacfwd(lambda x: curve(x, "expm"))(jnp.zeros(3))
+    assert float(jnp.min(jnp.max(jnp.abs(expected), axis=0))) > 1e-2
+    backward = jax.jacrev(lambda x: curve(x, "diffrax"))(jnp.zeros(3))
+    np.testing.assert_allclose(backward, expected, rtol=0, atol=1e-7)
+    warmer = lambda T: curve(jnp.array([T, 0.0, 0.0]), "diffrax", adjoint=diffrax.ForwardMode())  # noqa: E731
+    np.testing.assert_allclose(jax.jvp(warmer, (0.0,), (1.0,))[1], expected[:, 0], rtol=0, atol=1e-7)
 
 
 def test_evolve_under_the_local_equation():

@@ -3,11 +3,10 @@
 from ._divided import derivative as derivative, divided_difference as divided_difference
 from ._filter import (
     bohr_filter as bohr_filter,
-    differentiated as differentiated,
     needs_slope_at_zero as needs_slope_at_zero,
     refuse as refuse,
 )
-from ._product import SMALL as SMALL, dagger as dagger, diagonal as diagonal, product as product
+from ._product import dagger as dagger, diagonal as diagonal, product as product, sandwich as sandwich
 from ._structure import (
     Groups as Groups,
     Reference as Reference,

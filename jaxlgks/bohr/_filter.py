@@ -112,11 +112,6 @@ def _carrier_jvp(order, seen, primals, tangents):
     return (value, *flags), (_carrier(H, order + 1, seen + 1)[0] * dH, *never)
 
 
-def differentiated(H: Array) -> Array:
-    """Whether the program that computes this is a derivative in H: a constant when it is compiled."""
-    return _carrier(H, 0, 0)[1]
-
-
 def _if(condition: Array, function: Callable, *given) -> Array:
     """`function(*given)` or zero. Cut at both ends, so that nothing of it is left in either mode if the condition is a
     constant; `lax.cond` would do, but takes twice the time to differentiate."""

@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Complex
 
-from ..bohr import SMALL, dagger, product
+from ..bohr import dagger, product, sandwich
 
 LARGE = 128
 """Above this dimension complex products are taken apart: three real ones cost a third of what the compiler makes of a
@@ -30,7 +30,7 @@ class Dissipator(eqx.Module):
         """D ρ."""
         if rho.shape[-1] > LARGE and self.left.ndim == 3:
             return self._by_real_products(rho)
-        jumps = jnp.sum(product(self.left, rho, dagger(self.right)), axis=-3)
+        jumps = sandwich(self.left, rho, self.right)
         return jumps - product(self.drift, rho) - product(rho, dagger(self.drift))
 
     def _by_real_products(self, rho: Complex[Array, "d d"]) -> Complex[Array, "d d"]:
@@ -44,7 +44,7 @@ class Dissipator(eqx.Module):
 
     def adjoint(self, X: Complex[Array, "d d"]) -> Complex[Array, "d d"]:
         """D† X (Heisenberg picture)."""
-        jumps = jnp.sum(product(dagger(self.left), X, self.right), axis=-3)
+        jumps = sandwich(dagger(self.left), X, dagger(self.right))
         return jumps - product(dagger(self.drift), X) - product(X, self.drift)
 
     def rotated(self, U: Complex[Array, "d d"]) -> "Dissipator":
@@ -55,11 +55,7 @@ class Dissipator(eqx.Module):
         """The d²×d² matrix in column stacking, vec(AρB) = (Bᵀ ⊗ A) vec(ρ)."""
         dim = self.drift.shape[-1]
         identity = jnp.eye(dim, dtype=self.drift.dtype)
-        if dim <= SMALL:
-            pairs = self.right.conj()[:, :, None, :, None] * self.left[:, None, :, None, :]
-            jumps = jnp.sum(pairs, axis=0).reshape(dim * dim, dim * dim)
-        else:
-            jumps = jnp.einsum("jnl,jmk->nmlk", self.right.conj(), self.left).reshape(dim * dim, dim * dim)
+        jumps = jnp.einsum("jnl,jmk->nmlk", self.right.conj(), self.left).reshape(dim * dim, dim * dim)
         return jumps - jnp.kron(identity, self.drift) - jnp.kron(self.drift.conj(), identity)
 
 
@@ -72,4 +68,4 @@ def _product(A: Complex[Array, "m k"], B: Complex[Array, "k n"]) -> Complex[Arra
 
 def lindblad(A: Complex[Array, "j d d"]) -> Dissipator:
     """Σ_j D[A_j]."""
-    return Dissipator(A, A, jnp.sum(product(dagger(A), A), axis=0) / 2)
+    return Dissipator(A, A, jnp.einsum("jkm,jkn->mn", A.conj(), A) / 2)

@@ -78,7 +78,8 @@ def matrix_exponential(A: Complex[Array, "n n"]) -> Complex[Array, "n n"]:
     """e^A to about eps ‖A‖.
 
     `jax.scipy.linalg.expm` halves A once too rarely (it rounds the number down), up to twice the norm where its Padé
-    approximant holds, and is off by 2e−6 at ‖A‖ = 1e4. So A is halved here until it holds.
+    approximant holds, and is off by 2e−6 at ‖A‖ = 1e4. So A is halved here until it holds. NaN above ‖A‖ = 1e15, where
+    no digit is left.
     """
     limit = 5.37 if A.real.dtype == jnp.float64 else 3.92  # of the approximants of order 13 and 7
     norm = jax.lax.stop_gradient(jnp.max(jnp.sum(jnp.abs(A), axis=0)))
@@ -89,7 +90,7 @@ def matrix_exponential(A: Complex[Array, "n n"]) -> Complex[Array, "n n"]:
     def step(X, i):
         return jax.lax.cond(i < halved, square, lambda X: X, X), None
 
-    return jax.lax.scan(step, start, jnp.arange(HALVED))[0]
+    return jax.lax.scan(step, jnp.where(halved <= HALVED, start, jnp.nan), jnp.arange(HALVED))[0]
 
 
 def exponential(L: Complex[Array, "n n"], drive: Complex[Array, "n k"] | None, dt: Array) -> tuple[Array, Array | None]:

@@ -1,4 +1,5 @@
-"""The generator as operators: no d²×d² matrix is ever made. For universal and Redfield equations of large systems.
+"""The generator as operators: no d²×d² matrix is ever made. For large systems and equations of
+few operators: universal, Redfield, wide clusters.
 
 Enters: a system, an equation whose dissipators are few operators. Leaves: in the eigenbasis of H, with operators L_j,
 R_j and a drift K that holds iH,
@@ -15,6 +16,7 @@ the Davies equation with its rates where levels are distinct. What is left over 
 distance of levels, so that a few tens of steps suffice at any d.
 """
 
+import functools
 from collections.abc import Callable
 from typing import ClassVar
 
@@ -22,11 +24,12 @@ import diffrax
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Complex, Float
+import numpy as np
+from jaxtyping import Array, Bool, Complex, Float
 
 from .._inputs import spoil
 from .._system import System
-from ..bohr import Structure, bohr_structure, differentiated
+from ..bohr import Structure, bohr_structure
 from ..equations import AbstractEquation, Dissipator
 from ._base import AbstractGenerator, seen
 
@@ -157,6 +160,23 @@ class Integration(eqx.Module):
     adjoint: diffrax.AbstractAdjoint = diffrax.RecursiveCheckpointAdjoint()
 
 
+def _differentiated(tree) -> Bool[Array, ""]:
+    """Whether the program that computes this is a derivative in some number of the tree: a constant when compiled."""
+    return _seen([x for x in jax.tree.leaves(tree) if eqx.is_inexact_array(x)], False)
+
+
+@functools.partial(jax.custom_jvp, nondiff_argnums=(1,))
+def _seen(numbers: list[Array], differentiated: bool) -> Bool[Array, ""]:
+    del numbers
+    return jnp.asarray(differentiated)
+
+
+@_seen.defjvp
+def _seen_jvp(differentiated, primals, tangents):
+    del differentiated, tangents
+    return _seen(*primals, True), np.zeros((), jax.dtypes.float0)
+
+
 @eqx.filter_jit
 def integrate(
     generator: OperatorGenerator, start: Array, ts: Array, A: Array | None, drive: Array | None, by: Integration
@@ -177,10 +197,12 @@ def integrate(
         change = phase.conj() * change
         return jnp.stack([change.real, change.imag])
 
-    # In this picture a state moves with the decay rates, but its derivative in H turns with the Bohr frequencies: steps
-    # that are chosen for the state would miss it.
-    fastest = jnp.maximum(jnp.max(jnp.abs(frequencies)), jnp.finfo(ts.dtype).tiny)
-    longest = jnp.where(differentiated(generator.structure.hamiltonian), 0.5 / fastest, jnp.inf)
+    # Steps are chosen for the state. Its derivatives move when it does not: with the decay rates, and in H with the
+    # Bohr frequencies.
+    turning = jnp.maximum(jnp.max(jnp.abs(frequencies)), jnp.finfo(ts.dtype).tiny)
+    longest = jnp.where(_differentiated((generator, start, drive)), 0.25 / generator.fastest, jnp.inf)
+    in_H = _differentiated(generator.structure.hamiltonian)
+    longest = jnp.where(in_H, jnp.minimum(longest, 0.5 / turning), longest)
     solution = diffrax.diffeqsolve(
         diffrax.ODETerm(field),  # pyright: ignore[reportArgumentType]
         diffrax.Dopri8(),

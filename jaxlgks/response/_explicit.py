@@ -14,6 +14,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Complex, Float
 
+from .._errors import SolverMemoryError
 from .._inputs import as_operator
 from .._system import System
 from ..equations import AbstractEquation, Davies, Dissipator, FirstOrder, one_level
@@ -28,6 +29,9 @@ from ..generator import (
 )
 from ..steady import steady_state
 from ._linear import LinearResponse
+
+MEMORY = 8e9
+"""Bytes that operators of all groups may take: D, its first order in two parts, and what they are made of."""
 
 
 class Sources(eqx.Module):
@@ -53,8 +57,17 @@ class Expansion(Sources):
 def expand(system: System, V: Complex[Array, "d d"], equation: AbstractEquation) -> Expansion:
     """The first-order expansion about the steady state of `system`, with all its dissipators group by group."""
     equation.admit(system, V)  # raises here, by name, what a compiled program could not
+    pinned = equation.fixed(system)
+    noises, count = sum(len(bath.noises) for bath in system.baths), pinned.groups(system).count
+    needed = 24.0 * noises * count * system.hamiltonian.dtype.itemsize * system.dim**2
+    if needed > MEMORY:
+        raise SolverMemoryError(
+            f"the first-order generator of {type(equation).__name__} for a system of dimension {system.dim} in {count} "
+            f"groups takes about {needed / 1e9:.3g} GB; allowed are {MEMORY / 1e9:.3g} GB. Davies() and Unified() need "
+            "less where H is known (not traced), UniversalLindblad() and Redfield() always."
+        )
     state = steady_state(system, equation).rho
-    return _expand(system, V, equation.fixed(system), state, find_partition(system, equation))
+    return _expand(system, V, pinned, state, find_partition(system, equation))
 
 
 @eqx.filter_jit

@@ -17,8 +17,8 @@ from ._base import AbstractSolver, Found, require_memory
 
 
 class Krylov(AbstractSolver):
-    """Preconditioned GMRES, for `UniversalLindblad` and `Redfield` of large systems: to rounding up to d = 64,
-    above to a preconditioned residual of 1e−12.
+    """Preconditioned GMRES, for `UniversalLindblad`, `Redfield` and wide clusters of `Unified` in large systems: to
+    rounding up to d = 64, above to a preconditioned residual of 1e−12.
 
     Memory O(d²) times the number of operators of the equation plus `restart`; time O(d³) a step. Differentiable by the
     implicit function theorem, one more solve for each observable in reverse mode.

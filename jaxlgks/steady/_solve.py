@@ -82,9 +82,9 @@ def steady_state(
 
     - `system`, `equation`.
     - `solver`: `Dense()` for any equation; `Populations()` for `Davies` and `Unified` where levels are distinct (faster
-      by orders of magnitude, and exact at low temperature); `Krylov()` for `UniversalLindblad` and `Redfield` of large
-      systems. None: chosen from what is known. Where H is traced its levels are not; then it is `Dense()` up to
-      dimension 24.
+      by orders of magnitude, and exact at low temperature); `Blocks()` for them where levels are degenerate; `Krylov()`
+      for `UniversalLindblad`, `Redfield` and wide clusters of `Unified` in large systems. None: chosen from what is
+      known. Where H is traced its levels are not; then it is `Dense()` up to dimension 24.
     - `throw`: raise when the result cannot be trusted. With `throw=False` the state is returned as computed, with the
       verdict in `.result`.
 

@@ -3,6 +3,8 @@
 Enters: a dataset as `sweep` makes it. Leaves: a matplotlib figure.
 """
 
+import contextlib
+import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
@@ -67,8 +69,8 @@ def _cut(data: "xarray.Dataset", values: "xarray.DataArray", at: Mapping[str, fl
     for name, value in {**single, **at}.items():
         if name not in values.dims:
             raise InputError(f"plot: no axis {name!r}; there are {', '.join(map(str, values.dims))}.")
-        if name in numbers and not isinstance(value, str):
-            values = values.sel({name: value}, method="nearest")
+        if name in numbers:
+            values = values.sel({name: _number(name, value)}, method="nearest")
             notes.append(f"{name} = {float(values[name]):.6g}")
         else:
             index = _index(data, name, value)
@@ -77,13 +79,25 @@ def _cut(data: "xarray.Dataset", values: "xarray.DataArray", at: Mapping[str, fl
     return values, ", ".join(notes)
 
 
+def _number(name: str, value: float | str) -> float:
+    """A place on an axis of numbers."""
+    try:
+        number = float(value)
+    except ValueError:
+        number = math.nan
+    if not math.isfinite(number):
+        raise InputError(f"plot: {name} is an axis of numbers; got {value!r}.")
+    return number
+
+
 def _index(data: "xarray.Dataset", name: str, value: float | str) -> int:
     """Where an axis without numbers has a label, or an index."""
-    labels = [] if name not in data.coords or _is_number(data[name]) else [str(label) for label in data[name].values]
+    labels = [str(label) for label in data[name].values] if name in data.coords else []
     if str(value) in labels:
         return labels.index(str(value))
-    if not isinstance(value, str) and int(value) == value and 0 <= value < data.sizes[name]:
-        return int(value)
+    with contextlib.suppress(ValueError, OverflowError):
+        if float(value) == int(float(value)) and 0 <= float(value) < data.sizes[name]:
+            return int(float(value))
     known = f"one of {', '.join(labels)}, or " if labels else ""
     raise InputError(f"plot: {name} is {known}a whole number from 0 to {data.sizes[name] - 1}; got {value}.")
 
