@@ -1,0 +1,166 @@
+"""Polynomials of oscillator operators as graded symmetric tensors, and their algebra.
+
+Enters: tensors T^(k) over a vector of operators β whose commutators are numbers. Leaves: the same for products, changes
+of order and of variables, averages.
+
+A symbol (T^(0), …, T^(n)) stands for Σ_k T^(k)_{i…j} :β_i … β_j:, the colons an order fixed by a contraction matrix C,
+
+    :β_i β_j: = β_i β_j − C_ij,     C − Cᵀ = J, the matrix of commutators.
+
+Normal order is the C of the vacuum, C_ij = ⟨β_i β_j⟩_vac; the C of any Gaussian state gives Wick's order, in which all
+averages but that of T^(0) vanish. One rule serves all orders (Wick's theorem),
+
+    A B = exp(Σ C_ij ∂^A_i ∂^B_j) A B,          C → C':  f → exp(½ Σ (C' − C)_ij ∂_i ∂_j) f.
+
+Tensors are symmetric and complete (not one entry a monomial): a change of modes is then one product an index.
+"""
+
+import math
+
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Complex
+
+from .._inputs import is_concrete
+
+Symbol = tuple[Array, ...]
+
+
+def module(*values):
+    """NumPy where all numbers are known (nothing is compiled then), JAX otherwise."""
+    return np if is_concrete(values) else jnp
+
+
+def swap(size: int) -> np.ndarray:
+    """Positions of the adjoints: of (a_1 … a_M, a_1† … a_M†), a_k ↔ a_k†."""
+    return np.roll(np.arange(size), size // 2)
+
+
+def commutators(modes: int) -> np.ndarray:
+    """J_ij = [α_i, α_j] of α = (a_1 … a_M, a_1† … a_M†)."""
+    zero, one = np.zeros((modes, modes)), np.eye(modes)
+    return np.block([[zero, one], [-one, zero]])
+
+
+def vacuum(modes: int) -> np.ndarray:
+    """C_ij = ⟨α_i α_j⟩ in the vacuum: normal order."""
+    return (commutators(modes) + np.abs(commutators(modes))) / 2
+
+
+def symmetrised(T: Array, done: int = 0):
+    """The symmetric part of a tensor that is symmetric in its first `done` indices already: coset by coset."""
+    for last in range(max(done, 1), T.ndim):
+        moved = [T.swapaxes(i, last) for i in range(last)]
+        T = sum(moved, T) / (last + 1)  # pyright: ignore[reportOperatorIssue]
+    return T
+
+
+def contracted(T: Array, C: Array, count: int):
+    """C applied to the first `count` indices of T, in their places: C_ij T_j…."""
+    xp = module(T, C)
+    for axis in range(count):
+        T = xp.moveaxis(xp.tensordot(C, T, axes=([1], [axis])), 0, axis)
+    return T
+
+
+def product(A: Symbol, B: Symbol, C: Complex[Array, "n n"]) -> Symbol:
+    """The symbol of the operator product A B."""
+    xp = module(A, B, C)
+    n = C.shape[0]
+    out = [xp.zeros((n,) * k, complex) for k in range(len(A) + len(B) - 1)]
+    for p, a in enumerate(A):
+        for q, b in enumerate(B):
+            for k in range(min(p, q) + 1):
+                weight = math.comb(p, k) * math.comb(q, k) * math.factorial(k)
+                joined = xp.tensordot(a, contracted(b, C, k), axes=(tuple(range(p - k, p)), tuple(range(k))))
+                out[p + q - 2 * k] = out[p + q - 2 * k] + weight * symmetrised(joined, p - k)
+    return tuple(out)
+
+
+def plus(A: Symbol, B: Symbol) -> Symbol:
+    """A + B, of the higher degree of the two."""
+    if len(A) < len(B):
+        A, B = B, A
+    return tuple(a + b for a, b in zip(A, B, strict=False)) + A[len(B) :]
+
+
+def scaled(A: Symbol, factor) -> Symbol:
+    """A times a number."""
+    return tuple(factor * a for a in A)
+
+
+def adjoint(A: Symbol) -> Symbol:
+    """A†, for β that holds the adjoints of its own members as `swap` says and an order that is normal."""
+    order = swap(A[1].shape[0]) if len(A) > 1 else np.zeros(0, int)
+
+    def one(T):
+        for axis in range(T.ndim):
+            T = T.take(order, axis=axis)
+        return T.conj()
+
+    return tuple(one(a) for a in A)
+
+
+def reordered(A: Symbol, change: Complex[Array, "n n"]) -> Symbol:
+    """The symbol in the order C + change: exp(½ change ∂∂)."""
+    xp = module(A, change)
+    out = []
+    for k in range(len(A)):
+        total, weight, fold = A[k], 1.0, 0
+        for high in range(k + 2, len(A), 2):
+            T, fold = A[high], (high - k) // 2
+            for _ in range(fold):
+                T = xp.tensordot(change, T, axes=([0, 1], [T.ndim - 2, T.ndim - 1]))
+            weight = math.factorial(high) / (math.factorial(k) * math.factorial(fold) * 2**fold)
+            total = total + weight * T
+        out.append(total)
+    return tuple(out)
+
+
+def moved(A: Symbol, by: Complex[Array, " n"]) -> Symbol:
+    """The symbol in β' = β − by."""
+    xp = module(A, by)
+    out = []
+    for k in range(len(A)):
+        total = A[k]
+        for high in range(k + 1, len(A)):
+            T = A[high]
+            for _ in range(high - k):
+                T = xp.tensordot(T, by, axes=([T.ndim - 1], [0]))
+            total = total + math.comb(high, k) * T
+        out.append(total)
+    return tuple(out)
+
+
+def substituted(A: Symbol, T: Complex[Array, "n m"]) -> Symbol:
+    """The symbol in γ, for β = T γ."""
+    xp = module(A, T)
+    return tuple(contracted(a, xp.swapaxes(T, 0, 1), a.ndim) for a in A)
+
+
+def with_linear(A: Symbol, left: Complex[Array, " n"], J: Array) -> Symbol:
+    """[uᵀβ, A] in any order: only first derivatives of A survive."""
+    xp = module(A, left, J)
+    return tuple(k * xp.tensordot(left @ J, A[k], axes=([0], [0])) for k in range(1, len(A)))
+
+
+def paired(A: Symbol, B: Symbol, C: Complex[Array, "n n"]):
+    """⟨A B⟩ in the state in whose order both are given: Σ_k k! T_A · C⊗…⊗C · T_B. One of the two may lack symmetry."""
+    xp = module(A, B, C)
+    total = xp.zeros((), complex)
+    for k in range(min(len(A), len(B))):
+        total = total + math.factorial(k) * xp.sum(A[k] * contracted(B[k], C, k))
+    return total
+
+
+def times_linear(A: Symbol, right: Complex[Array, " n"], constant, C: Array) -> Symbol:
+    """A (uᵀβ + c), its highest indices left as they come (not symmetrised): to be paired with what is symmetric."""
+    xp = module(A, right, C)
+    n, outer = C.shape[0], C @ right
+    out = [xp.zeros((n,) * k, complex) for k in range(len(A) + 1)]
+    for k, a in enumerate(A):
+        out[k] = out[k] + constant * a
+        out[k + 1] = out[k + 1] + xp.multiply.outer(a, right)
+        if k:
+            out[k - 1] = out[k - 1] + k * xp.tensordot(a, outer, axes=([k - 1], [0]))
+    return tuple(out)
