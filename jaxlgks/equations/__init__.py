@@ -5,12 +5,13 @@ from ._base import (
     FirstOrder as FirstOrder,
     Slope as Slope,
     counted as counted,
+    each_noise as each_noise,
     one_level as one_level,
 )
 from ._davies import Davies as Davies
 from ._dissipator import Dissipator as Dissipator
 from ._local import Local as Local
-from ._rates import HalfRate as HalfRate, LambShift as LambShift, RootRate as RootRate, one as one
+from ._rates import RootRate as RootRate
 from ._redfield import Redfield as Redfield
 from ._secular import secular_drift as secular_drift
 from ._timescales import (

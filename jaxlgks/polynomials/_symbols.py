@@ -138,29 +138,37 @@ def substituted(A: Symbol, T: Complex[Array, "n m"]) -> Symbol:
     return tuple(contracted(a, xp.swapaxes(T, 0, 1), a.ndim) for a in A)
 
 
-def with_linear(A: Symbol, left: Complex[Array, " n"], J: Array) -> Symbol:
-    """[uᵀβ, A] in any order: only first derivatives of A survive."""
-    xp = module(A, left, J)
-    return tuple(k * xp.tensordot(left @ J, A[k], axes=([0], [0])) for k in range(1, len(A)))
+def symmetric_average(A: Symbol, B: Symbol, C: Complex[Array, "n n"]):
+    """½⟨AB + BA⟩ of symbols in Wick's order of the state with contraction C."""
+    return _paired(A, B, C, 0)
 
 
-def paired(A: Symbol, B: Symbol, C: Complex[Array, "n n"]):
-    """⟨A B⟩ in the state in whose order both are given: Σ_k k! T_A · C⊗…⊗C · T_B. One of the two may lack symmetry."""
+def commutator_average(A: Symbol, B: Symbol, C: Complex[Array, "n n"]):
+    """⟨AB − BA⟩, without the difference of two large numbers."""
+    return 2 * _paired(A, B, C, 1)
+
+
+def _paired(A: Symbol, B: Symbol, C: Array, parity: int):
+    """Σ_k k! Σ_j C(k,j) T_A · (J/2)^{⊗j} S^{⊗k−j} · T_B over j of one parity: ⟨AB⟩ = Σ_k k! T_A · C^{⊗k} · T_B with
+    C = S + J/2, S symmetric, and ⟨BA⟩ with S − J/2."""
     xp = module(A, B, C)
+    S, half = (C + C.T) / 2, (C - C.T) / 2
     total = xp.zeros((), complex)
     for k in range(min(len(A), len(B))):
-        total = total + math.factorial(k) * xp.sum(A[k] * contracted(B[k], C, k))
+        for j in range(parity, k + 1, 2):
+            T = contracted(B[k], half, j)
+            for axis in range(j, k):
+                T = xp.moveaxis(xp.tensordot(S, T, axes=([1], [axis])), 0, axis)
+            total = total + math.factorial(k) * math.comb(k, j) * xp.sum(A[k] * T)
     return total
 
 
-def times_linear(A: Symbol, right: Complex[Array, " n"], constant, C: Array) -> Symbol:
-    """A (uᵀβ + c), its highest indices left as they come (not symmetrised): to be paired with what is symmetric."""
-    xp = module(A, right, C)
-    n, outer = C.shape[0], C @ right
-    out = [xp.zeros((n,) * k, complex) for k in range(len(A) + 1)]
-    for k, a in enumerate(A):
-        out[k] = out[k] + constant * a
-        out[k + 1] = out[k + 1] + xp.multiply.outer(a, right)
-        if k:
-            out[k - 1] = out[k - 1] + k * xp.tensordot(a, outer, axes=([k - 1], [0]))
-    return tuple(out)
+def differentiated(A: Symbol, along: Complex[Array, " n"]) -> Symbol:
+    """Σ_i along_i ∂_i A."""
+    xp = module(A, along)
+    return tuple(k * xp.tensordot(along, A[k], axes=([0], [0])) for k in range(1, len(A)))
+
+
+def with_linear(A: Symbol, left: Complex[Array, " n"], J: Array) -> Symbol:
+    """[uᵀβ, A] in any order: only first derivatives of A survive."""
+    return differentiated(A, left @ J)

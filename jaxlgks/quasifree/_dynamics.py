@@ -7,7 +7,7 @@ Enters: a model and a master equation. Leaves real arrays in the quadratures R, 
 In the frame of the normal modes (`_modes`) a pair P = pᵀξ, Q = qᵀξ gives D†ξ = −B p* qᵀ ξ + h.c., so that with the
 two-sided filter K of σσᵀ (S = σᵀξ + const)
 
-    𝒟 = −iΩ L K_odd Lᵀ,     N = ½ iΩ L K_even Lᵀ iΩ.
+    𝒟 = −iΩ L K_minus Lᵀ,     N = ½ iΩ L K_even Lᵀ iΩ.
 
 The constant of S has Bohr frequency zero: one more row and column of B, zero. It acts where frequencies of a group reach
 zero (ULE, Redfield with Lamb shift) and gives the force c.
@@ -22,8 +22,8 @@ from .._errors import InputError, ShapeError
 from .._oscillators import QuasiFree, linear_part, symplectic
 from .._system import Noise
 from ..bohr import derivative
-from ..equations import AbstractEquation, Davies, Local, Unified
-from ..polynomials import Polynomial, vacuum
+from ..equations import AbstractEquation, Davies, Local, Unified, each_noise
+from ..polynomials import Polynomial
 from ._kernel import two_sided
 from ._modes import MERGED, NormalModes, clustered, normal_modes, together
 from ._rates import kernel_of
@@ -79,20 +79,19 @@ def nominal_frequencies(modes: NormalModes, model: QuasiFree, equation: Abstract
 def damping_rates(modes: NormalModes, model: QuasiFree) -> Float[Array, " m"]:
     """κ_k = Σ_α (Γ_α(ω_k) − Γ_α(−ω_k)) |s_k|²: the rate at which ⟨d_k†d_k⟩ relaxes where frequencies are apart."""
     total = jnp.zeros_like(modes.frequencies)
-    for bath in model.baths:
-        for noise in bath.noises:
-            weight = jnp.abs(modes.forms.T @ coupling_form(noise)[0])[: model.modes] ** 2
-            total = total + noise.spectrum.density(modes.frequencies) * weight
+    for noise in one_noise_each(model):
+        weight = jnp.abs(modes.forms.T @ coupling_form(noise)[0])[: model.modes] ** 2
+        total = total + noise.spectrum.density(modes.frequencies) * weight
     return total
 
 
 def memory(modes: NormalModes, model: QuasiFree) -> Float[Array, " baths"]:
     """τ_B = max |d ln Γ/dω| at the Bohr frequencies, for each bath."""
-    times = []
-    for bath in model.baths:
-        (noise,) = bath.noises
-        times.append(jnp.max(jnp.abs(derivative(noise.rate, modes.signed) / noise.rate(modes.signed))))
-    return jnp.stack(times)
+
+    def longest(noise: Noise) -> Array:
+        return jnp.max(jnp.abs(derivative(noise.rate, modes.signed) / noise.rate(modes.signed)))
+
+    return jnp.stack(each_noise(longest, one_noise_each(model)))
 
 
 def unified_gap(modes: NormalModes, model: QuasiFree, equation: Unified) -> Float[Array, ""]:
@@ -116,7 +115,8 @@ def dynamics(model: QuasiFree, equation: AbstractEquation, nominal: Array | None
     centre = -jax.scipy.linalg.cho_solve((L, True), reference.field)
     B = jnp.zeros((J.shape[0] + 1,) * 2, complex).at[:-1, :-1].set(L.T @ (1j * J) @ L)
     same = _ascending(together(nominal))
-    parts = [_of_bath(bath.noises, equation, L, B, centre, same) for bath in model.baths]
+    noises = one_noise_each(model)
+    parts = each_noise(lambda noise: _of_bath(noise, equation, L, B, centre, same), noises)
     drift, diffusion, force = (jnp.stack(x) for x in zip(*parts, strict=True))
     here = centre
     if isinstance(equation, Local):
@@ -132,21 +132,19 @@ def _ascending(same: Array) -> Array:
     return same[jnp.asarray(order)][:, jnp.asarray(order)]
 
 
-def _of_bath(noises, equation: AbstractEquation, L: Array, B: Array, centre: Array, same: Array):
+def _of_bath(noise: Noise, equation: AbstractEquation, L: Array, B: Array, centre: Array, same: Array):
     J = jnp.asarray(symplectic(L.shape[0] // 2))
-    drift, diffusion, force = jnp.zeros_like(L), jnp.zeros_like(L), jnp.zeros_like(centre)
-    for noise in noises:
-        kernel = kernel_of(equation, noise)
-        s, c = coupling_form(noise)
-        sigma = jnp.append(jax.scipy.linalg.solve_triangular(L, s, lower=True), s @ centre + c)
-        outer = (sigma[:, None] * sigma[None, :]).astype(complex)
-        odd, even = two_sided(B, outer, kernel.odd, same), two_sided(B, outer, kernel.even, same)
-        drift = drift + (-1j * J @ L @ odd[:-1, :-1] @ L.T).real
-        force = force + (-1j * J @ L @ odd[:-1, -1]).real
-        diffusion = diffusion - (J @ L @ even[:-1, :-1] @ L.T @ J).real / 2
+    kernel = kernel_of(equation, noise)
+    s, c = coupling_form(noise)
+    sigma = jnp.append(jax.scipy.linalg.solve_triangular(L, s, lower=True), s @ centre + c)
+    outer = (sigma[:, None] * sigma[None, :]).astype(complex)
+    minus, even = two_sided(B, outer, kernel.minus, same), two_sided(B, outer, kernel.even, same)
+    drift = (-1j * J @ L @ minus[:-1, :-1] @ L.T).real
+    force = (-1j * J @ L @ minus[:-1, -1]).real
+    diffusion = -(J @ L @ even[:-1, :-1] @ L.T @ J).real / 2
     return drift, (diffusion + diffusion.T) / 2, force
 
 
-def vacuum_of(modes: int) -> Array:
-    """The contraction of normal order."""
-    return jnp.asarray(vacuum(modes), complex)
+def one_noise_each(model: QuasiFree) -> tuple[Noise, ...]:
+    """The noise of each bath: a linear coupling has one."""
+    return tuple(bath.noises[0] for bath in model.baths)

@@ -33,9 +33,14 @@ def two_sided(
 
     `same`: which eigenvectors of B, ascending, share a group; all when left out. **Raises:** `DerivativeOrderError`.
     """
-    b, U = jax.lax.stop_gradient(jnp.linalg.eigh(jax.lax.stop_gradient(B)))
     same = jnp.ones(B.shape, bool) if same is None else same
-    return _two_sided(B, Sigma, kernel, b, U, same)
+    return _two_sided(B, Sigma, kernel, *eigenbasis(B), same)
+
+
+def eigenbasis(B: Complex[Array, "n n"]) -> tuple[Array, Array]:
+    """Eigenvalues, ascending, and eigenvectors as constants of differentiation."""
+    b, U = jnp.linalg.eigh(jax.lax.stop_gradient(B))
+    return jax.lax.stop_gradient((b, U))
 
 
 def matrix_function(B: Complex[Array, "n n"], F: Callable[[Array], Array]) -> Complex[Array, "n n"]:

@@ -2,47 +2,47 @@
 
 Enters: an equation and one bath's density and temperature. Leaves: with S filtered into P_g = (1_g F_P)(Ω)[S], Q_g alike,
 
-    D†X = Σ_g [P_g†, X] Q_g + h.c.
+    D†X = Σ_g [P_g†, X] Q_g + h.c.,     k(x, y) = F_P(x) F_Q(y).
 
-Lindblad forms have P = A, Q = A/2; Redfield P = S, Q = Λ; a Lamb shift −i[½Σ(S†L + L†S), ·] is two more pairs. For the
-exact steady state the two combinations that enter are taken in closed form, k(x, y) = F_P(x) F_Q(y):
+Lindblad forms have P = A, Q = A/2; Redfield P = S, Q = Λ; a Lamb shift −i[½Σ(S†L + L†S), ·] is two more such pairs. All
+that is asked of k are the combinations of emission and absorption
 
-    odd(x, y)  = k(x, y) − k*(−x, −y)                             drift: differences of emission and absorption
-    even(x, y) = k(x, y) + k*(y, x) + k(−y, −x) + k*(−x, −y)      diffusion
+    minus(x, y) = k(x, y) − k*(−x, −y)     with anticommutators: drift, damping
+    plus(x, y)  = k(x, y) + k*(−x, −y)     with commutators: diffusion
 
-so that damping keeps its digits where occupations are 10⁵ and emission and absorption almost cancel.
+in closed form: so damping keeps its digits where occupations are 10⁵ and emission and absorption almost cancel.
 """
 
 import abc
-from collections.abc import Callable
 
 import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array
 
 from .._errors import InputError
-from ..equations import AbstractEquation, Davies, HalfRate, LambShift, Local, Redfield, RootRate, Unified, UniversalLindblad, one
-from ..spectra import AbstractSpectrum, require_finite
 from .._system import Noise
-
-Pair = tuple[Callable, Callable, complex]
-"""F_P, F_Q and the factor of Q."""
+from ..equations import AbstractEquation, Davies, Local, Redfield, Unified, UniversalLindblad
+from ..spectra import AbstractSpectrum, require_finite
 
 
 class AbstractKernel(eqx.Module):
-    """odd and even of one bath."""
+    """minus and plus of one bath, elementwise in two frequencies."""
 
     spectrum: eqx.AbstractVar[AbstractSpectrum]
     temperature: eqx.AbstractVar[Array]
     lamb_shift: eqx.AbstractVar[bool]
 
     @abc.abstractmethod
-    def odd(self, x: Array, y: Array) -> Array:
-        """What the drift needs."""
+    def minus(self, x: Array, y: Array) -> Array:
+        """k(x, y) − k*(−x, −y)."""
 
     @abc.abstractmethod
+    def plus(self, x: Array, y: Array) -> Array:
+        """k(x, y) + k*(−x, −y)."""
+
     def even(self, x: Array, y: Array) -> Array:
-        """What the diffusion needs."""
+        """plus(x, y) + plus*(y, x), what the diffusion needs."""
+        return self.plus(x, y) + jnp.conj(self.plus(y, x))
 
     def lamb(self, x: Array) -> Array:
         """S(ω)."""
@@ -58,9 +58,9 @@ class LindbladKernel(AbstractKernel):
     equal: bool = eqx.field(static=True)
     """Whether the frequencies of a group are equal: then emission minus absorption is γ(ω) itself, at any temperature."""
 
-    def odd(self, x: Array, y: Array) -> Array:
+    def minus(self, x: Array, y: Array) -> Array:
         if self.equal:
-            value = jnp.sqrt(self.spectrum.reduced(x) * self.spectrum.reduced(y)) * (x + y) / 4
+            value = _root(self.spectrum.reduced(x) * self.spectrum.reduced(y)) * (x + y) / 4
         else:
             up = x + y >= 0  # √Γ√Γ' (1 − e^{−(x+y)/2T}) is odd: no overflow on either side
             u, v = jnp.where(up, x, -x), jnp.where(up, y, -y)
@@ -70,9 +70,17 @@ class LindbladKernel(AbstractKernel):
             return value
         return value + 0.5j * (self.lamb(x) + self.lamb(y) + self.lamb(-x) + self.lamb(-y))
 
-    def even(self, x: Array, y: Array) -> Array:
+    def plus(self, x: Array, y: Array) -> Array:
         root = lambda w: self.spectrum.amplitude(w, self.temperature)  # noqa: E731
-        return root(x) * root(y) + root(-x) * root(-y)
+        value = (root(x) * root(y) + root(-x) * root(-y)) / 2
+        if not self.lamb_shift:
+            return value
+        return value + 0.5j * (self.lamb(x) + self.lamb(y) - self.lamb(-x) - self.lamb(-y))
+
+
+def _root(x: Array) -> Array:
+    """√x, with slope zero at zero (where a singular density is zero by convention)."""
+    return jnp.where(x == 0, 0.0, jnp.sqrt(jnp.where(x == 0, 1.0, x)))
 
 
 class RedfieldKernel(AbstractKernel):
@@ -82,16 +90,13 @@ class RedfieldKernel(AbstractKernel):
     temperature: Array
     lamb_shift: bool = eqx.field(static=True)
 
-    def odd(self, x: Array, y: Array) -> Array:
+    def minus(self, x: Array, y: Array) -> Array:
         value = y * self.spectrum.reduced(y) / 2 + 0 * x
         return value + 1j * (self.lamb(y) + self.lamb(-y)) if self.lamb_shift else value
 
-    def even(self, x: Array, y: Array) -> Array:
-        both = lambda w: (self.spectrum.rate(w, self.temperature) + self.spectrum.rate(-w, self.temperature)) / 2  # noqa: E731
-        value = both(x) + both(y)
-        if not self.lamb_shift:
-            return value
-        return value + 1j * (self.lamb(y) - self.lamb(x) + self.lamb(-x) - self.lamb(-y))
+    def plus(self, x: Array, y: Array) -> Array:
+        value = (self.spectrum.rate(y, self.temperature) + self.spectrum.rate(-y, self.temperature)) / 2 + 0 * x
+        return value + 1j * (self.lamb(y) - self.lamb(-y)) if self.lamb_shift else value
 
 
 def kernel_of(equation: AbstractEquation, noise: Noise) -> AbstractKernel:
@@ -102,18 +107,6 @@ def kernel_of(equation: AbstractEquation, noise: Noise) -> AbstractKernel:
     if isinstance(equation, Redfield):
         return RedfieldKernel(noise.spectrum, noise.temperature, equation.lamb_shift)
     return LindbladKernel(noise.spectrum, noise.temperature, equation.lamb_shift, isinstance(equation, Davies))
-
-
-def pairs_of(equation: AbstractEquation, noise: Noise) -> list[Pair]:
-    """The same equation as filters (F_P, F_Q, factor)."""
-    equation = _dissipative(equation)
-    lamb = LambShift(noise.spectrum, noise.temperature)
-    if isinstance(equation, Redfield):
-        pairs: list[Pair] = [(one, HalfRate(noise.spectrum, noise.temperature), 1.0)]
-        return [*pairs, (one, lamb, 1j)] if equation.lamb_shift else pairs
-    root = RootRate(noise.spectrum, noise.temperature)
-    pairs = [(root, root, 0.5)]
-    return [*pairs, (one, lamb, 0.5j), (lamb, one, 0.5j)] if equation.lamb_shift else pairs
 
 
 def _dissipative(equation: AbstractEquation) -> AbstractEquation:
