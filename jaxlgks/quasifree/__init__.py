@@ -1,8 +1,17 @@
 """Oscillators without a Fock space: exact Gaussian steady states and first-order generators on polynomials."""
 
+from ._currents import (
+    gaussian_channels as gaussian_channels,
+    gaussian_currents as gaussian_currents,
+    gaussian_entropy_rate as gaussian_entropy_rate,
+    log_form as log_form,
+    same_channel as same_channel,
+)
 from ._dynamics import (
     damping_rates as damping_rates,
     dynamics as dynamics,
+    gaussian_separation as gaussian_separation,
+    home as home,
     memory as memory,
     nominal_frequencies as nominal_frequencies,
 )

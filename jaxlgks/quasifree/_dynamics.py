@@ -104,6 +104,20 @@ def unified_gap(modes: NormalModes, model: QuasiFree, equation: Unified) -> Floa
     return jnp.where(longest > 0, jnp.sqrt(fast / jnp.where(longest > 0, longest, 1.0)), fast)
 
 
+@eqx.filter_jit
+def gaussian_separation(model: QuasiFree, equation: AbstractEquation) -> Float[Array, ""]:
+    """The smallest distance of normal frequencies (or of one from its negative) that the equation treats apart, over the
+    mean of their damping rates; infinite where there is none."""
+    reference = jax.lax.stop_gradient(home(model, equation))
+    modes = normal_modes(reference)
+    rates = jnp.tile(damping_rates(modes, reference), 2)
+    together_ = together(nominal_frequencies(modes, reference, equation))[:-1, :-1]
+    distance = jnp.abs(modes.signed[:, None] - modes.signed[None, :])
+    mean = (rates[:, None] + rates[None, :]) / 2
+    apart = ~together_ & (mean > 0)
+    return jnp.min(jnp.where(apart, distance / jnp.where(apart, mean, 1.0), jnp.inf))
+
+
 def dynamics(model: QuasiFree, equation: AbstractEquation, nominal: Array | None = None) -> Dynamics:
     """The generator; `nominal`: groups pinned elsewhere, found here when left out."""
     reference = home(model, equation)

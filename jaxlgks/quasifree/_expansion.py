@@ -39,6 +39,10 @@ class Expansion(eqx.Module):
         """⟨D_α⁽¹⁾† X⟩."""
         return applied(self.rotation[bath], X) + applied(self.shift[bath], X)
 
+    def change(self, X: Symbol) -> Array:
+        """⟨L₁†X⟩."""
+        return sum(applied(f, X) for f in self.sources)
+
     def flow(self, bath: int, X: Symbol) -> Symbol:
         """D_α† X."""
         return bath_adjoint(self.at, bath, X)

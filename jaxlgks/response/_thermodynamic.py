@@ -4,6 +4,8 @@ Enters: a system, a perturbation V, a master equation. Leaves: the first-order r
 and on the state themselves, as `LinearResponse` objects with a fourth, explicit part.
 """
 
+from typing import overload
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -12,11 +14,13 @@ from jaxtyping import Array, Complex, Float
 from .._entropy import log_state
 from .._inputs import as_operator
 from .._observables import channel_energies, expectation, pair_groups
+from .._oscillators import QuasiFree
 from .._system import System
 from ..bohr import centred
 from ..equations import AbstractEquation, Davies, Dissipator
 from ._explicit import Expansion, expand
 from ._linear import LinearResponse
+from ._oscillators_thermodynamic import QuasiFreeThermodynamics, quasifree_thermodynamics
 
 
 class ThermodynamicResponse(eqx.Module):
@@ -39,7 +43,13 @@ class ThermodynamicResponse(eqx.Module):
     entropy_production: LinearResponse
 
 
-def thermodynamic_response(system: System, V, equation: AbstractEquation = Davies()) -> ThermodynamicResponse:
+@overload
+def thermodynamic_response(system: System, V, equation: AbstractEquation = ...) -> ThermodynamicResponse: ...
+@overload
+def thermodynamic_response(system: QuasiFree, V, equation: AbstractEquation = ...) -> QuasiFreeThermodynamics: ...
+def thermodynamic_response(
+    system: System | QuasiFree, V, equation: AbstractEquation = Davies()
+) -> ThermodynamicResponse | QuasiFreeThermodynamics:
     """The response of heat currents, entropy and entropy production to H → H + δV switched on at t = 0.
 
     These quantities depend on δ through the state and directly. To first order (paper, Eqs. 50–53, D11)
@@ -48,7 +58,8 @@ def thermodynamic_response(system: System, V, equation: AbstractEquation = Davie
 
     The first term is split into kubo, rotation and shift by the source of ρ₁; the other two are `explicit`.
 
-    **Arguments, Raises:** as `response`. **Returns:** `ThermodynamicResponse`.
+    **Arguments, Raises:** as `response`. **Returns:** `ThermodynamicResponse`; for a `QuasiFree` model
+    `QuasiFreeThermodynamics`, which has no `channels`.
 
     ```python
     import jax; jax.config.update("jax_enable_x64", True)
@@ -58,6 +69,8 @@ def thermodynamic_response(system: System, V, equation: AbstractEquation = Davie
     r.heat_currents.static().total / lgks.heat_currents(system)     # 0.0308 per unit of delta
     ```
     """
+    if isinstance(system, QuasiFree):
+        return quasifree_thermodynamics(system, V, equation)
     V = as_operator(V, "the perturbation V", system.dim).astype(system.hamiltonian.dtype)
     return _thermodynamic(system, V, equation.fixed(system), expand(system, V, equation), equation.groups(system).zero)
 
