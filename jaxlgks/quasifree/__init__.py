@@ -14,11 +14,14 @@ from ._dynamics import (
     home as home,
     memory as memory,
     nominal_frequencies as nominal_frequencies,
+    unified_gap as unified_gap,
 )
-from ._expansion import Expansion as Expansion, bath_adjoint as bath_adjoint, expanded as expanded, framed as framed
+from ._expansion import Expansion as Expansion, expanded as expanded, framed as framed, rate_scale as rate_scale
+from ._first_order import Turned as Turned, turned as turned
 from ._flow import evolved as evolved, integrated as integrated, resolvent as resolvent
 from ._frame import Frame as Frame
-from ._modes import NormalModes as NormalModes, normal_modes as normal_modes
+from ._langevin import ExactSteadyState as ExactSteadyState, exact_steady_state as exact_steady_state
+from ._modes import NormalModes as NormalModes, clustered as clustered, normal_modes as normal_modes
 from ._truncated import Truncated as Truncated, truncated as truncated
 from ._state import (
     GaussianState as GaussianState,

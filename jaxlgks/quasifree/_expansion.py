@@ -14,11 +14,11 @@ from .._inputs import is_concrete
 from .._oscillators import QuasiFree
 from ..equations import AbstractEquation, Local
 from ..polynomials import Symbol, plus
-from ._dynamics import damping_rates, home, nominal_frequencies, one_noise_each
+from ._dynamics import Dynamics, damping_rates, home, nominal_frequencies, one_noise_each
 from ._first_order import admit, applied, dissipative, kubo, turned
 from ._frame import Frame, frame
 from ._modes import MERGED, normal_modes
-from ._state import GaussianState, gaussian_steady_state
+from ._state import GaussianState, steady_flow
 
 
 class Expansion(eqx.Module):
@@ -97,8 +97,10 @@ def _nominal(model: QuasiFree, equation: AbstractEquation) -> Array:
 
 
 @eqx.filter_jit
-def _frame(model: QuasiFree, equation: AbstractEquation, state: GaussianState, diagonal: bool) -> Frame:
-    return frame(model, equation, state, diagonal)
+def _frame(
+    model: QuasiFree, equation: AbstractEquation, state: GaussianState, flow: Dynamics, diagonal: bool
+) -> Frame:
+    return frame(model, equation, state, flow, diagonal)
 
 
 @eqx.filter_jit
@@ -109,7 +111,8 @@ def _checked(model: QuasiFree, V: Symbol, at: Frame) -> tuple[Symbol, Array, Arr
 def framed(model: QuasiFree, equation: AbstractEquation) -> Frame:
     """The frame of the model's steady state, checked."""
     home(model, equation)
-    return _frame(model, equation, gaussian_steady_state(model, equation), is_diagonal(model, equation))
+    state, flow = steady_flow(model, equation)
+    return _frame(model, equation, state, flow, is_diagonal(model, equation))
 
 
 def expanded(model: QuasiFree, V: Symbol, equation: AbstractEquation, degree: int) -> Expansion:

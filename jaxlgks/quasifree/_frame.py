@@ -14,7 +14,7 @@ from jaxtyping import Array, Complex, Float
 from .._oscillators import QuasiFree, lowering_forms, symplectic
 from ..equations import AbstractEquation
 from ..polynomials import Symbol, moved, reordered, substituted, vacuum
-from ._dynamics import dynamics, nominal_frequencies
+from ._dynamics import Dynamics, nominal_frequencies
 from ._modes import NormalModes, normal_modes
 from ._state import GaussianState
 
@@ -81,9 +81,11 @@ class Frame(eqx.Module):
         return reordered(A, order - self.inverse @ vacuum(size) @ self.inverse.T)
 
 
-def frame(model: QuasiFree, equation: AbstractEquation, state: GaussianState, diagonal: bool) -> Frame:
+def frame(
+    model: QuasiFree, equation: AbstractEquation, state: GaussianState, flow: Dynamics, diagonal: bool
+) -> Frame:
     """The frame of a model at its steady state."""
-    modes, flow = normal_modes(model), dynamics(model, equation)
+    modes = normal_modes(model)
     nominal = nominal_frequencies(modes, model, equation)
     T, inverse = modes.forms, modes.inverse
     turn = lambda K: inverse @ K @ T  # noqa: E731

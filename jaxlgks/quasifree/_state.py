@@ -82,9 +82,16 @@ def gaussian_steady_state(
     model: QuasiFree, equation: AbstractEquation = Davies(), *, nominal: Array | None = None, throw: bool = True
 ) -> GaussianState:
     """The steady state of a model. Raises `NonUniqueSteadyStateError` or `SteadyStateError`; NaN where it is traced."""
-    state, slowest, lowest = _solved(model, equation, nominal)
+    return steady_flow(model, equation, nominal=nominal, throw=throw)[0]
+
+
+def steady_flow(
+    model: QuasiFree, equation: AbstractEquation, *, nominal: Array | None = None, throw: bool = True
+) -> tuple[GaussianState, Dynamics]:
+    """The same, with the generator behind it."""
+    state, flow, slowest, lowest = _solved(model, equation, nominal)
     if not throw:
-        return state
+        return state, flow
     scale = jnp.max(jnp.abs(state.covariance))
     if is_concrete(slowest):
         if not np.isfinite(slowest) or not np.isfinite(scale):
@@ -96,20 +103,20 @@ def gaussian_steady_state(
                 f"steady_state: {type(equation).__name__} has no Gaussian state as its steady state: the lowest eigenvalue "
                 f"of the covariance matrix is {float(lowest):.3g}. The coupling is too strong for it."
             )
-        return state
+        return state, flow
     bad = ~((slowest > 0) & (lowest > 0))
     source = eqx.filter(model, eqx.is_inexact_array)
-    return jax.tree.map(lambda x: spoil(x, bad, source), state)
+    return jax.tree.map(lambda x: spoil(x, bad, source), state), flow
 
 
 @eqx.filter_jit
-def _solved(model: QuasiFree, equation: AbstractEquation, nominal) -> tuple[GaussianState, Array, Array]:
+def _solved(model: QuasiFree, equation: AbstractEquation, nominal) -> tuple[GaussianState, Dynamics, Array, Array]:
     flow = dynamics(model, equation, nominal)
     K, N = flow.total, jnp.sum(flow.diffusion, axis=0)
     mean = flow.centre - jnp.linalg.solve(K, jnp.sum(flow.force, axis=0))
     state = GaussianState(mean, lyapunov(K, N))
     still = jax.lax.stop_gradient((K, state.covariance))
-    return state, _slowest(still[0]), jnp.linalg.eigvalsh(still[1])[0]
+    return state, flow, _slowest(still[0]), jnp.linalg.eigvalsh(still[1])[0]
 
 
 def _slowest(K: Float[Array, "n n"]) -> Float[Array, ""]:

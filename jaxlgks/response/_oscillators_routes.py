@@ -120,18 +120,15 @@ def _romberg(model: QuasiFree, V: Polynomial, A, equation: AbstractEquation, h: 
 
 
 def _step(model: QuasiFree, V: Polynomial) -> Array:
-    """1e−2 of the lowest frequency over the size of V in the normal modes; of the slowest damping where V joins modes of
-    one frequency, whose coherence turns against its own decay."""
+    """1e−2 of the smallest energy over the size of V in the normal modes: the lowest frequency or temperature, or the
+    distance of two modes, whose coherence V turns against its own decay where it is small."""
     modes = normal_modes(model)
     forms = modes.forms
-    quadratic = forms.T @ quadratic_part(V) @ forms
-    size = jnp.max(jnp.abs(quadratic)) + jnp.max(jnp.abs(forms.T @ linear_part(V)))
-    omega = modes.signed
-    close = jnp.abs(omega[:, None] + omega[None, :]) < 1e-9 * omega[model.modes - 1]
-    diagonal = jnp.arange(omega.size)[:, None] == (jnp.arange(omega.size)[None, :] + model.modes) % omega.size
-    splits = jnp.max(jnp.where(close & ~diagonal, jnp.abs(quadratic), 0.0)) > 1e-12 * size
-    slow = jnp.where(splits, jnp.min(damping_rates(modes, model)), jnp.inf)
-    return 1e-2 * jnp.minimum(jnp.minimum(modes.frequencies[0], jnp.min(model.temperatures)), slow) / size
+    quadratic, linear = forms.T @ quadratic_part(V) @ forms, forms.T @ linear_part(V)
+    size = jnp.max(jnp.abs(quadratic)) + jnp.max(jnp.abs(linear))
+    lowest = jnp.minimum(modes.frequencies[0], jnp.min(model.temperatures))
+    apart = jnp.diff(modes.frequencies) + jnp.min(damping_rates(modes, model))
+    return 1e-2 * jnp.minimum(lowest, jnp.min(apart, initial=jnp.inf)) / size
 
 
 def as_truncated(model: QuasiFree, V: Polynomial, A, equation: AbstractEquation) -> tuple[System, Any, Any, Any]:
