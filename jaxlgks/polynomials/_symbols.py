@@ -150,9 +150,9 @@ def commutator_average(A: Symbol, B: Symbol, C: Complex[Array, "n n"]):
 
 def _paired(A: Symbol, B: Symbol, C: Array, parity: int):
     """Σ_k k! Σ_j C(k,j) T_A · (J/2)^{⊗j} S^{⊗k−j} · T_B over j of one parity: ⟨AB⟩ = Σ_k k! T_A · C^{⊗k} · T_B with
-    C = S + J/2, S symmetric, and ⟨BA⟩ with S − J/2."""
+    C = S + J/2, S symmetric, and ⟨BA⟩ with S − J/2. J is known: C − Cᵀ would lose the digits of large occupations."""
     xp = module(A, B, C)
-    S, half = (C + C.T) / 2, (C - C.T) / 2
+    S, half = (C + C.T) / 2, commutators(C.shape[0] // 2) / 2
     total = xp.zeros((), complex)
     for k in range(min(len(A), len(B))):
         for j in range(parity, k + 1, 2):

@@ -13,11 +13,12 @@ from jaxtyping import Array, Float
 from .._inputs import is_concrete
 from .._oscillators import QuasiFree
 from ..equations import AbstractEquation, Local
-from ..polynomials import Symbol, plus
+from ..polynomials import Polynomial, Symbol, plus
 from ._dynamics import Dynamics, damping_rates, home, nominal_frequencies, one_noise_each
 from ._first_order import admit, applied, dissipative, kubo, turned
-from ._frame import Frame, frame
-from ._modes import MERGED, normal_modes
+from ._flow import sums
+from ._frame import Frame, about_minimum, frame
+from ._modes import MERGED, normal_modes, oscillator_modes
 from ._state import GaussianState, steady_flow
 
 
@@ -118,20 +119,36 @@ def framed(model: QuasiFree, equation: AbstractEquation) -> Frame:
 def expanded(model: QuasiFree, V: Symbol, equation: AbstractEquation, degree: int) -> Expansion:
     """The expansion, for observables up to a degree. Raises `ResonanceError`, `SingularDensityError`."""
     at = framed(model, equation)
+    found = _secular(model.hamiltonian, V) if len(V) > 1 else np.zeros(())
+    shifts = bool(found) if is_concrete(found) else True
     bohr, scale, damping = _checked(model, V, at)
-    if is_concrete(bohr, scale, damping):
+    if is_concrete(bohr, scale, damping, at):
         admit(model, bohr, at, scale, equation, damping)
-    return _expanded(model, V, equation, at, degree)
+    return _expanded(model, V, equation, at, degree, shifts)
 
 
 @eqx.filter_jit
-def _expanded(model: QuasiFree, V: Symbol, equation: AbstractEquation, at: Frame, degree: int) -> Expansion:
+def _secular(H: Polynomial, V: Symbol) -> Array:
+    """Whether V has terms at Bohr frequency zero beyond rounding, other than a constant; generous."""
+    modes = oscillator_modes(H)
+    symbol = about_minimum(V, modes)
+    size = jnp.max(jnp.stack([jnp.max(jnp.abs(v)) for v in symbol]))
+    near = 1e-3 * modes.frequencies[-1]
+    inside = [jnp.where(jnp.abs(sums(modes.signed, k)) <= near, jnp.abs(v), 0.0) for k, v in enumerate(symbol) if k]
+    return jnp.any(jnp.stack([jnp.max(v) for v in inside]) > 1e-13 * size)
+
+
+@eqx.filter_jit
+def _expanded(
+    model: QuasiFree, V: Symbol, equation: AbstractEquation, at: Frame, degree: int, shifts: bool
+) -> Expansion:
     commutator = kubo(V, at, degree)
     zero = tuple(jnp.zeros_like(x) for x in commutator)
-    if isinstance(equation, Local):
+    if isinstance(equation, Local) or len(V) < 2:
         return Expansion(at, commutator, (zero,) * len(model.baths), (zero,) * len(model.baths))
     turn = turned(at.bohr(V), at, rate_scale(model))
-    found = dissipative(turn, at, one_noise_each(model), equation, degree)
+    found = dissipative(turn, at, one_noise_each(model), equation, degree, shifts)
     pick = lambda bath, part: tuple(f[bath, part] for f in found)  # noqa: E731
     baths = range(len(model.baths))
-    return Expansion(at, commutator, tuple(pick(b, 0) for b in baths), tuple(pick(b, 1) for b in baths))
+    moved = tuple(pick(b, 1) for b in baths) if shifts else (zero,) * len(model.baths)
+    return Expansion(at, commutator, tuple(pick(b, 0) for b in baths), moved)

@@ -96,13 +96,16 @@ def kubo(V: Symbol, at: Frame, degree: int) -> Symbol:
     return _functional(lambda X: 1j * commutator_average(V, X, at.contraction), at, degree)
 
 
-def dissipative(turn: Turned, at: Frame, noises: tuple[Noise, ...], equation: AbstractEquation, degree: int) -> Symbol:
-    """X ↦ ⟨D₁†X⟩, leading axes [baths, 2]: rotation and shift."""
+def dissipative(
+    turn: Turned, at: Frame, noises: tuple[Noise, ...], equation: AbstractEquation, degree: int, shifts: bool
+) -> Symbol:
+    """X ↦ ⟨D₁†X⟩, leading axes [baths, 2]: rotation and shift; [baths, 1] where V is known not to shift."""
 
     def of(noise: Noise) -> tuple[Array, Symbol]:
         s, c = coupling_form(noise)
         S = jnp.append(at.modes.forms.T @ s, s @ at.modes.centre + c)
-        return S, _changes(S, kernel_of(equation, noise), turn, at)
+        changes = _changes(S, kernel_of(equation, noise), turn, at)
+        return S, changes if shifts else tuple(T[:1] for T in changes)
 
     S, changes = jax.tree.map(lambda *x: jnp.stack(x), *each_noise(of, noises))
     one = lambda S, parts: _functional(_average(S, parts, at), at, degree)  # noqa: E731

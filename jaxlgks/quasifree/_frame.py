@@ -56,8 +56,7 @@ class Frame(eqx.Module):
 
     def bohr(self, A: Symbol) -> Symbol:
         """About the minimum of H₀, normal-ordered in d."""
-        minimum = lowering_forms(self.nominal.size) @ self.modes.centre
-        return self._turned(A, minimum, vacuum(self.nominal.size))
+        return about_minimum(A, self.modes)
 
     def wick(self, A: Symbol) -> Symbol:
         """About the steady state, in its order."""
@@ -79,6 +78,15 @@ class Frame(eqx.Module):
         size = self.nominal.size
         A = substituted(moved(A, centre), self.forms)
         return reordered(A, order - self.inverse @ vacuum(size) @ self.inverse.T)
+
+
+def about_minimum(A: Symbol, modes: NormalModes) -> Symbol:
+    """A normal-ordered symbol of a, a† about the minimum of H₀, normal-ordered in d."""
+    size = modes.frequencies.size
+    W = lowering_forms(size)
+    inverse = modes.inverse @ W.conj().T
+    A = substituted(moved(A, W @ modes.centre), W @ modes.forms)
+    return reordered(A, vacuum(size) - inverse @ vacuum(size) @ inverse.T)
 
 
 def frame(

@@ -13,7 +13,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Complex, Float
 
-from .._oscillators import QuasiFree, lowering_forms, symplectic
+from .._oscillators import QuasiFree, linear_part, lowering_forms, quadratic_part, symplectic
+from ..polynomials import Polynomial
 
 MERGED = 1e-9
 """Frequencies closer than this fraction of the largest are one."""
@@ -55,13 +56,17 @@ class NormalModes(eqx.Module):
 
 def normal_modes(model: QuasiFree) -> NormalModes:
     """The normal modes of the model's Hamiltonian. NaN where a traced one is not stable."""
-    h = model.quadratic
-    L: Array = jnp.linalg.cholesky(h)
-    B = L.T @ (1j * symplectic(model.modes)) @ L
+    return oscillator_modes(model.hamiltonian)
+
+
+def oscillator_modes(H: Polynomial) -> NormalModes:
+    """The normal modes of a quadratic polynomial."""
+    L: Array = jnp.linalg.cholesky(quadratic_part(H))
+    B = L.T @ (1j * symplectic(H.modes)) @ L
     B = (B + B.conj().T) / 2
     values, vectors = jnp.linalg.eigh(B)
-    centre = -jax.scipy.linalg.cho_solve((L, True), model.field)
-    return NormalModes(L, B, centre, _merged(values[model.modes :]), vectors[:, model.modes :])
+    centre = -jax.scipy.linalg.cho_solve((L, True), linear_part(H))
+    return NormalModes(L, B, centre, _merged(values[H.modes :]), vectors[:, H.modes :])
 
 
 def _merged(omega: Float[Array, " m"]) -> Float[Array, " m"]:

@@ -93,7 +93,7 @@ def steady_flow(
     if not throw:
         return state, flow
     scale = jnp.max(jnp.abs(state.covariance))
-    if is_concrete(slowest):
+    if is_concrete(slowest, state):
         if not np.isfinite(slowest) or not np.isfinite(scale):
             raise SteadyStateError("steady_state: the generator holds NaN or infinity; check rates and temperatures.")
         if slowest <= 0:

@@ -16,9 +16,10 @@ from jaxtyping import Array, Complex
 
 from .._errors import InputError
 from .._inputs import is_concrete
-from .._oscillators import QuasiFree, lowering_forms
+from .._oscillators import QuasiFree
 from .._system import Bath, System
-from ..polynomials import Polynomial, Symbol, as_polynomial, monomials, moved, multiplicity, reordered, substituted, vacuum
+from ..polynomials import Polynomial, Symbol, as_polynomial, monomials, multiplicity
+from ._frame import about_minimum
 from ._modes import NormalModes, normal_modes
 
 
@@ -71,14 +72,7 @@ def _truncated(model: QuasiFree, modes: NormalModes, excitations: int) -> Trunca
     return Truncated(System(jnp.diag(states @ modes.frequencies), baths, edge=edge), modes, excitations)
 
 
-@eqx.filter_jit
-def _bohr(A: Symbol, modes: NormalModes) -> Symbol:
-    """About the minimum of H₀, normal-ordered in d."""
-    size = modes.frequencies.size
-    W = lowering_forms(size)
-    A = substituted(moved(A, W @ modes.centre), W @ modes.forms)
-    inverse = modes.inverse @ W.conj().T
-    return reordered(A, vacuum(size) - inverse @ vacuum(size) @ inverse.T)
+_bohr = eqx.filter_jit(about_minimum)
 
 
 def matrix(A: Symbol, excitations: int) -> Complex[Array, "d d"]:
