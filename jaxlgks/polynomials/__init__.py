@@ -10,6 +10,7 @@ from ._polynomial import (
 )
 from ._symbols import (
     Symbol as Symbol,
+    Tensor as Tensor,
     adjoint as adjoint,
     commutator_average as commutator_average,
     commutators as commutators,

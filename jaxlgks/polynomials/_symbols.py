@@ -19,11 +19,12 @@ import math
 
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Complex
+from jaxtyping import Array, Inexact
 
 from .._inputs import is_concrete
 
-Symbol = tuple[Array, ...]
+Tensor = Array | np.ndarray
+Symbol = tuple[Array | np.ndarray | np.generic, ...]
 
 
 def module(*values):
@@ -47,7 +48,7 @@ def vacuum(modes: int) -> np.ndarray:
     return (commutators(modes) + np.abs(commutators(modes))) / 2
 
 
-def symmetrised(T: Array, done: int = 0):
+def symmetrised(T: Tensor, done: int = 0):
     """The symmetric part of a tensor that is symmetric in its first `done` indices already: coset by coset."""
     for last in range(max(done, 1), T.ndim):
         moved = [T.swapaxes(i, last) for i in range(last)]
@@ -55,7 +56,7 @@ def symmetrised(T: Array, done: int = 0):
     return T
 
 
-def contracted(T: Array, C: Array, count: int):
+def contracted(T: Tensor, C: Tensor, count: int):
     """C applied to the first `count` indices of T, in their places: C_ij T_j…."""
     xp = module(T, C)
     for axis in range(count):
@@ -63,7 +64,7 @@ def contracted(T: Array, C: Array, count: int):
     return T
 
 
-def product(A: Symbol, B: Symbol, C: Complex[Array, "n n"]) -> Symbol:
+def product(A: Symbol, B: Symbol, C: Inexact[Tensor, "n n"]) -> Symbol:
     """The symbol of the operator product A B."""
     xp = module(A, B, C)
     n = C.shape[0]
@@ -101,7 +102,7 @@ def adjoint(A: Symbol) -> Symbol:
     return tuple(one(a) for a in A)
 
 
-def reordered(A: Symbol, change: Complex[Array, "n n"]) -> Symbol:
+def reordered(A: Symbol, change: Inexact[Tensor, "n n"]) -> Symbol:
     """The symbol in the order C + change: exp(½ change ∂∂)."""
     xp = module(A, change)
     out = []
@@ -117,7 +118,7 @@ def reordered(A: Symbol, change: Complex[Array, "n n"]) -> Symbol:
     return tuple(out)
 
 
-def moved(A: Symbol, by: Complex[Array, " n"]) -> Symbol:
+def moved(A: Symbol, by: Inexact[Tensor, " n"]) -> Symbol:
     """The symbol in β' = β − by."""
     xp = module(A, by)
     out = []
@@ -132,23 +133,23 @@ def moved(A: Symbol, by: Complex[Array, " n"]) -> Symbol:
     return tuple(out)
 
 
-def substituted(A: Symbol, T: Complex[Array, "n m"]) -> Symbol:
+def substituted(A: Symbol, T: Inexact[Tensor, "n m"]) -> Symbol:
     """The symbol in γ, for β = T γ."""
     xp = module(A, T)
     return tuple(contracted(a, xp.swapaxes(T, 0, 1), a.ndim) for a in A)
 
 
-def symmetric_average(A: Symbol, B: Symbol, C: Complex[Array, "n n"]):
+def symmetric_average(A: Symbol, B: Symbol, C: Inexact[Tensor, "n n"]):
     """½⟨AB + BA⟩ of symbols in Wick's order of the state with contraction C."""
     return _paired(A, B, C, 0)
 
 
-def commutator_average(A: Symbol, B: Symbol, C: Complex[Array, "n n"]):
+def commutator_average(A: Symbol, B: Symbol, C: Inexact[Tensor, "n n"]):
     """⟨AB − BA⟩, without the difference of two large numbers."""
     return 2 * _paired(A, B, C, 1)
 
 
-def _paired(A: Symbol, B: Symbol, C: Array, parity: int):
+def _paired(A: Symbol, B: Symbol, C: Tensor, parity: int):
     """Σ_k k! Σ_j C(k,j) T_A · (J/2)^{⊗j} S^{⊗k−j} · T_B over j of one parity: ⟨AB⟩ = Σ_k k! T_A · C^{⊗k} · T_B with
     C = S + J/2, S symmetric, and ⟨BA⟩ with S − J/2. J is known: C − Cᵀ would lose the digits of large occupations."""
     xp = module(A, B, C)
@@ -163,12 +164,12 @@ def _paired(A: Symbol, B: Symbol, C: Array, parity: int):
     return total
 
 
-def differentiated(A: Symbol, along: Complex[Array, " n"]) -> Symbol:
+def differentiated(A: Symbol, along: Inexact[Tensor, " n"]) -> Symbol:
     """Σ_i along_i ∂_i A."""
     xp = module(A, along)
     return tuple(k * xp.tensordot(along, A[k], axes=([0], [0])) for k in range(1, len(A)))
 
 
-def with_linear(A: Symbol, left: Complex[Array, " n"], J: Array) -> Symbol:
+def with_linear(A: Symbol, left: Inexact[Tensor, " n"], J: Tensor) -> Symbol:
     """[uᵀβ, A] in any order: only first derivatives of A survive."""
     return differentiated(A, left @ J)

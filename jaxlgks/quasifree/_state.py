@@ -94,10 +94,10 @@ def steady_flow(
         return state, flow
     scale = jnp.max(jnp.abs(state.covariance))
     if is_concrete(slowest, state):
-        if not np.isfinite(slowest) or not np.isfinite(scale):
-            raise SteadyStateError("steady_state: the generator holds NaN or infinity; check rates and temperatures.")
         if slowest <= 0:
             raise NonUniqueSteadyStateError(_undamped(model, equation, nominal))
+        if not np.isfinite(slowest) or not np.isfinite(scale):
+            raise SteadyStateError("steady_state: the generator holds NaN or infinity; check rates and temperatures.")
         if lowest <= 0:
             raise SteadyStateError(
                 f"steady_state: {type(equation).__name__} has no Gaussian state as its steady state: the lowest eigenvalue "
@@ -126,7 +126,8 @@ def _slowest(K: Float[Array, "n n"]) -> Float[Array, ""]:
     values = jnp.linalg.eigvalsh(P)
     good = jnp.isfinite(values[-1]) & (values[0] > 0)
     rate = 1 / jnp.where(good, values[-1], 1.0)
-    return jnp.where(good & (rate > UNDAMPED * jnp.max(jnp.abs(K))), rate, jnp.where(jnp.isnan(values[0]), jnp.nan, -1.0))
+    damped = good & (rate > UNDAMPED * jnp.max(jnp.abs(K)))
+    return jnp.where(jnp.all(jnp.isfinite(K)), jnp.where(damped, rate, -1.0), jnp.nan)
 
 
 def lyapunov(K: Float[Array, "n n"], N: Float[Array, "n n"]) -> Float[Array, "n n"]:
