@@ -32,4 +32,6 @@ def _fig3() -> Measured:
 def cases(quick: bool) -> list[Case]:
     """One work."""
     del quick
-    return [Case("quasifree", "static response of hot oscillators", "10⁵ pairs of temperatures", "jaxlgks response", _fig3)]
+    return [
+        Case("quasifree", "static response of hot oscillators", "10⁵ pairs of temperatures", "jaxlgks response", _fig3)
+    ]

@@ -22,7 +22,13 @@ from .equations import (
 )
 from .generator import liouvillian as liouvillian
 from .polynomials import Polynomial as Polynomial, modes as modes
-from .quasifree import ExactSteadyState as ExactSteadyState, GaussianState as GaussianState, Truncated as Truncated, exact_steady_state as exact_steady_state, truncated as truncated
+from .quasifree import (
+    ExactSteadyState as ExactSteadyState,
+    GaussianState as GaussianState,
+    Truncated as Truncated,
+    exact_steady_state as exact_steady_state,
+    truncated as truncated,
+)
 from .response import (
     CrossValidation as CrossValidation,
     Diagnosis as Diagnosis,

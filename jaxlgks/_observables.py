@@ -35,8 +35,8 @@ def heat_currents(
 ) -> Float[Array, " baths"]:
     """Heat current from each bath into the system, J^α = Tr[H D_α ρ] (paper, Eq. 48).
 
-    **Arguments:** `system`, `equation`; `rho`: a state [d, d] (of a `QuasiFree` model a `GaussianState`), the steady state
-    when left out, found by `solver` (as `steady_state` chooses when left out).
+    **Arguments:** `system`, `equation`; `rho`: a state [d, d] (of a `QuasiFree` model a `GaussianState`), the steady
+    state when left out, found by `solver` (as `steady_state` chooses when left out).
 
     **Returns:** real array, one entry a bath in the order given; energy per time. At the steady state the entries sum
     to zero (first law).
@@ -137,8 +137,8 @@ def channel_currents(system: System | QuasiFree, equation: AbstractEquation = Da
     **Arguments:** as `heat_currents`.
 
     **Returns:** `Channels`. Channels to which no bath couples are left out where numbers are known; under `jit` all
-    possible channels are kept, unused ones at the end with frequency and current zero. Of a `QuasiFree` model: the normal
-    modes, those of one group together (one by one under `jit`).
+    possible channels are kept, unused ones at the end with frequency and current zero. Of a `QuasiFree` model: the
+    normal modes, those of one group together (one by one under `jit`).
 
     ```python
     import jax; jax.config.update("jax_enable_x64", True)

@@ -1,4 +1,5 @@
-"""What the user describes with oscillators: a quadratic Hamiltonian and the baths that its modes are coupled to linearly.
+"""What the user describes with oscillators: a quadratic Hamiltonian and the baths that its modes are coupled to
+linearly.
 
 Enters: polynomials and numbers. Leaves: a pytree, H₀ with couplings S_α, temperatures and spectral densities, never a
 matrix on a Fock space; and its numbers in the quadratures R = (x_1 … x_M, p_1 … p_M), a = (x + ip)/√2,
@@ -32,7 +33,8 @@ def symplectic(modes: int) -> np.ndarray:
 class QuasiFree(eqx.Module):
     """M oscillators between baths, H₀ at most quadratic, couplings linear: no Fock space, whatever the occupation.
 
-        H₀ = Σ (h_ij a_i†a_j + ½ Δ_ij a_i†a_j† + ½ Δ_ij* a_i a_j) + Σ (f_i a_i† + f_i* a_i),     S_α = Σ (s_i a_i + s_i* a_i†) + c
+        H₀ = Σ (h_ij a_i†a_j + ½ Δ_ij a_i†a_j† + ½ Δ_ij* a_i a_j) + Σ (f_i a_i† + f_i* a_i)
+        S_α = Σ (s_i a_i + s_i* a_i†) + c
 
     `steady_state`, `heat_currents`, `entropy_production`, `response`, `thermodynamic_response`, `autodiff_response`,
     `cross_validate` and `diagnose` take it in the place of a `System`; observables and perturbations are then
@@ -154,7 +156,8 @@ def _require_stable(model: QuasiFree) -> None:
     if lowest[0] > 1e-12 * max(abs(lowest[-1]), abs(lowest[0])):
         return
     raise UnstableHamiltonianError(
-        "QuasiFree: the Hamiltonian is not bounded from below by a positive quadratic form (lowest eigenvalue of the form "
+        "QuasiFree: the Hamiltonian is not bounded from below by a positive quadratic form (lowest eigenvalue of "
+        "the form "
         f"{lowest[0]:.4g}): {_unstable_modes(h)}. Raise a frequency or weaken the couplings between modes."
     )
 
@@ -170,7 +173,9 @@ def _unstable_modes(h: np.ndarray) -> str:
         share = np.abs(vector[:modes]) ** 2 + np.abs(vector[modes:]) ** 2
         parts = ", ".join(f"a{k + 1} {s:.2f}" for k, s in enumerate(share / share.sum()) if s > 0.005 * share.sum())
         if value.real > 1e-7 * scale:
-            words.append(f"a normal mode grows as exp({value.real:.4g} t) (omega² = {(-(value**2)).real:.4g}; made of {parts})")
+            words.append(
+                f"a normal mode grows as exp({value.real:.4g} t) (omega² = {(-(value**2)).real:.4g}; made of {parts})"
+            )
         elif abs(value) <= 1e-7 * scale:
             words.append(f"a normal mode has frequency zero (made of {parts})")
         elif value.imag > 0 and abs(value.real) <= 1e-7 * scale and energy < 0:

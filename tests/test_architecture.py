@@ -40,7 +40,9 @@ STAGES = [
     ["_cli"],
 ]
 RANK = {name: rank for rank, names in enumerate(STAGES) for name in names}
-ONLY = {"models": {"_errors", "_inputs", "spectra", "polynomials", "_system", "_oscillators", "models"}}  # stages that see less than all before them
+ONLY = {
+    "models": {"_errors", "_inputs", "spectra", "polynomials", "_system", "_oscillators", "models"}
+}  # stages that see less than all before them
 
 
 def stage(path: Path) -> str:

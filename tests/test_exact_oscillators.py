@@ -35,8 +35,8 @@ def test_covariance_at_one_temperature_is_the_matsubara_sum():
 
 
 def test_currents_and_covariance_of_finite_baths():
-    """Each bath as 500 oscillators, all evolved exactly from a product state to t = 60: relaxation e^{−κt} and the cut at
-    fifty times the cutoff leave a few 1e−3."""
+    """Each bath as 500 oscillators, all evolved exactly from a product state to t = 60: relaxation e^{−κt} and the
+    cut at fifty times the cutoff leave a few 1e−3."""
     strength, cutoff, T, g, count = 0.1, 1.0, (1.0, 0.3), 0.3, 500
     model = pair(g, strength, T, cutoff=cutoff)
     exact = lgks.exact_steady_state(model)
@@ -83,8 +83,9 @@ def test_the_limit_of_weak_coupling_is_davies():
 
 
 def test_through_resonance_davies_fails_and_unified_and_redfield_hold():
-    """Hofer et al. 2017: for couplings g far below the damping Davies of the coupled modes keeps a current that is not there;
-    unified (clusters with a Lamb shift) and Redfield follow the exact current from g ≪ κ to g ≫ κ. Damping 2e−3."""
+    """Hofer et al. 2017: for couplings g far below the damping Davies of the coupled modes keeps a current that is
+    not there; unified (clusters with a Lamb shift) and Redfield follow the exact current from g ≪ κ to g ≫ κ. Damping
+    2e−3."""
     strength = 1e-3
     for g in (1e-4, 1e-3, 1e-2):
         model = pair(g, strength)
@@ -99,8 +100,8 @@ def test_through_resonance_davies_fails_and_unified_and_redfield_hold():
 
 
 def test_the_local_equation_breaks_the_second_law():
-    """Levy and Kosloff 2014: detuned oscillators, baths as if uncoupled: heat flows from the cold bath to the hot one where
-    ω_h/T_h > ω_c/T_c, σ < 0. The exact current flows from hot to cold, as that of Davies does."""
+    """Levy and Kosloff 2014: detuned oscillators, baths as if uncoupled: heat flows from the cold bath to the hot one
+    where ω_h/T_h > ω_c/T_c, σ < 0. The exact current flows from hot to cold, as that of Davies does."""
     model = pair(0.1, 1e-3, (1.0, 0.9), (1.5, 1.0))
     local = lgks.Local(pair(0.0, 1e-3, frequencies=(1.5, 1.0)))
     assert float(lgks.heat_currents(model, local)[0]) < 0

@@ -27,12 +27,18 @@ def _matrix(A: lgks.Polynomial, levels: int) -> np.ndarray:
 
 @pytest.mark.parametrize("seed", range(3))
 def test_algebra_is_that_of_matrices(seed):
-    """Products, sums, adjoints and commutators on the states that twelve levels represent; rounding of 1e2-sized numbers."""
+    """Products, sums, adjoints and commutators on the states that twelve levels represent; rounding of 1e2-sized "
+    "numbers."""
     rng = np.random.default_rng(seed)
     A, B = oscillators.polynomial(rng, 2, 2) + 1j * oscillators.polynomial(rng, 2, 1), oscillators.polynomial(rng, 2, 2)
     levels, low = 12, [12 * i + j for i in range(5) for j in range(5)]
     a, b = _matrix(A, levels), _matrix(B, levels)
-    pairs = [(A * B, a @ b), (A.commutator(B), a @ b - b @ a), (A.dag, a.conj().T), (A - 2j * B + 1, a - 2j * b + np.eye(144))]
+    pairs = [
+        (A * B, a @ b),
+        (A.commutator(B), a @ b - b @ a),
+        (A.dag, a.conj().T),
+        (A - 2j * B + 1, a - 2j * b + np.eye(144)),
+    ]
     for polynomial, expected in pairs:
         assert np.max(np.abs((_matrix(polynomial, levels) - expected)[np.ix_(low, low)])) < 1e-12
     assert A.commutator(B).degree == 2  # two lower than the products
@@ -78,5 +84,5 @@ def test_bad_input_is_named():
         lgks.response(model, np.eye(3), a.dag * a)
     with pytest.raises(InputError, match="at least one mode"):
         lgks.modes(0)
-    with pytest.raises(ShapeError, match="1 and 2 modes|2 and 1 modes"):
+    with pytest.raises(ShapeError, match=r"[12] and [12] modes"):
         a * c

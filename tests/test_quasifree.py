@@ -1,4 +1,7 @@
-"""Quasi-free models: against the paper's closed forms, a truncated Fock space, the Gibbs state and finite differences."""
+"""Quasi-free models: against the paper's closed forms, a truncated Fock space, the Gibbs state and finite "
+"differences."""
+
+import itertools
 
 import equinox as eqx
 import jax
@@ -13,7 +16,7 @@ from jaxlgks.quasifree import framed
 
 from . import oscillators
 
-PAPER = dict(omega=100.0, g=90.0, epsilon=5.0)
+PAPER = {"omega": 100.0, "g": 90.0, "epsilon": 5.0}
 
 
 @eqx.filter_jit
@@ -29,15 +32,17 @@ def _bose(omega, T):
 
 @pytest.mark.parametrize("gamma", [0.05, 1.0, 30.0])
 def test_the_papers_response_over_six_decades_of_temperature(gamma):
-    """Φ^(1,1) + Φ^(1,2) = −(3ε/ω₊)(2n̄₋+1) to 1e−12, T̄ from 0.1 ω₋ to 1e5 ω₋, T_a ≠ T_b, any γ₋; the two parts apart, and
-    Eq. (30). Slope in ln T̄ at the hot end: one, not two."""
+    """Φ^(1,1) + Φ^(1,2) = −(3ε/ω₊)(2n̄₋+1) to 1e−12, T̄ from 0.1 ω₋ to 1e5 ω₋, T_a ≠ T_b, any γ₋; the two parts
+    apart, and Eq. (30). Slope in ln T̄ at the hot end: one, not two."""
     totals = []
     for T in 10.0 * np.geomspace(0.1, 1e5, 13):
         parts, occupation = _paper(T, 1.37 * T, gamma)
         n = (_bose(10, T) + _bose(10, 1.37 * T)) / 2
         total = -mp.mpf(15) / 190 * (2 * n + 1)
         share = mp.mpf(gamma) ** 2 / (mp.mpf(gamma) ** 2 + 400)
-        assert float((mp.mpf(float(parts.kubo)) + mp.mpf(float(parts.rotation))) / total - 1) == pytest.approx(0, abs=1e-12)
+        assert float((mp.mpf(float(parts.kubo)) + mp.mpf(float(parts.rotation))) / total - 1) == pytest.approx(
+            0, abs=1e-12
+        )
         assert float(parts.rotation) == pytest.approx(float(share * total), rel=1e-12)
         assert float(parts.shift) == 0.0
         thirty = sum(_bose(w, t) for w in (10, 190) for t in (T, 1.37 * T)) / 4 + (mp.mpf(5) / 190) ** 2 / 2
@@ -56,7 +61,8 @@ def test_numbers_printed_in_the_paper():
 @pytest.mark.parametrize(("temperatures", "levels"), [((3.0, 3.5), 16), ((9.0, 10.0), 44)])
 def test_impulse_response_equals_a_converged_fock_space(temperatures, levels):
     """φ(τ) to 1e−9 of its largest value. V and D₁ act on the minus mode alone and ⟨d₊⟩ = −ε/ω₊ stays, so the average of
-    a†a = ½(d₊ − d₋)†(d₊ − d₋) answers as ½ (ε/ω₊)(d₋ + d₋†) + ½ d₋†d₋: one mode on a Fock space, its generator exponentiated."""
+    a†a = ½(d₊ − d₋)†(d₊ − d₋) answers as ½ (ε/ω₊)(d₋ + d₋†) + ½ d₋†d₋: one mode on a Fock space, its generator
+    exponentiated."""
     m = lgks.models.quasifree_oscillators(**PAPER, gamma=(1.0, 1.3), temperatures=temperatures)
     times = jnp.linspace(0.0, 4.0, 9)
     found = lgks.response(m.system, m.cubic, m.occupation).impulse(times)
@@ -68,14 +74,18 @@ def test_impulse_response_equals_a_converged_fock_space(temperatures, levels):
     A = np.asarray(few.operator(0.5 * (5.0 / 190.0) * x + 0.5 * d.dag * d))
     linear = lgks.response(few.system, few.operator(10.0 * x**3), few.operator(x), lgks.Davies().fixed(few.system))
     kubo_rotation = np.asarray(linear.generator.back(linear.sources))[:2]
-    # A cubic V moves only odd coherences, and Davies leaves each diagonal of ρ to itself: exponentiate diagonal by diagonal.
-    expected = np.stack([_diagonal_by_diagonal(source, A, few, temperatures, np.asarray(times)) for source in kubo_rotation])
+    # A cubic V moves only odd coherences, and Davies leaves each diagonal of ρ to itself: exponentiate diagonal by
+    # diagonal.
+    expected = np.stack(
+        [_diagonal_by_diagonal(source, A, few, temperatures, np.asarray(times)) for source in kubo_rotation]
+    )
     scale = np.max(np.abs(expected))
     assert np.max(np.abs(np.stack([found.kubo, found.rotation]) - expected)) < 1e-9 * scale
 
 
 def _diagonal_by_diagonal(source, A, few, temperatures, times):
-    """Tr[A e^{Lt} source] of a damped oscillator of frequency 10, by the exponential of its matrix on each diagonal n−m = q."""
+    """Tr[A e^{Lt} source] of a damped oscillator of frequency 10, by the exponential of its matrix on each "
+    "diagonal n−m = q."""
     size = few.system.dim
     down = sum(0.5 / -np.expm1(-10.0 / T) for T in temperatures)
     up = sum(0.5 / np.expm1(10.0 / T) for T in temperatures)
@@ -121,13 +131,15 @@ def _against_fock(model, V, A, equation, excitations, tolerance):
     assert float(state.expect(A)) == pytest.approx(float(jnp.trace(few.operator(A) @ rho).real), abs=tolerance * scale)
     assert float(state.entropy()) == pytest.approx(float(lgks.von_neumann_entropy(rho)), abs=tolerance)
     ours, theirs = (lgks.heat_currents(s, equation) for s in (model, few.system))
-    assert np.asarray(ours) == pytest.approx(np.asarray(theirs), abs=tolerance * float(jnp.max(jnp.abs(theirs))) + 1e-15)
+    assert np.asarray(ours) == pytest.approx(
+        np.asarray(theirs), abs=tolerance * float(jnp.max(jnp.abs(theirs))) + 1e-15
+    )
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda c: f"{c[0]} modes, {type(c[4]).__name__}")
 def test_random_models_against_brute_force(case):
-    """M = 1…3, random stable H₀ with squeezing and fields, random V, each part of the response, states, currents, entropy:
-    to 1e−7, what the cut leaves at n̄ ≈ 1e−3."""
+    """M = 1…3, random stable H₀ with squeezing and fields, random V, each part of the response, states, currents,
+    entropy: to 1e−7, what the cut leaves at n̄ ≈ 1e−3."""
     modes, excitations, degree_V, degree_A, equation = case
     model = oscillators.model(modes, modes, (0.13, 0.1))
     rng = np.random.default_rng(100 + modes)
@@ -144,8 +156,8 @@ def test_a_degenerate_normal_frequency_against_brute_force():
 
 @pytest.mark.parametrize("kind", ["random", "degenerate"])
 def test_three_routes_and_three_quantities(kind):
-    """Explicit against the derivative of the Gaussian steady state to 1e−9, against differences to 1e−6, also where normal
-    frequencies coincide (an eigendecomposition has no derivative there)."""
+    """Explicit against the derivative of the Gaussian steady state to 1e−9, against differences to 1e−6, also where
+    normal frequencies coincide (an eigendecomposition has no derivative there)."""
     model = oscillators.model(5, 2, (0.9, 0.5)) if kind == "random" else oscillators.degenerate(5, (0.9, 0.5))
     V, A = (oscillators.polynomial(np.random.default_rng(s), 2, 2) for s in (8, 9))
     for quantity in (A, lgks.HeatCurrent(0), lgks.EntropyProduction()):
@@ -165,7 +177,8 @@ def test_a_cubic_perturbation_has_a_second_route_on_a_fock_space():
 
 
 def _gibbs_response(model, V, A, T):
-    """−∫₀^β dλ ⟨V(−iλ) A⟩ + β⟨V⟩⟨A⟩ by Wick's theorem in the normal modes: for each monomial (1 − e^{−βΩ})/Ω, β at Ω = 0."""
+    """−∫₀^β dλ ⟨V(−iλ) A⟩ + β⟨V⟩⟨A⟩ by Wick's theorem in the normal modes: for each monomial (1 − e^{−βΩ})/Ω, β "
+    "at Ω = 0."""
     at = framed(model, lgks.Davies())
     v, a = (at.wick(X.coefficients) for X in (V, A))
     w, C = np.asarray(at.signed), np.asarray(at.contraction)
@@ -198,7 +211,7 @@ def test_at_one_temperature_the_static_response_is_that_of_the_gibbs_state(modes
 def _chain(modes, T):
     a = lgks.modes(modes)
     H = sum((x.dag * x for x in a[1:]), a[0].dag * a[0])
-    for x, y in zip(a[:-1], a[1:], strict=True):
+    for x, y in itertools.pairwise(a):
         H = H - 0.2 * (x + x.dag) * (y + y.dag)
     ends = [lgks.Bath(x + x.dag, T, lgks.DrudeLorentz(0.01, 3.0)) for x in (a[0], a[-1])]
     return lgks.QuasiFree(H, ends)
@@ -210,14 +223,21 @@ def test_gradients_in_every_parameter():
 
     def value(p):
         a, b = lgks.modes(2)
-        H = p["w"] * a.dag * a + p["v"] * b.dag * b + p["g"] * (a.dag * b + b.dag * a) + p["s"] * (a * a + a.dag * a.dag)
+        H = (
+            p["w"] * a.dag * a
+            + p["v"] * b.dag * b
+            + p["g"] * (a.dag * b + b.dag * a)
+            + p["s"] * (a * a + a.dag * a.dag)
+        )
         baths = [
-            lgks.Bath(p["c"] * (x + x.dag), p[T], lgks.DrudeLorentz(p["lam"], p["cut"])) for x, T in ((a, "Ta"), (b, "Tb"))
+            lgks.Bath(p["c"] * (x + x.dag), p[T], lgks.DrudeLorentz(p["lam"], p["cut"]))
+            for x, T in ((a, "Ta"), (b, "Tb"))
         ]
         model = lgks.QuasiFree(H + p["f"] * (a + a.dag), baths)
         return lgks.response(model, p["u"] * (a + a.dag) ** 3, a.dag * a).static().total
 
-    p = dict(w=1.0, v=1.4, g=0.3, s=0.1, c=1.1, lam=0.01, cut=3.0, Ta=40.0, Tb=25.0, f=0.5, u=1.0)
+    p = {"w": 1.0, "v": 1.4, "g": 0.3, "s": 0.1, "c": 1.1, "lam": 0.01, "cut": 3.0}
+    p |= {"Ta": 40.0, "Tb": 25.0, "f": 0.5, "u": 1.0}
     p = {k: jnp.asarray(x) for k, x in p.items()}
     gradient = jax.jit(jax.grad(value))(p)
     compiled = jax.jit(value)
@@ -228,7 +248,8 @@ def test_gradients_in_every_parameter():
 
 
 def test_thermodynamic_response_of_a_quadratic_perturbation():
-    """All quantities against central differences of the steady state, h = 1e−4 (groups of distinct frequencies stay)."""
+    """All quantities against central differences of the steady state, h = 1e−4 (groups of distinct frequencies "
+    "stay)."""
     model, h = oscillators.model(5, 2, (0.9, 0.5)), 1e-4
     V = oscillators.polynomial(np.random.default_rng(8), 2, 2)
     r = lgks.thermodynamic_response(model, V)
@@ -239,7 +260,9 @@ def test_thermodynamic_response_of_a_quadratic_perturbation():
     entropies = [float(lgks.steady_state(m).entropy()) for m in moved]
     assert float(r.entropy.static().total) == pytest.approx((entropies[0] - entropies[1]) / (2 * h), rel=1e-6)
     production = [float(lgks.entropy_production(m)) for m in moved]
-    assert float(r.entropy_production.static().total) == pytest.approx((production[0] - production[1]) / (2 * h), abs=1e-7)
+    assert float(r.entropy_production.static().total) == pytest.approx(
+        (production[0] - production[1]) / (2 * h), abs=1e-7
+    )
     assert float(r.entropy_rate.static().total) == pytest.approx(0.0, abs=1e-12)  # the entropy settles
     J, channels = lgks.heat_currents(model), lgks.channel_currents(model)
     assert np.asarray(channels.currents.sum(axis=1)) == pytest.approx(np.asarray(J), rel=1e-10)

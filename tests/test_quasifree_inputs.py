@@ -48,7 +48,9 @@ def test_an_unstable_hamiltonian_names_the_normal_mode(H, words):
 
 
 def test_what_a_model_is_made_of():
-    with pytest.raises(DegreeError, match="Hamiltonian of QuasiFree may have degree 2 at most; got a polynomial of degree 3"):
+    with pytest.raises(
+        DegreeError, match="Hamiltonian of QuasiFree may have degree 2 at most; got a polynomial of degree 3"
+    ):
         lgks.QuasiFree(FREE + (A + A.dag) ** 3, BATH)
     with pytest.raises(NotHermitianError, match="Hamiltonian of QuasiFree must be Hermitian"):
         lgks.QuasiFree(FREE + A * B, BATH)
@@ -72,7 +74,7 @@ def test_a_mode_that_no_bath_damps_is_named():
     with pytest.raises(NonUniqueSteadyStateError, match=r"frequency 1.5 \(amplitudes a2 1.00\)"):
         lgks.steady_state(lgks.QuasiFree(FREE, lgks.Bath(A + A.dag, 1.0, lgks.DrudeLorentz(0.01, 3.0))))
     # Of two equal modes one bath damps the sum only: the difference hides.
-    with pytest.raises(NonUniqueSteadyStateError, match="amplitudes a1 1.00, a2 1.00"):
+    with pytest.raises(NonUniqueSteadyStateError, match=r"amplitudes a1 1.00, a2 1.00"):
         lgks.steady_state(lgks.QuasiFree(A.dag * A + B.dag * B, BATH))
     dark = lambda T: lgks.steady_state(  # noqa: E731
         lgks.QuasiFree(A.dag * A + B.dag * B, lgks.Bath(A + A.dag + B + B.dag, T, lgks.DrudeLorentz(0.01, 3.0)))

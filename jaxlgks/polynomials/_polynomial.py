@@ -10,7 +10,7 @@ import numbers
 import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Complex
+from jaxtyping import Array
 
 from .._errors import DegreeError, InputError, NotHermitianError, ShapeError
 from .._inputs import HERMITICITY_TOLERANCE, is_concrete, require_x64
@@ -20,8 +20,8 @@ from ._symbols import Symbol, adjoint, module, plus, product, scaled, vacuum
 class Polynomial(eqx.Module):
     """A normal-ordered polynomial of oscillator operators, Σ_k T^(k)_{i…j} :α_i … α_j:, α = (a_1 … a_M, a_1† … a_M†).
 
-    Made from the operators of `modes` by `+`, `-`, `*`, `**`, `/` and `.dag`; products are operator products, brought to
-    normal order by Wick's theorem. Coefficients may be traced and differentiated; the degree is static.
+    Made from the operators of `modes` by `+`, `-`, `*`, `**`, `/` and `.dag`; products are operator products, brought
+    to normal order by Wick's theorem. Coefficients may be traced and differentiated; the degree is static.
 
     - `coefficients`: T^(0) … T^(n), T^(k) symmetric of shape [2M, …, 2M].
     - `limit`: the highest degree allowed, as declared in `modes`.
@@ -75,8 +75,10 @@ class Polynomial(eqx.Module):
 
     def __add__(self, other) -> "Polynomial":
         other = self._like(other)
-        return NotImplemented if other is NotImplemented else self._of(
-            plus(self.coefficients, other.coefficients), other.limit
+        return (
+            NotImplemented
+            if other is NotImplemented
+            else self._of(plus(self.coefficients, other.coefficients), other.limit)
         )
 
     __radd__ = __add__
@@ -174,7 +176,9 @@ def as_polynomial(A, what: str, count: int, degree: int | None = None) -> Polyno
     if _is_number(A):
         A = constant(A, count, 1)
     if not isinstance(A, Polynomial):
-        raise InputError(f"{what} must be a Polynomial of {count} mode(s), made from modes({count}); got {type(A).__name__}.")
+        raise InputError(
+            f"{what} must be a Polynomial of {count} mode(s), made from modes({count}); got {type(A).__name__}."
+        )
     if A.modes != count:
         raise ShapeError(f"{what} must be a polynomial of {count} mode(s), as the Hamiltonian; got {A.modes}.")
     if degree is not None and A.degree > degree:

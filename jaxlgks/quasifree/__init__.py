@@ -22,9 +22,9 @@ from ._flow import evolved as evolved, integrated as integrated, resolvent as re
 from ._frame import Frame as Frame
 from ._langevin import ExactSteadyState as ExactSteadyState, exact_steady_state as exact_steady_state
 from ._modes import NormalModes as NormalModes, clustered as clustered, normal_modes as normal_modes
-from ._truncated import Truncated as Truncated, truncated as truncated
 from ._state import (
     GaussianState as GaussianState,
     expectation as expectation,
     gaussian_steady_state as gaussian_steady_state,
 )
+from ._truncated import Truncated as Truncated, truncated as truncated

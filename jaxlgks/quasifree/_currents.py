@@ -63,7 +63,8 @@ def same_channel(nominal: Float[Array, " m"]) -> Array:
 
 def log_form(V: Float[Array, "n n"]) -> Float[Array, "n n"]:
     """G of −ln ρ = ½ (R−m)ᵀ G (R−m) + const, V = M Mᵀ: G = M⁻ᵀ g(C) M⁻¹ with C = M⁻¹ iΩ M⁻ᵀ, whose eigenvalues are ±1/ν
-    of the symplectic ones ν = n + ½, and g(c) = ln((1 + c/2)/(1 − c/2))/c. Safe where symplectic eigenvalues coincide."""
+    of the symplectic ones ν = n + ½, and g(c) = ln((1 + c/2)/(1 − c/2))/c. Safe where symplectic eigenvalues
+    coincide."""
     M: Array = jnp.linalg.cholesky(V)
     left = jax.scipy.linalg.solve_triangular(M, 1j * symplectic(V.shape[0] // 2), lower=True)
     C = jax.scipy.linalg.solve_triangular(M, left.conj().T, lower=True).conj().T

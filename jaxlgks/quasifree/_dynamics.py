@@ -9,8 +9,8 @@ two-sided filter K of σσᵀ (S = σᵀξ + const)
 
     𝒟 = −iΩ L K_minus Lᵀ,     N = ½ iΩ L K_even Lᵀ iΩ.
 
-The constant of S has Bohr frequency zero: one more row and column of B, zero. It acts where frequencies of a group reach
-zero (ULE, Redfield with Lamb shift) and gives the force c.
+The constant of S has Bohr frequency zero: one more row and column of B, zero. It acts where frequencies of a group
+reach zero (ULE, Redfield with Lamb shift) and gives the force c.
 """
 
 import equinox as eqx
@@ -106,8 +106,8 @@ def unified_gap(modes: NormalModes, model: QuasiFree, equation: Unified) -> Floa
 
 @eqx.filter_jit
 def gaussian_separation(model: QuasiFree, equation: AbstractEquation) -> Float[Array, ""]:
-    """The smallest distance of normal frequencies (or of one from its negative) that the equation treats apart, over the
-    mean of their damping rates; infinite where there is none."""
+    """The smallest distance of normal frequencies (or of one from its negative) that the equation treats apart, over
+    the mean of their damping rates; infinite where there is none."""
     reference = jax.lax.stop_gradient(home(model, equation))
     modes = normal_modes(reference)
     rates = jnp.tile(damping_rates(modes, reference), 2)

@@ -1,7 +1,7 @@
 """A model expanded to first order in V: what a response is made of.
 
-Enters: a model, a polynomial V, a master equation. Leaves: the frame of its steady state and the functionals ⟨L₁†·⟩, bath
-by bath; averages and flows of polynomials through each bath.
+Enters: a model, a polynomial V, a master equation. Leaves: the frame of its steady state and the functionals ⟨L₁†·⟩,
+bath by bath; averages and flows of polynomials through each bath.
 """
 
 import equinox as eqx
@@ -12,7 +12,7 @@ from jaxtyping import Array, Float
 
 from .._inputs import is_concrete
 from .._oscillators import QuasiFree
-from ..equations import AbstractEquation, Local
+from ..equations import AbstractEquation, Davies, Local
 from ..polynomials import Polynomial, Symbol, plus
 from ._dynamics import Dynamics, damping_rates, home, nominal_frequencies, one_noise_each
 from ._first_order import admit, applied, dissipative, kubo, turned
@@ -83,10 +83,9 @@ def is_diagonal(model: QuasiFree, equation: AbstractEquation) -> bool:
     with jax.ensure_compile_time_eval():
         if not is_concrete(model.hamiltonian):
             return False
-        if not is_concrete(model):
-            # Temperatures may be traced: groups of equal frequencies do not depend on them, clusters may.
-            if type(equation).__name__ != "Davies":
-                return False
+        # Temperatures may be traced: groups of equal frequencies do not depend on them, clusters may.
+        if not is_concrete(model) and not isinstance(equation, Davies):
+            return False
         nominal = np.sort(np.asarray(_nominal(model, equation)))
     gaps = np.diff(np.concatenate([[-nominal[0], 0.0], nominal]))
     return bool(np.all(gaps > MERGED * nominal[-1]))
@@ -98,9 +97,7 @@ def _nominal(model: QuasiFree, equation: AbstractEquation) -> Array:
 
 
 @eqx.filter_jit
-def _frame(
-    model: QuasiFree, equation: AbstractEquation, state: GaussianState, flow: Dynamics, diagonal: bool
-) -> Frame:
+def _frame(model: QuasiFree, equation: AbstractEquation, state: GaussianState, flow: Dynamics, diagonal: bool) -> Frame:
     return frame(model, equation, state, flow, diagonal)
 
 

@@ -7,19 +7,19 @@ V = Σ V_ω + W, W the part at ω = 0. To first order the eigenbasis turns by ex
 
     G = Σ_{ω≠0} V_ω/ω,     A_g⁽¹⁾ = [G, A_g] + (1_gF)(Ω)[[S, G]] + (1_gF')(Ω)[[S, W]],     A_g = (1_gF)(Ω)[S],
 
-the first two the rotation (for F = √Γ at one frequency: √Γ ([G, S(ω)] + P_ω[S, G])), the third the shift. A monomial in d
-has a definite Bohr frequency, so G is a division and every filter a multiplication, element by element.
+the first two the rotation (for F = √Γ at one frequency: √Γ ([G, S(ω)] + P_ω[S, G])), the third the shift. A monomial
+in d has a definite Bohr frequency, so G is a division and every filter a multiplication, element by element.
 
-S is linear, S = Σ_ν s_ν β_ν over ν = (d, d†, 1), so D₁†X = Σ_g [P_g⁽¹⁾†, X] Q_g + [P_g†, X] Q_g⁽¹⁾ + h.c. is a sum over ν.
-Since S and V are Hermitian, the h.c. of −ω is the ω term with k*(−x, −y) for k(x, y) and the factors exchanged:
+S is linear, S = Σ_ν s_ν β_ν over ν = (d, d†, 1), so D₁†X = Σ_g [P_g⁽¹⁾†, X] Q_g + [P_g†, X] Q_g⁽¹⁾ + h.c. is a sum
+over ν. Since S and V are Hermitian, the h.c. of −ω is the ω term with k*(−x, −y) for k(x, y) and the factors exchanged:
 
     D₁†X = Σ_ν s_ν  ( ½{[Y₋, X], β_ν} + ½[[Y₊, X], β_ν] ),     Y_±† = S⁽¹⁾_ν filtered with x ↦ k_±*(x, Ω_ν)
          + Σ_ν s_ν* ( ½{[β_ν†, X], Z₋} + ½[[β_ν†, X], Z₊] ),   Z_±  = S⁽¹⁾_ν filtered with x ↦ k_±(Ω_ν, x)
 
 with k_± = plus, minus of `_rates`, and S⁽¹⁾_ν the first-order change of the group of ν.
 
-Groups are those of the frequencies of d and d† (a linear coupling has no others); a monomial belongs to the group of its
-nominal frequency. What lies in no group has no partner at zeroth order and drops out.
+Groups are those of the frequencies of d and d† (a linear coupling has no others); a monomial belongs to the group of
+its nominal frequency. What lies in no group has no partner at zeroth order and drops out.
 """
 
 from collections.abc import Callable
@@ -113,7 +113,8 @@ def dissipative(
 
 
 def _changes(S: Array, kernel: AbstractKernel, turn: Turned, at: Frame) -> Symbol:
-    """S⁽¹⁾_ν in Bohr's frame, leading axes [2, ν, 4]: rotation and shift; ν of (d, d†, 1); filtered as Y₋, Y₊, Z₋, Z₊ need it.
+    """S⁽¹⁾_ν in Bohr's frame, leading axes [2, ν, 4]: rotation and shift; ν of (d, d†, 1); filtered as Y₋, Y₊, Z₋, Z₊
+    need it.
 
     Rotation [G, A_g] + (1_gF)(Ω)[[S, G]], shift (1_gF')(Ω)[[S, W]]."""
     J = jnp.asarray(commutators(at.nominal.size), complex)
@@ -208,9 +209,12 @@ def admit(model: QuasiFree, V: Symbol, at: Frame, scale: Array, equation: Abstra
                 soft.append(word)
     if resonant:
         raise ResonanceError(
-            "the perturbation has terms almost at resonance with the Hamiltonian, nearer to zero Bohr frequency than they "
-            f"decay: {'; '.join(resonant[:6])}. Perturbation theory divides by that frequency and the equation treats it as "
-            "large. Tune the frequencies to resonance or away from it, or use Unified where frequencies of modes are close."
+            "the perturbation has terms almost at resonance with the Hamiltonian, nearer to zero Bohr frequency "
+            "than they "
+            f"decay: {'; '.join(resonant[:6])}. Perturbation theory divides by that frequency and the equation "
+            f"treats it as "
+            "large. Tune the frequencies to resonance or away from it, or use Unified where frequencies of modes "
+            "are close."
         )
     _refuse_singular(model, at, soft, equation)
 
@@ -222,7 +226,8 @@ def _refuse_singular(model: QuasiFree, at: Frame, soft: list[str], equation: Abs
         for noise in bath.noises:
             if noise.spectrum.at_zero != "smooth":
                 raise SingularDensityError(
-                    f"SingularDensityError: {type(equation).__name__} keeps frequencies of both signs in one group, and the "
+                    f"SingularDensityError: {type(equation).__name__} keeps frequencies of both signs in one "
+                    f"group, and the "
                     f"diagonal terms {', '.join(soft[:6])} of the perturbation need the slope of the rate of bath "
                     f"{noise.name!r} through zero frequency, where {type(noise.spectrum).__name__} has a "
                     f"{noise.spectrum.at_zero}. Use DrudeLorentz, Ohmic with shape 'gaussian' or 'drude', or Davies."

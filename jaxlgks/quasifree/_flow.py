@@ -54,7 +54,8 @@ def resolvent(T: Complex[Array, "..."], drift: Complex[Array, "n n"], omega: Arr
     index, place, weight, rows, columns, slots, counts = _tables(drift.shape[0], T.ndim)
     if len(weight) > LARGEST:
         raise SolverMemoryError(
-            f"the response at degree {T.ndim} of {drift.shape[0] // 2} modes that share a group of frequencies needs a dense "
+            f"the response at degree {T.ndim} of {drift.shape[0] // 2} modes that share a group of frequencies "
+            f"needs a dense "
             f"system of {len(weight)} unknowns; at most {LARGEST} are solved. Lower the degree of the observable."
         )
     A = jnp.zeros((len(weight),) * 2, complex).at[rows, columns].add(counts * drift[slots[0], slots[1]])
@@ -85,9 +86,9 @@ def _tables(n: int, rank: int):
         for j, m in Counter(old).items():
             rest = list(old)
             rest.remove(j)
-            for l in range(n):
-                rows.append(number[tuple(sorted([*rest, l]))])
+            for other in range(n):
+                rows.append(number[tuple(sorted([*rest, other]))])
                 columns.append(p)
-                slots.append((j, l))
+                slots.append((j, other))
                 counts.append(float(m))
     return index, place, weight, np.array(rows), np.array(columns), np.array(slots).T, np.array(counts)

@@ -89,9 +89,7 @@ def about_minimum(A: Symbol, modes: NormalModes) -> Symbol:
     return reordered(A, vacuum(size) - inverse @ vacuum(size) @ inverse.T)
 
 
-def frame(
-    model: QuasiFree, equation: AbstractEquation, state: GaussianState, flow: Dynamics, diagonal: bool
-) -> Frame:
+def frame(model: QuasiFree, equation: AbstractEquation, state: GaussianState, flow: Dynamics, diagonal: bool) -> Frame:
     """The frame of a model at its steady state."""
     modes = normal_modes(model)
     nominal = nominal_frequencies(modes, model, equation)

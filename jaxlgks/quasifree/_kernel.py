@@ -4,8 +4,8 @@ Enters: the Hermitian B, a matrix Σ, a function k, groups. Leaves
 
     K = Σ_g (1_g ⊗ 1_g k)(B ⊗ 1, 1 ⊗ B)[Σ],      K_mn = 1[m, n in one group] k(b_m, b_n) Σ_mn  in the eigenbasis of B.
 
-For k(x, y) = F(x) G(y) and Σ = σσᵀ it is Σ_g F_g(B) σσᵀ G_g(B). Both functions in one, so that differences of large rates
-can be taken in closed form.
+For k(x, y) = F(x) G(y) and Σ = σσᵀ it is Σ_g F_g(B) σσᵀ G_g(B). Both functions in one, so that differences of large
+rates can be taken in closed form.
 
 Derivative (Daleckii–Krein), groups held fixed: B moves in either argument,
 

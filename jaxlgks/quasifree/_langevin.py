@@ -43,13 +43,13 @@ def exact_steady_state(model: QuasiFree) -> ExactSteadyState:
     """The exact steady state of linearly coupled oscillators and their Drude–Lorentz baths, at any coupling strength:
     the judge of master equations. A heat current is the rate at which the energy of a bath falls.
 
-    **Arguments:** `model`: every bath with a `DrudeLorentz` density; H₀ has no counter term, as in the master equations.
-    On a CPU (eigenvalues of a matrix that is not symmetric place the nodes).
+    **Arguments:** `model`: every bath with a `DrudeLorentz` density; H₀ has no counter term, as in the master
+    equations. On a CPU (eigenvalues of a matrix that is not symmetric place the nodes).
 
     **Returns:** `ExactSteadyState`, to about 1e−10. Differentiable in every parameter; nodes are constants.
 
-    **Raises:** `InputError` for another density; `UnstableHamiltonianError` where the baths, which soften the oscillators,
-    make them unstable.
+    **Raises:** `InputError` for another density; `UnstableHamiltonianError` where the baths, which soften the
+    oscillators, make them unstable.
 
     ```python
     import jax; jax.config.update("jax_enable_x64", True)
@@ -64,12 +64,14 @@ def exact_steady_state(model: QuasiFree) -> ExactSteadyState:
     for position, bath in enumerate(model.baths):
         if not isinstance(bath.spectrum, DrudeLorentz):
             raise InputError(
-                f"exact_steady_state: baths[{position}] must have a DrudeLorentz density; got {type(bath.spectrum).__name__}."
+                f"exact_steady_state: baths[{position}] must have a DrudeLorentz density; got "
+                f"{type(bath.spectrum).__name__}."
             )
     found, softest = _exact(model)
     if is_concrete(softest) and not softest > 0:
         raise UnstableHamiltonianError(
-            "exact_steady_state: the baths soften the oscillators until H₀ − Σ 2λ S² is not positive (lowest eigenvalue "
+            "exact_steady_state: the baths soften the oscillators until H₀ − Σ 2λ S² is not positive (lowest "
+            "eigenvalue "
             f"{float(softest):.3g}). Lower the reorganisation energies, or add the counter term Σ 2λ S² to H₀."
         )
     return found

@@ -1,6 +1,7 @@
 """What distinguishes one master equation from another, for linear couplings.
 
-Enters: an equation and one bath's density and temperature. Leaves: with S filtered into P_g = (1_g F_P)(Ω)[S], Q_g alike,
+Enters: an equation and one bath's density and temperature. Leaves: with S filtered into P_g = (1_g F_P)(Ω)[S], Q_g
+alike,
 
     D†X = Σ_g [P_g†, X] Q_g + h.c.,     k(x, y) = F_P(x) F_Q(y).
 
@@ -56,7 +57,8 @@ class LindbladKernel(AbstractKernel):
     temperature: Array
     lamb_shift: bool = eqx.field(static=True)
     equal: bool = eqx.field(static=True)
-    """Whether the frequencies of a group are equal: then emission minus absorption is γ(ω) itself, at any temperature."""
+    """Whether the frequencies of a group are equal: then emission minus absorption is γ(ω) itself, at any "
+    "temperature."""
 
     def minus(self, x: Array, y: Array) -> Array:
         if self.equal:

@@ -100,7 +100,8 @@ def steady_flow(
             raise SteadyStateError("steady_state: the generator holds NaN or infinity; check rates and temperatures.")
         if lowest <= 0:
             raise SteadyStateError(
-                f"steady_state: {type(equation).__name__} has no Gaussian state as its steady state: the lowest eigenvalue "
+                f"steady_state: {type(equation).__name__} has no Gaussian state as its steady state: the lowest "
+                f"eigenvalue "
                 f"of the covariance matrix is {float(lowest):.3g}. The coupling is too strong for it."
             )
         return state, flow
@@ -120,8 +121,8 @@ def _solved(model: QuasiFree, equation: AbstractEquation, nominal) -> tuple[Gaus
 
 
 def _slowest(K: Float[Array, "n n"]) -> Float[Array, ""]:
-    """Positive where every mode is damped by more than rounding: P of KᵀP + PK = −1 is then positive and finite (Lyapunov),
-    and 1/P's largest eigenvalue a decay rate."""
+    """Positive where every mode is damped by more than rounding: P of KᵀP + PK = −1 is then positive and finite
+    (Lyapunov), and 1/P's largest eigenvalue a decay rate."""
     P = lyapunov(K.T, jnp.eye(K.shape[0]))
     values = jnp.linalg.eigvalsh(P)
     good = jnp.isfinite(values[-1]) & (values[0] > 0)
@@ -161,7 +162,9 @@ def _undamped(model: QuasiFree, equation: AbstractEquation, nominal) -> str:
     for value, form in zip(values, vectors.T, strict=True):
         if value.real > -1e-12 * scale and value.imag <= 0:
             weights = np.abs(form @ W)[: model.modes]
-            parts = ", ".join(f"a{k + 1} {w:.2f}" for k, w in enumerate(weights / weights.max()) if w > 1e-6 * weights.max())
+            parts = ", ".join(
+                f"a{k + 1} {w:.2f}" for k, w in enumerate(weights / weights.max()) if w > 1e-6 * weights.max()
+            )
             words.append(f"frequency {abs(value.imag):.6g} (amplitudes {parts})")
     return (
         "steady_state: the steady state is not unique: no bath damps the mode(s) of "

@@ -1,15 +1,14 @@
 """A quasi-free model on a truncated Fock space: the other way to do it, where few levels hold everything.
 
 Enters: a model and a cut. Leaves: a `System` in the Fock basis of the normal modes about the minimum of H₀, where H₀ is
-diagonal, cut in the total number of excitations. Normal-ordered monomials have exact elements there: nothing is lost but
-what lies beyond the cut.
+diagonal, cut in the total number of excitations. Normal-ordered monomials have exact elements there: nothing is lost
+but what lies beyond the cut.
 """
 
 import functools
 import itertools
 
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Complex
@@ -57,7 +56,9 @@ def truncated(model: QuasiFree, excitations: int) -> Truncated:
     modes = _modes(model)
     size = len(basis(model.modes, excitations))
     if size > 1000:
-        raise InputError(f"truncated: {excitations} excitations in {model.modes} modes are {size} states; at most 1000.")
+        raise InputError(
+            f"truncated: {excitations} excitations in {model.modes} modes are {size} states; at most 1000."
+        )
     return _truncated(model, modes, excitations)
 
 

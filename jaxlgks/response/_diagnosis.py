@@ -99,8 +99,8 @@ def diagnose(system: System | QuasiFree, V, delta: ArrayLike) -> Diagnosis:
     """Which regime H → H + δV is in, and which master equation describes it.
 
     **Arguments:** `system`; `V`: Hermitian, [d, d]; `delta`: the strength δ. Values must be known (not inside `jit`).
-    Of a `QuasiFree` model V is a `Polynomial`, a group is a normal frequency with all modes that share it, shifts are those
-    of normal frequencies, and the rotation is that of a typical state of the steady state.
+    Of a `QuasiFree` model V is a `Polynomial`, a group is a normal frequency with all modes that share it, shifts are
+    those of normal frequencies, and the rotation is that of a typical state of the steady state.
 
     **Returns:** `Diagnosis`.
 

@@ -10,7 +10,6 @@ from typing import ClassVar
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Array, Complex, Float
 
 from .._errors import InputError
@@ -26,8 +25,8 @@ class QuasiFreeResponse(eqx.Module):
     """The linear response of one or more polynomials; methods and results as of `LinearResponse`.
 
     - `drift`: L₀† on the normal modes β = (d, d†), `diagonal` or not. `sources`: ⟨L₁† :β…β:⟩ of the kubo, rotation and
-      shift part, for each rank k ≥ 1 an array [3, 2M, …]. `observables`: A in Wick's order of the steady state, [*a, 2M, …].
-      `explicit`: ∂A/∂δ averaged over the steady state, [*a].
+      shift part, for each rank k ≥ 1 an array [3, 2M, …]. `observables`: A in Wick's order of the steady state, [*a,
+      2M, …]. `explicit`: ∂A/∂δ averaged over the steady state, [*a].
     """
 
     drift: Complex[Array, "n n"]
@@ -74,7 +73,7 @@ class QuasiFreeResponse(eqx.Module):
         parts = self._parts(jnp.moveaxis(values, 1, 0))
         return parts if t.ndim else jax.tree.map(lambda x: x[0], parts)
 
-    def _paired(self, function: Callable[[Array], Array]) -> Complex[Array, "3 *a"]:
+    def _paired(self, function: Callable[[Array], Array]) -> Complex[Array, "3 ..."]:
         """Σ_k sources · function(A), function acting on one tensor."""
         shape = self.explicit.shape
         total = jnp.zeros((3, *shape), complex)

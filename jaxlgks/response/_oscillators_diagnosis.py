@@ -1,9 +1,9 @@
 """The numbers behind `diagnose` for a quasi-free model.
 
-Enters: a model, a polynomial V, its strength δ. Leaves: what V does to normal frequencies to first order, how that compares
-with damping and with the memory of the baths. The levels of an oscillator are equally spaced, so a group is a normal
-frequency, or several that coincide; V splits it where it joins coincident modes, and where its quartic part makes the
-frequency depend on the occupation.
+Enters: a model, a polynomial V, its strength δ. Leaves: what V does to normal frequencies to first order, how that
+compares with damping and with the memory of the baths. The levels of an oscillator are equally spaced, so a group is
+a normal frequency, or several that coincide; V splits it where it joins coincident modes, and where its quartic part
+makes the frequency depend on the occupation.
 """
 
 from typing import NamedTuple
@@ -127,8 +127,8 @@ def _change(model: QuasiFree, V: Polynomial, delta: float, width: Array) -> bool
 
 
 def _compared(model: QuasiFree, V: Polynomial) -> tuple[Array, Array]:
-    """What `Local` misses of the slope of the heat currents, and what a Lamb shift changes of them and of their slope, both
-    relative to `Unified`."""
+    """What `Local` misses of the slope of the heat currents, and what a Lamb shift changes of them and of their
+    slope, both relative to `Unified`."""
     unknown = jnp.asarray(jnp.nan)
     try:
         J, slope = _currents(model, V, Unified())

@@ -1,8 +1,9 @@
 """The other routes for quasi-free models: differentiate the exact steady state, or a truncated Fock model; differences.
 
-Enters: a model, a perturbation V, a quantity. Leaves: d⟨A⟩/dδ by routes that share no formula with L₁†. A V of degree two at
-most leaves H₀ + δV in the family: its Gaussian steady state is differentiated, groups fixed, through the Lyapunov equation
-and the two-sided filter. A higher V does not; then the model is truncated, at as many quanta as it needs.
+Enters: a model, a perturbation V, a quantity. Leaves: d⟨A⟩/dδ by routes that share no formula with L₁†. A V of degree
+two at most leaves H₀ + δV in the family: its Gaussian steady state is differentiated, groups fixed, through the
+Lyapunov equation and the two-sided filter. A higher V does not; then the model is truncated, at as many quanta as it
+needs.
 """
 
 from typing import Any
@@ -18,12 +19,12 @@ from .._inputs import is_concrete
 from .._oscillators import QuasiFree, linear_part, quadratic_part
 from .._system import System
 from ..equations import AbstractEquation, Local
-from ..polynomials import Polynomial, as_polynomial
+from ..polynomials import Polynomial
 from ..quasifree import (
     Truncated,
     damping_rates,
-    expectation,
     expanded,
+    expectation,
     gaussian_currents,
     gaussian_steady_state,
     nominal_frequencies,
@@ -48,7 +49,9 @@ def as_oscillator_quantity(A, model: QuasiFree):
     return polynomials if shape else polynomials[0]
 
 
-def quasifree_value(model: QuasiFree, A, equation: AbstractEquation, nominal: Array | None = None) -> Float[Array, "*a"]:
+def quasifree_value(
+    model: QuasiFree, A, equation: AbstractEquation, nominal: Array | None = None
+) -> Float[Array, "*a"]:
     """A quantity in the Gaussian steady state; `nominal`: groups pinned elsewhere."""
     state = gaussian_steady_state(model, equation, nominal=nominal)
     if isinstance(A, HeatCurrent):
@@ -134,10 +137,12 @@ def _step(model: QuasiFree, V: Polynomial) -> Array:
 def as_truncated(model: QuasiFree, V: Polynomial, A, equation: AbstractEquation) -> tuple[System, Any, Any, Any]:
     """System, V, A and equation on a Fock space that is large enough, for a V that leaves the family.
 
-    **Raises:** `TruncationError` where more than `LARGEST` states would be needed; `InputError` where values are traced."""
+    **Raises:** `TruncationError` where more than `LARGEST` states would be needed; `InputError` where values are
+    traced."""
     if not is_concrete(model, V):
         raise InputError(
-            f"autodiff_response: a perturbation of degree {V.degree} needs a truncated Fock space, whose size is chosen from "
+            f"autodiff_response: a perturbation of degree {V.degree} needs a truncated Fock space, whose size is "
+            f"chosen from "
             "known values; call it outside jit, vmap and grad, or use response."
         )
     few = truncated(model, _excitations(model, V, equation))
@@ -169,8 +174,11 @@ def _excitations(model: QuasiFree, V: Polynomial, equation: AbstractEquation) ->
         size = size * (shells + k) / k
     if size > LARGEST:
         raise TruncationError(
-            f"autodiff_response: a perturbation of degree {V.degree} leaves the quasi-free family, and its second route is a "
-            f"truncated Fock space. With occupations {np.round(n, 3).tolist()} that needs {shells} quanta, {size:.0f} states; "
-            f"at most {LARGEST} are differentiated. Lower the temperatures, or rely on response, which needs no truncation."
+            f"autodiff_response: a perturbation of degree {V.degree} leaves the quasi-free family, and its second "
+            f"route is a "
+            f"truncated Fock space. With occupations {np.round(n, 3).tolist()} that needs {shells} quanta, "
+            f"{size:.0f} states; "
+            f"at most {LARGEST} are differentiated. Lower the temperatures, or rely on response, which needs no "
+            f"truncation."
         )
     return shells

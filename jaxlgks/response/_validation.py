@@ -83,7 +83,8 @@ def cross_validate(
     **Arguments:** as `autodiff_response`; `step`: h, by default 1e−2 of the smallest energy in the problem over the
     largest eigenvalue of V.
 
-    For a `QuasiFree` model routes 2 and 3 are Gaussian for a V of degree two at most, on a truncated Fock space otherwise.
+    For a `QuasiFree` model routes 2 and 3 are Gaussian for a V of degree two at most, on a truncated Fock space
+    otherwise.
 
     **Returns:** `CrossValidation`.
 
@@ -106,9 +107,7 @@ def cross_validate(
     )
 
 
-def _of_oscillators(
-    model: QuasiFree, V, A, equation: AbstractEquation, step: ArrayLike | None
-) -> CrossValidation:
+def _of_oscillators(model: QuasiFree, V, A, equation: AbstractEquation, step: ArrayLike | None) -> CrossValidation:
     V, A = as_polynomial(V, "the perturbation V", model.modes), as_oscillator_quantity(A, model)
     if V.degree <= 2:
         difference = quasifree_difference(model, V, A, equation, step)

@@ -140,7 +140,8 @@ def _gaussian(
         apart, name = float(gaussian_separation(model, equation)), type(equation).__name__
         if apart < 1:
             warnings.warn(
-                f"{name} treats normal frequencies apart that lie only {apart:.2g} decay rates from each other; coherence "
+                f"{name} treats normal frequencies apart that lie only {apart:.2g} decay rates from each other; "
+                f"coherence "
                 "between them is lost. Use Unified(), and diagnose(model, V, delta) for a verdict.",
                 ValidityWarning,
                 stacklevel=_depth(),
