@@ -7,6 +7,8 @@ matrix on a Fock space; and its numbers in the quadratures R = (x_1 … x_M, p_1
     H₀ = ½ Rᵀ h R + fᵀ R + const,     S = sᵀ R + const,     [R_i, R_j] = i Ω_ij.
 """
 
+from typing import Any
+
 import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
@@ -18,13 +20,13 @@ from ._system import Bath
 from .polynomials import Polynomial, as_polynomial
 
 
-def lowering_forms(modes: int) -> np.ndarray:
+def lowering_forms(modes: int) -> Any:
     """W with α = W R, α = (a, a†)."""
     one = np.eye(modes)
     return np.block([[one, 1j * one], [one, -1j * one]]) / np.sqrt(2)
 
 
-def symplectic(modes: int) -> np.ndarray:
+def symplectic(modes: int) -> Any:
     """Ω with [R_i, R_j] = i Ω_ij."""
     zero, one = np.zeros((modes, modes)), np.eye(modes)
     return np.block([[zero, one], [-one, zero]])

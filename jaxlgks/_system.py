@@ -5,6 +5,7 @@ Enters: operators and numbers. Leaves: a pytree, H_0 with couplings S_α, temper
 """
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import equinox as eqx
 import jax
@@ -17,11 +18,17 @@ from ._inputs import Numbers, as_operator, as_scalar, as_temperature, is_concret
 from .polynomials import Polynomial, as_polynomial
 from .spectra import AbstractSpectrum, as_spectrum
 
+if TYPE_CHECKING:  # which of the two it is, System and QuasiFree see to
+    Coupling = Any
+    Couplings = Any
+else:
+    Coupling, Couplings = Complex[Array, "d d"] | Polynomial, Complex[Array, "*batch d d"] | Polynomial
+
 
 class Noise(eqx.Module):
     """One coupling operator with one spectral density: what a master equation sees of a bath."""
 
-    coupling: Complex[Array, "d d"] | Polynomial
+    coupling: Coupling
     temperature: Float[Array, ""]
     spectrum: AbstractSpectrum
     name: str = eqx.field(static=True)
@@ -61,7 +68,7 @@ class Bath(eqx.Module):
     ```
     """
 
-    coupling: Complex[Array, "*batch d d"] | Polynomial
+    coupling: Couplings
     temperature: Float[Array, "*batch"]
     spectrum: AbstractSpectrum | tuple[AbstractSpectrum, ...]
     name: str = eqx.field(static=True)

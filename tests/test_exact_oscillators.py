@@ -35,14 +35,14 @@ def test_covariance_at_one_temperature_is_the_matsubara_sum():
 
 
 def test_currents_and_covariance_of_finite_baths():
-    """Each bath as 500 oscillators, all evolved exactly from a product state to t = 60: relaxation e^{−κt} and the
-    cut at fifty times the cutoff leave a few 1e−3."""
+    """Each bath as 500 oscillators, all evolved exactly from a product state to t = 60, when e^{−κt} is 1e−5. The
+    highest frequencies are taken one by one: a few 1e−3 of covariances, 1e−2 of the current."""
     strength, cutoff, T, g, count = 0.1, 1.0, (1.0, 0.3), 0.3, 500
     model = pair(g, strength, T, cutoff=cutoff)
     exact = lgks.exact_steady_state(model)
-    # ω = ω_c tan θ: J dω = 2λω_c tanθ dθ; H = Σ ½(p² + ω²q²) − couplings √2 x Σ c_k q_k, π c²/(2ω) δ ↔ J.
-    theta = (np.arange(count) + 0.5) / count * np.arctan(50.0)
-    omega, step = cutoff * np.tan(theta), np.arctan(50.0) / count
+    # ω = ω_c tan θ: J dω = 2λω_c tanθ dθ; H = Σ ½(p² + ω²q²) + couplings √2 x Σ c_k q_k, π c²/(2ω) δ ↔ J.
+    theta = (np.arange(count) + 0.5) / count * np.pi / 2
+    omega, step = cutoff * np.tan(theta), np.pi / 2 / count
     c = np.sqrt(2 * omega / np.pi * 2 * strength * cutoff * np.tan(theta) * step)
     h = np.asarray(model.quadratic)
     n = 2 + 2 * count
@@ -96,7 +96,7 @@ def test_through_resonance_davies_fails_and_unified_and_redfield_hold():
         assert redfield == pytest.approx(exact, rel=0.02), g
     with pytest.warns(lgks.ValidityWarning):
         davies = float(lgks.heat_currents(pair(1e-4, strength))[0])
-    assert davies > 30 * float(lgks.exact_steady_state(pair(1e-4, strength)).heat_currents[0])
+    assert davies > 10 * float(lgks.exact_steady_state(pair(1e-4, strength)).heat_currents[0])
 
 
 def test_the_local_equation_breaks_the_second_law():

@@ -4,7 +4,7 @@ Enters: a system and a reference Hamiltonian H₀. Leaves: the Davies dissipator
 commutator holds the system's own Hamiltonian.
 """
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -19,6 +19,11 @@ from ..polynomials import Polynomial
 from ._base import AbstractEquation, Filter
 from ._davies import Davies
 from ._dissipator import Dissipator
+
+if TYPE_CHECKING:  # which of the two it is, the systems see to
+    Reference = Any
+else:
+    Reference = Complex[Array, "d d"] | Polynomial
 
 
 class Local(AbstractEquation):
@@ -42,7 +47,7 @@ class Local(AbstractEquation):
     ```
     """
 
-    reference: Complex[Array, "d d"] | Polynomial
+    reference: Reference
     davies: Davies
     lamb_shift: bool = eqx.field(static=True)
 

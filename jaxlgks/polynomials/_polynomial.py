@@ -6,6 +6,7 @@ arrays, of a degree known before anything is computed.
 
 import itertools
 import numbers
+from typing import Any
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -230,5 +231,5 @@ def _is_number(x) -> bool:
     return isinstance(x, numbers.Number) or (hasattr(x, "ndim") and not isinstance(x, Polynomial) and x.ndim == 0)
 
 
-def _as_number(x):
-    return complex(x) if isinstance(x, numbers.Number) else module(x).asarray(x, complex)
+def _as_number(x: Any) -> Any:
+    return complex(x) if isinstance(x, int | float | complex) else module(x).asarray(x, complex)

@@ -16,6 +16,7 @@ Tensors are symmetric and complete (not one entry a monomial): a change of modes
 """
 
 import math
+from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
@@ -24,10 +25,10 @@ from jaxtyping import Array, Inexact
 from .._inputs import is_concrete
 
 Tensor = Array | np.ndarray
-Symbol = tuple[Array | np.ndarray | np.generic, ...]
+Symbol = tuple[Any, ...]  # JAX arrays, NumPy arrays or NumPy numbers
 
 
-def module(*values):
+def module(*values) -> Any:
     """NumPy where all numbers are known (nothing is compiled then), JAX otherwise."""
     return np if is_concrete(values) else jnp
 
@@ -37,13 +38,13 @@ def swap(size: int) -> np.ndarray:
     return np.roll(np.arange(size), size // 2)
 
 
-def commutators(modes: int) -> np.ndarray:
+def commutators(modes: int) -> Any:
     """J_ij = [α_i, α_j] of α = (a_1 … a_M, a_1† … a_M†)."""
     zero, one = np.zeros((modes, modes)), np.eye(modes)
     return np.block([[zero, one], [-one, zero]])
 
 
-def vacuum(modes: int) -> np.ndarray:
+def vacuum(modes: int) -> Any:
     """C_ij = ⟨α_i α_j⟩ in the vacuum: normal order."""
     return (commutators(modes) + np.abs(commutators(modes))) / 2
 

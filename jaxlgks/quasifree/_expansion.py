@@ -42,7 +42,8 @@ class Expansion(eqx.Module):
 
     def change(self, X: Symbol) -> Array:
         """⟨L₁†X⟩."""
-        return sum(applied(f, X) for f in self.sources)
+        first, *others = [applied(f, X) for f in self.sources]
+        return sum(others, first)
 
     def flow(self, bath: int, X: Symbol) -> Symbol:
         """D_α† X."""

@@ -23,6 +23,7 @@ its nominal frequency. What lies in no group has no partner at zeroth order and 
 """
 
 from collections.abc import Callable
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -141,7 +142,8 @@ def _filters(kernel: AbstractKernel, at: Frame, rank: int) -> tuple[Array, Array
         return jnp.stack([*left, kernel.minus(other, x), kernel.plus(other, x)], axis=1).astype(complex)
 
     value, slope = jax.jvp(four, (x,), (jnp.ones_like(x),))
-    return jnp.where(inside[:, None], value, 0.0), jnp.where(inside[:, None], slope, 0.0)
+    keep = lambda a: a * inside[:, None]  # noqa: E731
+    return keep(value), keep(slope)
 
 
 def _average(S: Array, parts: Symbol, at: Frame) -> Callable[[Symbol], Array]:
@@ -170,7 +172,7 @@ def _average(S: Array, parts: Symbol, at: Frame) -> Callable[[Symbol], Array]:
     return lambda X: jnp.sum(jax.vmap(lambda *each: one(X, *each))(units, daggers, S, Y, Z))
 
 
-def _functional(f: Callable[[Symbol], Array], at: Frame, degree: int) -> Symbol:
+def _functional(f: Callable[[Symbol], Any], at: Frame, degree: int) -> Symbol:
     """The coefficients of a linear function of symmetric tensors."""
     zero = tuple(jnp.zeros((at.signed.size,) * k, complex) for k in range(degree + 1))
     _, transpose = jax.vjp(f, zero)
@@ -179,7 +181,7 @@ def _functional(f: Callable[[Symbol], Array], at: Frame, degree: int) -> Symbol:
 
 def applied(f: Symbol, X: Symbol) -> Array:
     """Σ f·X of a Hermitian X."""
-    return sum(jnp.sum(a * b) for a, b in zip(f, X, strict=False)).real
+    return jnp.sum(jnp.stack([jnp.sum(a * b) for a, b in zip(f, X, strict=False)])).real
 
 
 def admit(model: QuasiFree, V: Symbol, at: Frame, scale: Array, equation: AbstractEquation, damping: Array) -> None:

@@ -126,7 +126,7 @@ def _slowest(K: Float[Array, "n n"]) -> Float[Array, ""]:
     P = lyapunov(K.T, jnp.eye(K.shape[0]))
     values = jnp.linalg.eigvalsh(P)
     good = jnp.isfinite(values[-1]) & (values[0] > 0)
-    rate = 1 / jnp.where(good, values[-1], 1.0)
+    rate = jnp.where(good, 1 / values[-1], 0.0)
     damped = good & (rate > UNDAMPED * jnp.max(jnp.abs(K)))
     return jnp.where(jnp.all(jnp.isfinite(K)), jnp.where(damped, rate, -1.0), jnp.nan)
 

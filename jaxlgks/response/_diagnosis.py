@@ -113,17 +113,13 @@ def diagnose(system: System | QuasiFree, V, delta: ArrayLike) -> Diagnosis:
     print(lgks.diagnose(system, lgks.models.pauli("ZZ"), delta=50.0))
     ```
     """
-    if isinstance(system, QuasiFree):
-        V = as_polynomial(V, "the perturbation V", system.modes)
-    else:
-        V = as_operator(V, "the perturbation V", system.dim).astype(system.hamiltonian.dtype)
     delta = as_scalar(delta, "the strength delta of the perturbation")
-    if not is_concrete(system, V, delta):
-        raise InputError(
-            "diagnose: its verdict is in words and needs known values; call it outside jit, vmap and grad."
-        )
     if isinstance(system, QuasiFree):
-        return _of_oscillators(oscillator_facts(system, V, float(delta)))
+        polynomial = as_polynomial(V, "the perturbation V", system.modes)
+        _require_known(system, polynomial, delta)
+        return _of_oscillators(oscillator_facts(system, polynomial, float(delta)))
+    V = as_operator(V, "the perturbation V", system.dim).astype(system.hamiltonian.dtype)
+    _require_known(system, V, delta)
     structure = bohr_structure(system.hamiltonian)
     moved, shifts, rotation = _first_order(structure, V, float(delta))
     frequencies, members, splittings, times = _groups(moved, system, shifts)
@@ -157,6 +153,13 @@ def diagnose(system: System | QuasiFree, V, delta: ArrayLike) -> Diagnosis:
         equation=_recommended(valid, weakness, float(lamb_effect)),
         valid=valid,
     )
+
+
+def _require_known(*values) -> None:
+    if not is_concrete(*values):
+        raise InputError(
+            "diagnose: its verdict is in words and needs known values; call it outside jit, vmap and grad."
+        )
 
 
 def _of_oscillators(facts: Facts) -> Diagnosis:

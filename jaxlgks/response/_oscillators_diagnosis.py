@@ -61,7 +61,7 @@ def oscillator_facts(model: QuasiFree, V: Polynomial, delta: float) -> Facts:
     at = framed(model, Davies())
     parts, rates, remembered, width = _measured(model, V.coefficients, at)
     omega, kappa = np.asarray(at.modes.frequencies), np.asarray(rates)
-    n = np.asarray(jnp.diag(at.contraction[model.modes :, : model.modes]).real)  # ⟨d_k†d_k⟩
+    n = np.real(np.diag(np.asarray(at.contraction)[model.modes :, : model.modes]))  # ⟨d_k†d_k⟩
     shifts = np.zeros(model.modes)
     rows = []
     form = delta * np.asarray(_hopping(parts.W, model.modes))
@@ -78,7 +78,7 @@ def oscillator_facts(model: QuasiFree, V: Polynomial, delta: float) -> Facts:
     damped = kappa > 1e-12 * kappa.max()
     return Facts(
         jnp.asarray(shifts),
-        abs(delta) * jnp.sqrt(jnp.maximum(-symmetric_average(parts.G, parts.G, at.contraction).real, 0.0)),
+        abs(delta) * jnp.sqrt(jnp.maximum(-jnp.real(symmetric_average(parts.G, parts.G, at.contraction)), 0.0)),
         frequencies,
         members.astype(int),
         splittings,
