@@ -142,7 +142,7 @@ def _filters(kernel: AbstractKernel, at: Frame, rank: int) -> tuple[Array, Array
         return jnp.stack([*left, kernel.minus(other, x), kernel.plus(other, x)], axis=1).astype(complex)
 
     value, slope = jax.jvp(four, (x,), (jnp.ones_like(x),))
-    keep = lambda a: a * inside[:, None]  # noqa: E731
+    keep: Any = lambda a: jnp.where(inside[:, None], a, 0.0)
     return keep(value), keep(slope)
 
 

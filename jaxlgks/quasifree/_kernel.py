@@ -16,6 +16,7 @@ with the divided differences of 1_g k in that argument: those of k inside a grou
 """
 
 from collections.abc import Callable
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -55,7 +56,7 @@ def _two_sided(B: Array, Sigma: Array, kernel: Callable, b: Array, U: Array, sam
 
 
 def _value(Sigma: Array, kernel: Callable, b: Array, U: Array, same: Array) -> Array:
-    k = kernel(b[:, None], b[None, :]) * same
+    k: Any = jnp.where(same, kernel(b[:, None], b[None, :]), 0.0)
     return U @ (k * (U.conj().T @ Sigma @ U)) @ U.conj().T
 
 
@@ -87,7 +88,7 @@ def _differences(k: Callable, b: Array, same: Array) -> Array:
     m, j, n = jnp.broadcast_arrays(m, j, n)
     alike = jnp.broadcast_to(same[:, :, None], m.shape)
     inside = divided_difference(lambda x: k(x, n), m, jnp.where(alike, j, m))
-    at = k(b[:, None], b[None, :]) * same  # [m, n]
+    at: Any = jnp.where(same, k(b[:, None], b[None, :]), 0.0)  # [m, n]
     across = (at[:, None, :] - at[None, :, :]) / jnp.where(alike, 1.0, m - j)
     return jnp.where(alike, jnp.where(same[:, None, :], inside, 0.0), across)
 
