@@ -11,6 +11,7 @@ from ._observables import (
     entropy_production as entropy_production,
     heat_currents as heat_currents,
 )
+from ._oscillators import QuasiFree as QuasiFree
 from ._system import Bath as Bath, System as System
 from .equations import (
     Davies as Davies,
@@ -20,6 +21,14 @@ from .equations import (
     UniversalLindblad as UniversalLindblad,
 )
 from .generator import liouvillian as liouvillian
+from .polynomials import Polynomial as Polynomial, modes as modes
+from .quasifree import (
+    ExactSteadyState as ExactSteadyState,
+    GaussianState as GaussianState,
+    Truncated as Truncated,
+    exact_steady_state as exact_steady_state,
+    truncated as truncated,
+)
 from .response import (
     CrossValidation as CrossValidation,
     Diagnosis as Diagnosis,
@@ -27,6 +36,8 @@ from .response import (
     HeatCurrent as HeatCurrent,
     LinearResponse as LinearResponse,
     Parts as Parts,
+    QuasiFreeResponse as QuasiFreeResponse,
+    QuasiFreeThermodynamics as QuasiFreeThermodynamics,
     ThermalResponse as ThermalResponse,
     ThermodynamicResponse as ThermodynamicResponse,
     autodiff_response as autodiff_response,

@@ -19,6 +19,19 @@ class ShapeError(InputError):
     """Operators do not act on the same space, or an array has the wrong shape."""
 
 
+class DegreeError(InputError):
+    """A polynomial of oscillator operators has a higher degree than allowed."""
+
+
+class UnstableHamiltonianError(InputError):
+    """A quadratic Hamiltonian is not bounded from below; the message says which normal mode."""
+
+
+class ResonanceError(InputError):
+    """Terms of a perturbation are almost, but not exactly, at zero Bohr frequency: no first order exists that one could
+    trust; the message names them."""
+
+
 class TemperatureError(InputError):
     """A temperature is not positive and finite."""
 

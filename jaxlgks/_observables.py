@@ -13,10 +13,12 @@ from jaxtyping import Array, Complex, Float, Inexact
 from ._entropy import log_state
 from ._errors import InputError
 from ._inputs import as_state, is_concrete
+from ._oscillators import QuasiFree
 from ._system import System
 from .bohr import Structure, bohr_structure, centred
 from .equations import AbstractEquation, Davies, Dissipator, counted
 from .generator import Partition, block_generator, find_partition
+from .quasifree import GaussianState, gaussian_channels, gaussian_currents, gaussian_entropy_rate, same_channel
 from .steady import (
     UNROLLED,
     AbstractSolver,
@@ -35,15 +37,15 @@ def expectation(A: Complex[Array, "d d"], rho: Complex[Array, "d d"]) -> Float[A
 
 
 def heat_currents(
-    system: System,
+    system: System | QuasiFree,
     equation: AbstractEquation = Davies(),
     rho=None,
     solver: AbstractSolver | None = None,
 ) -> Float[Array, " baths"]:
     """Heat current from each bath into the system, J^α = Tr[H D_α ρ] (paper, Eq. 48).
 
-    **Arguments:** `system`, `equation`; `rho`: a state [d, d], the steady state when left out, found by `solver`
-    (as `steady_state` chooses when left out).
+    **Arguments:** `system`, `equation`; `rho`: a state [d, d] (of a `QuasiFree` model a `GaussianState`), the steady
+    state when left out, found by `solver` (as `steady_state` chooses when left out).
 
     **Returns:** real array, one entry a bath in the order given; energy per time. At the steady state the entries sum
     to zero (first law).
@@ -60,9 +62,11 @@ def heat_currents(
     lgks.heat_currents(system)                     # [3.9463, -3.9463], paper, Eq. (42)
     ```
     """
+    if rho is not None and solver is not None:
+        raise InputError("heat_currents: give a state rho or a solver that finds one, not both.")
+    if isinstance(system, QuasiFree):
+        return gaussian_currents(system, equation, _gaussian_state(system, equation, rho, solver))
     if rho is not None:
-        if solver is not None:
-            raise InputError("heat_currents: give a state rho or a solver that finds one, not both.")
         return _currents_of_state(system, equation, _state(system, equation, rho))
     state = steady_state(system, equation, solver)
     if state.populations is not None:
@@ -107,6 +111,19 @@ def _heat_currents(system: System, equation: AbstractEquation, rho: Array) -> Ar
     return jnp.stack([expectation(H, D(rho)) for D in equation.dissipators(system)])
 
 
+def _gaussian_state(
+    model: QuasiFree, equation: AbstractEquation, rho, solver: AbstractSolver | None = None
+) -> GaussianState:
+    if rho is None:
+        return steady_state(model, equation, solver)
+    if not isinstance(rho, GaussianState) or rho.modes != model.modes:
+        raise InputError(
+            f"the state rho of a QuasiFree model must be a GaussianState of {model.modes} mode(s); got "
+            f"{type(rho).__name__}."
+        )
+    return rho
+
+
 def _state(system: System, equation: AbstractEquation, rho) -> Array:
     if rho is None:
         return steady_state(system, equation).rho
@@ -124,13 +141,14 @@ class Channels(eqx.Module):
     currents: Float[Array, "baths c"]
 
 
-def channel_currents(system: System, equation: AbstractEquation = Davies(), rho=None) -> Channels:
+def channel_currents(system: System | QuasiFree, equation: AbstractEquation = Davies(), rho=None) -> Channels:
     """Heat currents resolved by transition frequency (paper, Eqs. 42 and 46: two channels, four after a splitting).
 
     **Arguments:** as `heat_currents`.
 
     **Returns:** `Channels`. Channels to which no bath couples are left out where numbers are known; under `jit` all
-    possible channels are kept, unused ones at the end with frequency and current zero.
+    possible channels are kept, unused ones at the end with frequency and current zero. Of a `QuasiFree` model: the
+    normal modes, those of one group together (one by one under `jit`).
 
     ```python
     import jax; jax.config.update("jax_enable_x64", True)
@@ -140,11 +158,22 @@ def channel_currents(system: System, equation: AbstractEquation = Davies(), rho=
     lgks.channel_currents(system.perturbed(lgks.models.pauli("ZZ"), 50.0)).frequencies  # [700, 900, 1100, 1300]
     ```
     """
+    if isinstance(system, QuasiFree):
+        return _oscillator_channels(system, equation, _gaussian_state(system, equation, rho))
     channels, coupled = _channel_currents(system, equation, equation.groups(system), _state(system, equation, rho))
     if is_concrete(coupled):
         kept = np.flatnonzero(np.asarray(coupled))
         channels = Channels(channels.frequencies[kept], channels.currents[:, kept])
     return channels
+
+
+def _oscillator_channels(model: QuasiFree, equation: AbstractEquation, state: GaussianState) -> Channels:
+    frequencies, currents, nominal = gaussian_channels(model, equation, state)
+    if not is_concrete(frequencies, currents):
+        return Channels(frequencies, currents)
+    first, label = np.unique(np.argmax(np.asarray(same_channel(nominal)), axis=1), return_inverse=True)
+    members = label[:, None] == np.arange(first.size)
+    return Channels(frequencies @ members / members.sum(axis=0), currents @ members)
 
 
 @eqx.filter_jit
@@ -185,7 +214,7 @@ def pair_groups(values: Inexact[Array, "... g"], zero: Array, count: int) -> Ine
 
 
 def entropy_production(
-    system: System, equation: AbstractEquation = Davies(), rho=None, solver: AbstractSolver | None = None
+    system: System | QuasiFree, equation: AbstractEquation = Davies(), rho=None, solver: AbstractSolver | None = None
 ) -> Float[Array, ""]:
     """Entropy production rate σ = dS/dt − Σ_α J^α/T_α (paper, Eq. 47).
 
@@ -203,6 +232,8 @@ def entropy_production(
     flow = jnp.sum(heat_currents(system, equation, rho, solver) / system.temperatures)
     if rho is None:
         return -flow
+    if isinstance(system, QuasiFree):
+        return gaussian_entropy_rate(system, equation, _gaussian_state(system, equation, rho)) - flow
     rho, partition = _state(system, equation, rho), find_partition(system, equation)
     return _entropy_rate(system, counted(equation, system), rho, partition) - flow
 

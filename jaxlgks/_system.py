@@ -5,6 +5,7 @@ Enters: operators and numbers. Leaves: a pytree, H_0 with couplings S_α, temper
 """
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import equinox as eqx
 import jax
@@ -14,13 +15,20 @@ from jaxtyping import Array, ArrayLike, Complex, Float, Inexact
 
 from ._errors import InputError, NoBathError, ShapeError
 from ._inputs import Numbers, as_operator, as_scalar, as_temperature, is_concrete, require_x64, unpacked
+from .polynomials import Polynomial, as_polynomial
 from .spectra import AbstractSpectrum, as_spectrum
+
+if TYPE_CHECKING:  # which of the two it is, System and QuasiFree see to
+    Coupling = Any
+    Couplings = Any
+else:
+    Coupling, Couplings = Inexact[Array, "d d"] | Polynomial, Complex[Array, "*batch d d"] | Polynomial
 
 
 class Noise(eqx.Module):
     """One coupling operator with one spectral density: what a master equation sees of a bath."""
 
-    coupling: Inexact[Array, "d d"]
+    coupling: Coupling
     temperature: Float[Array, ""]
     spectrum: AbstractSpectrum
     name: str = eqx.field(static=True)
@@ -42,7 +50,8 @@ class Bath(eqx.Module):
 
     **Arguments:**
 
-    - `coupling`: the Hermitian operator S, shape [d, d], or several: a sequence, or an array [n, d, d].
+    - `coupling`: the Hermitian operator S, shape [d, d], or several: a sequence, or an array [n, d, d]. For a
+      `QuasiFree` model a linear Hermitian `Polynomial`.
     - `temperature`: T > 0, in units of energy (k_B = 1).
     - `spectrum`: a spectral density (`Flat`, `Ohmic`, `DrudeLorentz`, ...) or any function γ(ω) of ω > 0; for several
       operators one for all noises or a sequence of one each.
@@ -59,7 +68,7 @@ class Bath(eqx.Module):
     ```
     """
 
-    coupling: Complex[Array, "*batch d d"]
+    coupling: Couplings
     temperature: Float[Array, "*batch"]
     spectrum: AbstractSpectrum | tuple[AbstractSpectrum, ...]
     name: str = eqx.field(static=True)
@@ -68,7 +77,9 @@ class Bath(eqx.Module):
     def __init__(self, coupling, temperature: ArrayLike, spectrum, name: str = "", mixing=None):
         label = f"bath {name!r}" if name else "bath"
         several = _is_stack(coupling)
-        if several:
+        if isinstance(coupling, Polynomial):
+            self.coupling = as_polynomial(coupling, f"the coupling operator of {label}", coupling.modes, degree=1)
+        elif several:
             operators = [as_operator(S, f"coupling operator {i} of {label}") for i, S in enumerate(coupling)]
             if len({S.shape for S in operators}) > 1:
                 raise ShapeError(
@@ -92,7 +103,7 @@ class Bath(eqx.Module):
     @property
     def noises(self) -> tuple[Noise, ...]:
         """The independent noises, Σ_a M_ak S_a with one density each."""
-        if self.coupling.ndim == 2:
+        if isinstance(self.coupling, Polynomial) or self.coupling.ndim == 2:
             return (Noise(self.coupling, self.temperature, self.spectrum, self.name),)  # pyright: ignore
         mixed = self.coupling
         if self.mixing is not None:
@@ -103,7 +114,7 @@ class Bath(eqx.Module):
     def rate(self, omega: Numbers) -> Array:
         """Γ(ω) on both signs: emission of ω into the bath for ω > 0, absorption for ω < 0. For several operators the
         matrix Γ_ab(ω), [..., n, n]."""
-        if self.coupling.ndim == 2:
+        if isinstance(self.coupling, Polynomial) or self.coupling.ndim == 2:
             return self.noises[0].rate(omega)
         rates = jnp.stack([noise.rate(omega) for noise in self.noises], axis=-1)
         M = jnp.eye(rates.shape[-1], dtype=rates.dtype) if self.mixing is None else self.mixing
@@ -149,6 +160,8 @@ class System(eqx.Module):
         for position, bath in enumerate(baths):
             if not isinstance(bath, Bath):
                 raise InputError(f"System: baths[{position}] must be a Bath; got {type(bath).__name__}.")
+            if isinstance(bath.coupling, Polynomial):
+                raise InputError(f"System: baths[{position}] is coupled by a Polynomial, not a matrix; use QuasiFree.")
         self.hamiltonian = as_operator(hamiltonian, "the Hamiltonian").astype(dtype)
         dim = self.hamiltonian.shape[-1]
         for position, bath in enumerate(baths):
@@ -201,7 +214,9 @@ def _is_stack(coupling) -> bool:
     return getattr(coupling, "ndim", 2) == 3
 
 
-def _as_mixing(mixing, coupling: Array, label: str) -> Array:
+def _as_mixing(mixing, coupling: Array | Polynomial, label: str) -> Array:
+    if isinstance(coupling, Polynomial):
+        raise InputError(f"{label} is coupled by one Polynomial, which needs no mixing.")
     M = np.asarray(mixing) if is_concrete(mixing) else jnp.asarray(mixing)
     if coupling.ndim != 3 or M.ndim != 2 or M.shape[0] != len(coupling) or jnp.issubdtype(M.dtype, jnp.complexfloating):
         raise ShapeError(

@@ -24,11 +24,12 @@ FILES = sorted(path.relative_to(ROOT) for path in ROOT.rglob("*.py"))
 STAGES = [
     ["_errors"],
     ["_inputs"],
-    ["spectra"],
+    ["spectra", "polynomials"],
     ["_system"],
+    ["_oscillators"],
     ["bohr"],
     ["equations"],
-    ["generator"],
+    ["generator", "quasifree"],
     ["steady", "_cumulant"],
     ["_entropy", "_evolution"],
     ["_observables"],
@@ -39,7 +40,9 @@ STAGES = [
     ["_cli"],
 ]
 RANK = {name: rank for rank, names in enumerate(STAGES) for name in names}
-ONLY = {"models": {"_errors", "_inputs", "spectra", "_system", "models"}}  # stages that see less than all before them
+ONLY = {
+    "models": {"_errors", "_inputs", "spectra", "polynomials", "_system", "_oscillators", "models"}
+}  # stages that see less than all before them
 
 
 def stage(path: Path) -> str:

@@ -5,6 +5,7 @@ from ._base import (
     FirstOrder as FirstOrder,
     Slope as Slope,
     counted as counted,
+    each_noise as each_noise,
     one_level as one_level,
 )
 from ._davies import Davies as Davies

@@ -174,11 +174,11 @@ def _summed(stack: Dissipator) -> Dissipator:
 def _over_noises(function: Callable[[Noise], Any], system: System) -> list[Any]:
     """`function(noise)` for every independent noise of every bath, for each bath stacked along axis 1."""
     noises = [bath.noises for bath in system.baths]
-    results = iter(_each(function, tuple(noise for group in noises for noise in group)))
+    results = iter(each_noise(function, tuple(noise for group in noises for noise in group)))
     return [jax.tree.map(lambda *x: jnp.stack(x, axis=1), *(next(results) for _ in group)) for group in noises]
 
 
-def _each(function: Callable[[Noise], Any], noises: tuple[Noise, ...]) -> tuple:
+def each_noise(function: Callable[[Noise], Any], noises: tuple[Noise, ...]) -> tuple:
     """`function(noise)` for every noise: one batched program where all are of one kind (it compiles once, not once
     a noise), else one after the other."""
     kinds = {(jax.tree.structure(noise.spectrum), *(jnp.shape(x) for x in jax.tree.leaves(noise))) for noise in noises}

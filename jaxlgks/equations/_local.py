@@ -4,7 +4,7 @@ Enters: a system and a reference Hamiltonian H₀. Leaves: the Davies dissipator
 commutator holds the system's own Hamiltonian.
 """
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -12,11 +12,18 @@ from jaxtyping import Array, Complex
 
 from .._errors import ShapeError
 from .._inputs import as_operator
+from .._oscillators import QuasiFree
 from .._system import Noise, System
 from ..bohr import Groups, Structure
+from ..polynomials import Polynomial
 from ._base import AbstractEquation, Filter
 from ._davies import Davies
 from ._dissipator import Dissipator
+
+if TYPE_CHECKING:  # which of the two it is, the systems see to
+    Reference = Any
+else:
+    Reference = Complex[Array, "d d"] | Polynomial
 
 
 class Local(AbstractEquation):
@@ -26,8 +33,8 @@ class Local(AbstractEquation):
     own part of the response is then zero (rotation = shift = 0, Eq. 36). Each bath drives towards the Gibbs state of
     H₀, not of H, and the response of a heat current misses a term of its own order: see `Davies`.
 
-    **Arguments:** `reference`: a `System` or its Hamiltonian H₀, shape [d, d]. `tolerance`,
-    `lamb_shift`: as in `Davies`.
+    **Arguments:** `reference`: a `System` or its Hamiltonian H₀, shape [d, d]; for a `QuasiFree` model another one.
+    `tolerance`, `lamb_shift`: as in `Davies`.
 
     **Raises:** `NotHermitianError`, `ShapeError`.
 
@@ -40,22 +47,23 @@ class Local(AbstractEquation):
     ```
     """
 
-    reference: Complex[Array, "d d"]
+    reference: Reference
     davies: Davies
     lamb_shift: bool = eqx.field(static=True)
 
     def __init__(self, reference, tolerance: float = 1e-9, lamb_shift: bool = False):
-        if isinstance(reference, System):
+        if isinstance(reference, System | QuasiFree):
             reference = reference.hamiltonian
-        self.reference = as_operator(reference, "Local: the reference Hamiltonian")
+        oscillators = isinstance(reference, Polynomial)
+        self.reference = reference if oscillators else as_operator(reference, "Local: the reference Hamiltonian")
         self.davies = Davies(tolerance, lamb_shift)
         self.lamb_shift = lamb_shift
 
     def home(self, system: System) -> System:
-        if self.reference.shape != system.hamiltonian.shape:
+        if isinstance(self.reference, Polynomial) or self.reference.shape != system.hamiltonian.shape:
             raise ShapeError(
                 f"Local: the reference Hamiltonian must have the shape of the system's, {system.hamiltonian.shape}; "
-                f"got {self.reference.shape}."
+                f"got {getattr(self.reference, 'shape', 'a Polynomial')}."
             )
         return eqx.tree_at(lambda s: s.hamiltonian, system, self.reference.astype(system.hamiltonian.dtype))
 

@@ -13,8 +13,10 @@ from jaxtyping import Array, ArrayLike, Complex, Float
 
 from .._errors import InputError
 from .._inputs import as_positive, is_concrete
+from .._oscillators import QuasiFree
 from .._system import Bath, System
-from ..spectra import CallableSpectrum
+from ..polynomials import Polynomial, modes
+from ..spectra import AbstractSpectrum, CallableSpectrum
 from ._operators import lowering
 
 
@@ -92,20 +94,10 @@ def two_oscillators(
     lgks.response(model.system, model.cubic, model.occupation).static().total
     ```
     """
-    if len(temperatures) != 2:
-        raise InputError(f"two_oscillators: two temperatures are needed, (T_a, T_b); got {len(temperatures)}.")
     if min(fock) < 2:
         raise InputError(f"two_oscillators: at least two levels are needed of each mode; got fock={fock}.")
-    if is_concrete((omega, g)) and not np.asarray(omega) > abs(np.asarray(g)):
-        raise InputError(f"two_oscillators: both normal frequencies omega ± g must be positive; got {omega} ± {g}.")
-    omega, g, epsilon = (jnp.asarray(x, float) for x in (omega, g, epsilon))
+    omega, g, epsilon, spectrum = _numbers("two_oscillators", omega, g, gamma, epsilon, temperatures)
     plus, minus = omega + g, omega - g
-    both = tuple(gamma) if isinstance(gamma, tuple | list) else (gamma, gamma)
-    if len(both) != 2:
-        raise InputError(f"two_oscillators: gamma is one rate or a pair (gamma_minus, gamma_plus); got {len(both)}.")
-    positive = [as_positive(rate, "two_oscillators: gamma", InputError, "a rate") for rate in both]
-    rates = _TwoRates(jnp.stack(positive), jnp.stack([minus, plus]))
-    spectrum = CallableSpectrum(rates, at_zero="singular")
 
     D = jnp.kron(lowering(fock[0]), jnp.eye(fock[1]))
     d_minus = jnp.kron(jnp.eye(fock[0]), lowering(fock[1]))
@@ -128,3 +120,77 @@ def two_oscillators(
         edge=jnp.diag(edge.reshape(-1).astype(float)),
     )
     return Oscillators(system, d_plus, d_minus, cubic)
+
+
+def _numbers(
+    who: str, omega: ArrayLike, g: ArrayLike, gamma, epsilon: ArrayLike, temperatures: Sequence[ArrayLike]
+) -> tuple[Array, Array, Array, AbstractSpectrum]:
+    """Checked arguments of both models; the density of the baths last."""
+    if len(temperatures) != 2:
+        raise InputError(f"{who}: two temperatures are needed, (T_a, T_b); got {len(temperatures)}.")
+    if is_concrete((omega, g)) and not np.asarray(omega) > abs(np.asarray(g)):
+        raise InputError(f"{who}: both normal frequencies omega ± g must be positive; got {omega} ± {g}.")
+    omega, g, epsilon = (jnp.asarray(x, float) for x in (omega, g, epsilon))
+    both = tuple(gamma) if isinstance(gamma, tuple | list) else (gamma, gamma)
+    if len(both) != 2:
+        raise InputError(f"{who}: gamma is one rate or a pair (gamma_minus, gamma_plus); got {len(both)}.")
+    positive = [as_positive(rate, f"{who}: gamma", InputError, "a rate") for rate in both]
+    rates = _TwoRates(jnp.stack(positive), jnp.stack([omega - g, omega + g]))
+    return omega, g, epsilon, CallableSpectrum(rates, at_zero="singular")
+
+
+class QuasiFreeOscillators(eqx.Module):
+    """The same two oscillators without a Fock space: `system` is a `QuasiFree` model, operators are `Polynomial`s."""
+
+    system: QuasiFree
+    d_plus: Polynomial
+    d_minus: Polynomial
+    cubic: Polynomial
+
+    @property
+    def a(self) -> Polynomial:
+        """a = (d₊ − d₋)/√2 (Eq. B3)."""
+        return modes(2)[0]
+
+    @property
+    def b(self) -> Polynomial:
+        """b = (d₊ + d₋)/√2 (Eq. B3)."""
+        return modes(2)[1]
+
+    @property
+    def occupation(self) -> Polynomial:
+        """a†a."""
+        return self.a.dag * self.a
+
+
+def quasifree_oscillators(
+    omega: ArrayLike,
+    g: ArrayLike,
+    gamma: ArrayLike | tuple[ArrayLike, ArrayLike],
+    epsilon: ArrayLike,
+    temperatures: Sequence[ArrayLike],
+) -> QuasiFreeOscillators:
+    """Two coupled oscillators in a linear field between two baths (paper, Eqs. 25–26), at any temperature,
+
+        H₀ = ω(a†a + b†b) + g(a†b + b†a) + (ε/√2)(a + a† + b + b†),     S_a = a + a†,     S_b = b + b†.
+
+    **Arguments:** as `two_oscillators`, without a cut. **Returns:** `QuasiFreeOscillators`.
+
+    **Raises:** `InputError`, `TemperatureError`.
+
+    ```python
+    import jax; jax.config.update("jax_enable_x64", True)
+    import jaxlgks as lgks
+    model = lgks.models.quasifree_oscillators(100.0, 90.0, 1.0, 5.0, temperatures=(2000.0, 2100.0))
+    lgks.steady_state(model.system).expect(model.occupation)                          # 107.4, paper, Eq. (30)
+    lgks.response(model.system, model.cubic, model.occupation).static().total         # -32.3685
+    ```
+    """
+    omega, g, epsilon, spectrum = _numbers("quasifree_oscillators", omega, g, gamma, epsilon, temperatures)
+    a, b = modes(2)
+    field = a + a.dag + b + b.dag
+    H = omega * (a.dag * a + b.dag * b) + g * (a.dag * b + b.dag * a) + (epsilon / jnp.sqrt(2.0)) * field
+    baths = (Bath(a + a.dag, temperatures[0], spectrum, "a"), Bath(b + b.dag, temperatures[1], spectrum, "b"))
+    minus = (b - a) / np.sqrt(2.0)
+    cubic = (minus + minus.dag) ** 3
+    return QuasiFreeOscillators(QuasiFree(H, baths), (a + b) / np.sqrt(2.0), minus, (omega - g) * cubic)

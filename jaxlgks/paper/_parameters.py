@@ -48,6 +48,11 @@ class OscillatorParameters(NamedTuple):
         omega, g, gammas, epsilon, temperatures = jax.tree.map(lambda x: np.asarray(x, float), numbers)
         return _two_oscillators(omega, g, gammas, epsilon, temperatures, fock)
 
+    def untruncated(self, T_a, T_b):
+        """The same without a Fock space, at any temperature; these may be traced."""
+        gammas = (self.gamma_minus, self.gamma_plus)
+        return models.quasifree_oscillators(self.omega, self.g, gammas, self.epsilon, (T_a, T_b))
+
 
 class QubitParameters(NamedTuple):
     """Two coupled qubits (Sec. III D); defaults are those of Figs. 4 and 5. `shift` is δΩ."""

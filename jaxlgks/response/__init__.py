@@ -5,6 +5,8 @@ from ._autodiff import autodiff_response as autodiff_response
 from ._diagnosis import Diagnosis as Diagnosis, diagnose as diagnose
 from ._explicit import response as response
 from ._linear import Impulse as Impulse, LinearResponse as LinearResponse, Parts as Parts
+from ._oscillators import QuasiFreeResponse as QuasiFreeResponse
+from ._oscillators_thermodynamic import QuasiFreeThermodynamics as QuasiFreeThermodynamics
 from ._quantities import EntropyProduction as EntropyProduction, HeatCurrent as HeatCurrent
 from ._thermal import (
     ThermalResponse as ThermalResponse,

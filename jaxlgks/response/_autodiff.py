@@ -15,13 +15,16 @@ from jaxtyping import Array, Float
 
 from .._errors import InputError
 from .._inputs import as_operator
+from .._oscillators import QuasiFree
 from .._system import System
 from ..equations import AbstractEquation, Davies
+from ..polynomials import as_polynomial
+from ._oscillators_routes import as_oscillator_quantity, as_truncated, quasifree_autodiff
 from ._quantities import as_quantity, steady_value
 
 
 def autodiff_response(
-    system: System, V, A, equation: AbstractEquation = Davies(), order: Literal[1, 2] = 1
+    system: System | QuasiFree, V, A, equation: AbstractEquation = Davies(), order: Literal[1, 2] = 1
 ) -> Float[Array, "*a"]:
     """d⟨A⟩_ss/dδ, or d²⟨A⟩_ss/dδ², at δ = 0 for H → H + δV, by JAX through the steady state, groups fixed.
 
@@ -32,7 +35,10 @@ def autodiff_response(
     Both are exact at any degeneracy; at a degenerate level the second one is that of the master equation with its
     groups fixed, which is not that of the Gibbs state even at one temperature.
 
-    **Raises:** as `response`; `InputError` for another order.
+    Of a `QuasiFree` model the exact Gaussian steady state is differentiated for a V of degree two at most; a V of
+    higher degree is met on a truncated Fock space of up to 40 states, chosen from the occupations. `order` is then 1.
+
+    **Raises:** as `response`; `InputError` for another order; `TruncationError` where a Fock space would be too large.
 
     ```python
     import jax; jax.config.update("jax_enable_x64", True)
@@ -43,6 +49,11 @@ def autodiff_response(
     """
     if order not in (1, 2):
         raise InputError(f"autodiff_response: order must be 1 or 2; got {order!r}.")
+    if isinstance(system, QuasiFree):
+        V, A = as_polynomial(V, "the perturbation V", system.modes), as_oscillator_quantity(A, system)
+        if V.degree <= 2:
+            return quasifree_autodiff(system, V, A, equation, order)
+        return autodiff_response(*as_truncated(system, V, A, equation), order)
     V = as_operator(V, "the perturbation V", system.dim).astype(system.hamiltonian.dtype)
     A = as_quantity(A, system)
     steady_value(system, A, equation)  # raises here what would be NaN inside the compiled derivative

@@ -18,9 +18,12 @@ from jaxtyping import Array, ArrayLike, Float, Int
 from .._errors import InputError, LambShiftError, SingularDensityError
 from .._inputs import as_operator, as_scalar, is_concrete
 from .._observables import heat_currents
+from .._oscillators import QuasiFree
 from .._system import System
 from ..bohr import Structure, bohr_structure
 from ..equations import Davies, Local, Unified, correlation_time, relaxation_rate, separation, transition_rates
+from ..polynomials import as_polynomial
+from ._oscillators_diagnosis import Facts, oscillator_facts
 
 SMALL, LARGE = 0.1, 10.0
 """ντ below the first: the group is whole; above the second: it has fallen apart."""
@@ -92,10 +95,12 @@ class Diagnosis(eqx.Module):
         return "\n".join(lines)
 
 
-def diagnose(system: System, V, delta: ArrayLike) -> Diagnosis:
+def diagnose(system: System | QuasiFree, V, delta: ArrayLike) -> Diagnosis:
     """Which regime H → H + δV is in, and which master equation describes it.
 
     **Arguments:** `system`; `V`: Hermitian, [d, d]; `delta`: the strength δ. Values must be known (not inside `jit`).
+    Of a `QuasiFree` model V is a `Polynomial`, a group is a normal frequency with all modes that share it, shifts are
+    those of normal frequencies, and the rotation is that of a typical state of the steady state.
 
     **Returns:** `Diagnosis`.
 
@@ -108,12 +113,13 @@ def diagnose(system: System, V, delta: ArrayLike) -> Diagnosis:
     print(lgks.diagnose(system, lgks.models.pauli("ZZ"), delta=50.0))
     ```
     """
-    V = as_operator(V, "the perturbation V", system.dim).astype(system.hamiltonian.dtype)
     delta = as_scalar(delta, "the strength delta of the perturbation")
-    if not is_concrete(system, V, delta):
-        raise InputError(
-            "diagnose: its verdict is in words and needs known values; call it outside jit, vmap and grad."
-        )
+    if isinstance(system, QuasiFree):
+        polynomial = as_polynomial(V, "the perturbation V", system.modes)
+        _require_known(system, polynomial, delta)
+        return _of_oscillators(oscillator_facts(system, polynomial, float(delta)))
+    V = as_operator(V, "the perturbation V", system.dim).astype(system.hamiltonian.dtype)
+    _require_known(system, V, delta)
     structure = bohr_structure(system.hamiltonian)
     moved, shifts, rotation = _first_order(structure, V, float(delta))
     frequencies, members, splittings, times = _groups(moved, system, shifts)
@@ -145,6 +151,44 @@ def diagnose(system: System, V, delta: ArrayLike) -> Diagnosis:
         clusters_change=before != after,
         regime=regime,
         equation=_recommended(valid, weakness, float(lamb_effect)),
+        valid=valid,
+    )
+
+
+def _require_known(*values) -> None:
+    if not is_concrete(*values):
+        raise InputError(
+            "diagnose: its verdict is in words and needs known values; call it outside jit, vmap and grad."
+        )
+
+
+def _of_oscillators(facts: Facts) -> Diagnosis:
+    """The verdict on numbers that were found without a Fock space."""
+    nu_tau = facts.splittings * facts.times
+    regime = _named(
+        facts.coupled_shift > facts.size or bool(jnp.any(facts.splittings > facts.size)),
+        bool(jnp.any(facts.splittings > facts.size)),
+        float(jnp.max(nu_tau)),
+    )
+    weakness, lamb_effect = float(facts.fast * jnp.max(facts.memory)), float(facts.lamb_effect)
+    valid = _judged(regime, float(facts.separation), weakness, float(facts.local_error), lamb_effect)
+    return Diagnosis(
+        level_shifts=facts.shifts,
+        rotation=facts.rotation,
+        frequencies=facts.frequencies,
+        members=facts.members,
+        splittings=facts.splittings,
+        relaxation_times=facts.times,
+        nu_tau=nu_tau,
+        separation=facts.separation,
+        correlation_times=facts.memory,
+        relaxation_rate=facts.fast,
+        cluster_width=facts.width,
+        local_error=facts.local_error,
+        lamb_effect=facts.lamb_effect,
+        clusters_change=facts.clusters_change,
+        regime=regime,
+        equation=_recommended(valid, weakness, lamb_effect),
         valid=valid,
     )
 
@@ -223,11 +267,16 @@ def _regime(
 ) -> str:
     coupled = _coupled(structure, system)
     move = np.abs(np.asarray(shifts)[None, :] - np.asarray(shifts)[:, None])
-    if not np.any(coupled & (move > negligible)):
+    split = bool(np.any(np.asarray(splittings) > negligible))
+    return _named(bool(np.any(coupled & (move > negligible))), split, float(np.max(np.asarray(nu_tau))))
+
+
+def _named(moves: bool, splits: bool, worst: float) -> str:
+    """The regime: whether transitions move, whether groups split, and the largest ντ."""
+    if not moves:
         return "eigenvectors only"
-    if not np.any(np.asarray(splittings) > negligible):
+    if not splits:
         return "shift without splitting"
-    worst = float(np.max(np.asarray(nu_tau)))
     return "local" if worst < SMALL else "global" if worst > LARGE else "crossover"
 
 

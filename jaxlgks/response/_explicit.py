@@ -9,6 +9,8 @@ Enters: a system, a perturbation V, a master equation. Leaves: the three parts o
 No derivative is taken here by machine: everything is built from values of the filter.
 """
 
+from typing import overload
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -16,6 +18,7 @@ from jaxtyping import Array, Complex, Float
 
 from .._errors import SolverMemoryError
 from .._inputs import as_operator
+from .._oscillators import QuasiFree
 from .._system import System
 from ..equations import AbstractEquation, Davies, Dissipator, FirstOrder, one_level
 from ..generator import (
@@ -29,6 +32,7 @@ from ..generator import (
 )
 from ..steady import steady_state
 from ._linear import LinearResponse
+from ._oscillators import QuasiFreeResponse, quasifree_response
 
 MEMORY = 8e9
 """Bytes that operators of all groups may take: D, its first order in two parts, and what they are made of."""
@@ -122,7 +126,13 @@ def _total(groups: Dissipator, rho: Array) -> Array:
     return jnp.sum(jax.vmap(lambda D: D(rho))(groups), axis=0)
 
 
-def response(system: System, V, A, equation: AbstractEquation = Davies()) -> LinearResponse:
+@overload
+def response(system: System, V, A, equation: AbstractEquation = ...) -> LinearResponse: ...
+@overload
+def response(system: QuasiFree, V, A, equation: AbstractEquation = ...) -> QuasiFreeResponse: ...
+def response(
+    system: System | QuasiFree, V, A, equation: AbstractEquation = Davies()
+) -> LinearResponse | QuasiFreeResponse:
     """The response of observables to H → H + δV, by the explicit first-order generator.
 
         φ_A(τ) = ⟨L₁† e^{L₀†τ} A⟩ = φ^(kubo) + φ^(rotation) + φ^(shift)       (paper, Eqs. 23–24, and the shift)
@@ -135,11 +145,15 @@ def response(system: System, V, A, equation: AbstractEquation = Davies()) -> Lin
     - `system`: at δ = 0. `V`: Hermitian, [d, d]. `equation`: the master equation.
     - `A`: an observable, Hermitian, [d, d], or several, [..., d, d].
 
+    For a `QuasiFree` model V and A are Hermitian `Polynomial`s of any degree, or A a sequence of them: nothing is
+    truncated.
+
     **Returns:** `LinearResponse`, with `.static()`, `.impulse(t)`, `.step(t)`, `.susceptibility(omega)`; each result
     has `.kubo`, `.rotation`, `.shift`, `.total` (and `.explicit`, zero for observables that do not depend on H).
 
     **Raises:** `NotHermitianError`, `ShapeError`; `SingularDensityError` if V splits a degenerate level to which a
-    bath couples at zero frequency and its density has no slope there; what `steady_state` raises.
+    bath couples at zero frequency and its density has no slope there; `ResonanceError` if terms of a polynomial V are
+    almost at resonance with H₀; what `steady_state` raises.
 
     ```python
     import jax; jax.config.update("jax_enable_x64", True)
@@ -149,6 +163,8 @@ def response(system: System, V, A, equation: AbstractEquation = Davies()) -> Lin
     r.static().shift, r.susceptibility([0.0, 0.5]).total
     ```
     """
+    if isinstance(system, QuasiFree):
+        return quasifree_response(system, V, A, equation)
     V = as_operator(V, "the perturbation V", system.dim).astype(system.hamiltonian.dtype)
     A = as_observables(A, system)
     explicit = jnp.zeros(A.shape[:-2], system.temperatures.dtype)

@@ -92,19 +92,13 @@ class LinearResponse(eqx.Module):
         """χ(ω), complex. `omega`: real, scalar or [w]. χ(0) is the static response.
 
         Raises `ConvergenceError`, `ShapeError`."""
-        omega = as_real(omega, "omega")
-        if omega.ndim > 1:
-            raise ShapeError(f"susceptibility: omega must be a scalar or [w]; got shape {tuple(omega.shape)}.")
+        omega = as_frequencies(omega)
         first = -self.generator.resolvent(self.sources, jnp.atleast_1d(omega), self.observables)
         parts = self._parts(jnp.moveaxis(first, 1, 0))
         return parts if omega.ndim else jax.tree.map(lambda x: x[0], parts)
 
     def _in_time(self, t: Numbers, start: Array, drive: Array | None) -> Parts:
-        t = as_real(t, "t").astype(self.explicit.dtype)
-        if t.ndim > 1:
-            raise ShapeError(f"t must be a scalar or an array [t]; got shape {tuple(t.shape)}.")
-        if is_concrete(t) and np.any(np.asarray(t) < 0):
-            raise InputError(f"t must not be negative: the response is causal; got {np.asarray(t).min()}.")
+        t = as_delays(t).astype(self.explicit.dtype)
         times = jnp.where(t < 0, jnp.nan, t).reshape(-1)
         order = jnp.argsort(times)
         ascending = jnp.concatenate([jnp.zeros(1, t.dtype), times[order]])
@@ -115,3 +109,21 @@ class LinearResponse(eqx.Module):
     def _parts(self, values: Array) -> Parts:
         """From the averages over the three first-order states, [3, ..., *a]."""
         return Parts(values[0], values[1], values[2], jnp.broadcast_to(self.explicit, values.shape[1:]))
+
+
+def as_frequencies(omega: Numbers) -> Array:
+    """Real frequencies, a scalar or [w]."""
+    omega = as_real(omega, "omega")
+    if omega.ndim > 1:
+        raise ShapeError(f"susceptibility: omega must be a scalar or [w]; got shape {tuple(omega.shape)}.")
+    return omega
+
+
+def as_delays(t: Numbers) -> Array:
+    """Times t ≥ 0, a scalar or [t]."""
+    t = as_real(t, "t")
+    if t.ndim > 1:
+        raise ShapeError(f"t must be a scalar or an array [t]; got shape {tuple(t.shape)}.")
+    if is_concrete(t) and np.any(np.asarray(t) < 0):
+        raise InputError(f"t must not be negative: the response is causal; got {np.asarray(t).min()}.")
+    return t

@@ -9,6 +9,7 @@ from jaxtyping import Array, Float
 
 from .._errors import InputError
 from .._observables import entropy_production, expectation, heat_currents
+from .._oscillators import QuasiFree
 from .._system import System
 from ..equations import AbstractEquation
 from ..steady import steady_state
@@ -22,7 +23,7 @@ class HeatCurrent(eqx.Module):
 
     bath: int | str = eqx.field(static=True)
 
-    def position(self, system: System) -> int:
+    def position(self, system: System | QuasiFree) -> int:
         """The bath's position in the system; `InputError` if there is none."""
         names = [bath.name for bath in system.baths]
         if isinstance(self.bath, str) and names.count(self.bath) > 1:

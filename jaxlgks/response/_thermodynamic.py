@@ -5,6 +5,7 @@ and on the state themselves, as `LinearResponse` objects with a fourth, explicit
 """
 
 from collections.abc import Callable
+from typing import overload
 
 import equinox as eqx
 import jax
@@ -14,6 +15,7 @@ from jaxtyping import Array, Complex, Float
 from .._entropy import log_state
 from .._inputs import as_operator
 from .._observables import channel_energies, expectation, pair_groups
+from .._oscillators import QuasiFree
 from .._system import System
 from ..bohr import centred
 from ..equations import AbstractEquation, Davies, Dissipator
@@ -21,6 +23,7 @@ from ..generator import BlockGenerator, Partition, block_first_order, block_gene
 from ..steady import steady_state
 from ._explicit import Expansion, Sources, Turn, block_sources, expand
 from ._linear import LinearResponse
+from ._oscillators_thermodynamic import QuasiFreeThermodynamics, quasifree_thermodynamics
 
 CHANNELS = 32
 """Up to this dimension every group has an operator of its own."""
@@ -46,7 +49,13 @@ class ThermodynamicResponse(eqx.Module):
     entropy_production: LinearResponse
 
 
-def thermodynamic_response(system: System, V, equation: AbstractEquation = Davies()) -> ThermodynamicResponse:
+@overload
+def thermodynamic_response(system: System, V, equation: AbstractEquation = ...) -> ThermodynamicResponse: ...
+@overload
+def thermodynamic_response(system: QuasiFree, V, equation: AbstractEquation = ...) -> QuasiFreeThermodynamics: ...
+def thermodynamic_response(
+    system: System | QuasiFree, V, equation: AbstractEquation = Davies()
+) -> ThermodynamicResponse | QuasiFreeThermodynamics:
     """The response of heat currents, entropy and entropy production to H → H + δV switched on at t = 0.
 
     These quantities depend on δ through the state and directly. To first order (paper, Eqs. 50–53, D11)
@@ -55,7 +64,8 @@ def thermodynamic_response(system: System, V, equation: AbstractEquation = Davie
 
     The first term is split into kubo, rotation and shift by the source of ρ₁; the other two are `explicit`.
 
-    **Arguments, Raises:** as `response`. **Returns:** `ThermodynamicResponse`.
+    **Arguments, Raises:** as `response`. **Returns:** `ThermodynamicResponse`; for a `QuasiFree` model
+    `QuasiFreeThermodynamics`, which has no `channels`.
 
     ```python
     import jax; jax.config.update("jax_enable_x64", True)
@@ -65,6 +75,8 @@ def thermodynamic_response(system: System, V, equation: AbstractEquation = Davie
     r.heat_currents.static().total / lgks.heat_currents(system)     # 0.0308 per unit of delta
     ```
     """
+    if isinstance(system, QuasiFree):
+        return quasifree_thermodynamics(system, V, equation)
     V = as_operator(V, "the perturbation V", system.dim).astype(system.hamiltonian.dtype)
     partition = find_partition(system, equation, above=CHANNELS)
     if partition is None:

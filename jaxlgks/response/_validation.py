@@ -11,12 +11,15 @@ import numpy as np
 from jaxtyping import Array, ArrayLike, Float
 
 from .._inputs import as_operator
+from .._oscillators import QuasiFree
 from .._system import System
 from ..bohr import bohr_structure
 from ..equations import AbstractEquation, Davies
+from ..polynomials import as_polynomial
 from ..steady import steady_state
 from ._autodiff import autodiff_response
 from ._linear import Parts
+from ._oscillators_routes import as_oscillator_quantity, as_truncated, quasifree_difference, quasifree_explicit
 from ._quantities import as_quantity, explicit_response, quantity_name, steady_value
 
 
@@ -68,7 +71,7 @@ def relative_difference(a: Array, b: Array) -> Array:
 
 
 def cross_validate(
-    system: System, V, A, equation: AbstractEquation = Davies(), *, step: ArrayLike | None = None
+    system: System | QuasiFree, V, A, equation: AbstractEquation = Davies(), *, step: ArrayLike | None = None
 ) -> CrossValidation:
     """The static response of A to H → H + δV by three routes that share no derivative formula.
 
@@ -80,6 +83,9 @@ def cross_validate(
     **Arguments:** as `autodiff_response`; `step`: h, by default 1e−2 of the smallest energy in the problem over the
     largest eigenvalue of V.
 
+    For a `QuasiFree` model routes 2 and 3 are Gaussian for a V of degree two at most, on a truncated Fock space
+    otherwise.
+
     **Returns:** `CrossValidation`.
 
     ```python
@@ -89,12 +95,28 @@ def cross_validate(
     print(lgks.cross_validate(system, lgks.models.pauli("ZZ"), lgks.HeatCurrent("a")))
     ```
     """
+    if isinstance(system, QuasiFree):
+        return _of_oscillators(system, V, A, equation, step)
     V = as_operator(V, "the perturbation V", system.dim).astype(system.hamiltonian.dtype)
     A = as_quantity(A, system)
     return CrossValidation(
         explicit=explicit_response(system, V, A, equation).static(),
         autodiff=autodiff_response(system, V, A, equation),
         finite_difference=finite_difference(system, V, A, equation, step),
+        name=quantity_name(A),
+    )
+
+
+def _of_oscillators(model: QuasiFree, V, A, equation: AbstractEquation, step: ArrayLike | None) -> CrossValidation:
+    V, A = as_polynomial(V, "the perturbation V", model.modes), as_oscillator_quantity(A, model)
+    if V.degree <= 2:
+        difference = quasifree_difference(model, V, A, equation, step)
+    else:
+        difference = finite_difference(*as_truncated(model, V, A, equation), step)
+    return CrossValidation(
+        explicit=quasifree_explicit(model, V, A, equation).static(),
+        autodiff=autodiff_response(model, V, A, equation),
+        finite_difference=difference,
         name=quantity_name(A),
     )
 

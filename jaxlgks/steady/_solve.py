@@ -6,6 +6,7 @@ the condition of the problem, and a verdict: unique or not, truncated or not.
 
 import sys
 import warnings
+from typing import overload
 
 import equinox as eqx
 import jax
@@ -24,10 +25,12 @@ from .._errors import (
     ValidityWarning,
 )
 from .._inputs import is_concrete, spoil
+from .._oscillators import QuasiFree
 from .._system import System
 from ..bohr import bohr_structure
 from ..equations import AbstractEquation, Davies, Local, separation, spread, transition_rates
 from ..generator import liouvillian, unvec
+from ..quasifree import GaussianState, gaussian_separation, gaussian_steady_state
 from ._base import AbstractSolver, Found
 from ._choice import choose
 from ._gth import UNROLLED, scalars
@@ -69,18 +72,26 @@ class SteadyState(eqx.Module):
     solver: str = eqx.field(static=True)
 
 
+@overload
 def steady_state(
-    system: System,
+    system: System, equation: AbstractEquation = ..., solver: AbstractSolver | None = ..., *, throw: bool = ...
+) -> SteadyState: ...
+@overload
+def steady_state(
+    system: QuasiFree, equation: AbstractEquation = ..., solver: AbstractSolver | None = ..., *, throw: bool = ...
+) -> GaussianState: ...
+def steady_state(
+    system: System | QuasiFree,
     equation: AbstractEquation = Davies(),
     solver: AbstractSolver | None = None,
     *,
     throw: bool = True,
-) -> SteadyState:
+) -> SteadyState | GaussianState:
     """The steady state: L π = 0, Tr π = 1.
 
     **Arguments:**
 
-    - `system`, `equation`.
+    - `system`, `equation`. For a `QuasiFree` model the result is its exact `GaussianState`, without a solver to choose.
     - `solver`: `Dense()` for any equation; `Populations()` for `Davies` and `Unified` where levels are distinct (faster
       by orders of magnitude, and exact at low temperature); `Blocks()` for them where levels are degenerate; `Krylov()`
       for `UniversalLindblad`, `Redfield` and wide clusters of `Unified` in large systems. None: chosen from what is
@@ -104,6 +115,8 @@ def steady_state(
     state.rho, state.residual, state.solver
     ```
     """
+    if isinstance(system, QuasiFree):
+        return _gaussian(system, equation, solver, throw)
     candidates = choose(system, equation) if solver is None else (solver,)
     state, failed = _first(system, equation, candidates, throw)
     if not throw:
@@ -116,6 +129,25 @@ def steady_state(
     numbers = lambda s: [x for x in (s.rho, s.populations) if x is not None]  # noqa: E731
     source = eqx.filter(system, eqx.is_inexact_array)
     return eqx.tree_at(numbers, state, [_spoiled(x, failed, source) for x in numbers(state)])
+
+
+def _gaussian(
+    model: QuasiFree, equation: AbstractEquation, solver: AbstractSolver | None, throw: bool
+) -> GaussianState:
+    if solver is not None:
+        raise SolverError("steady_state: a QuasiFree model has one solver; leave solver out.")
+    state = gaussian_steady_state(model, equation, throw=throw)
+    if throw and is_concrete(model):
+        apart, name = float(gaussian_separation(model, equation)), type(equation).__name__
+        if apart < 1:
+            warnings.warn(
+                f"{name} treats normal frequencies apart that lie only {apart:.2g} decay rates from each other; "
+                f"coherence "
+                "between them is lost. Use Unified(), and diagnose(model, V, delta) for a verdict.",
+                ValidityWarning,
+                stacklevel=_depth(),
+            )
+    return state
 
 
 def _spoiled(x: Array, failed: Array, source: System) -> Array:

@@ -13,7 +13,8 @@ from ...response import response
 from ...steady import steady_state
 from .. import _formulas as f
 from .._brute_force import FOCK, WARM_FOCK, occupation_response
-from .._parameters import OscillatorParameters
+from .._parameters import FIG2_TEMPERATURES, OscillatorParameters
+from .._untruncated import exact_occupation, exact_static
 from ._eigenstates import rows as eigenstate_rows
 from ._row import Check, agree, correct
 from ._witness import average, dissipators, heisenberg, matrix, pinned, superoperator
@@ -45,6 +46,8 @@ def rows(progress: Callable[[str], None]) -> Iterator[Check]:
     yield from _first_order_averages(p)
     progress("zero temperature, one temperature")
     yield from _limits(p)
+    progress("without truncation")
+    yield from _untruncated(p)
     progress("perturbed eigenstates")
     yield from eigenstate_rows(p)
 
@@ -225,6 +228,33 @@ def _limits(p: OscillatorParameters) -> Iterator[Check]:
         1e-9,
         CUTOFF,
     )
+
+
+def _untruncated(p: OscillatorParameters) -> Iterator[Check]:
+    """At the paper's own temperatures, and over six decades."""
+    reason = "rounding; no space is cut"
+    occupation = exact_occupation(p, *FIG2_TEMPERATURES)
+    yield agree(
+        "(30)",
+        "⟨a†a⟩ = 107.4 at T = (2000, 2100), without truncation",
+        f.occupation(p, *FIG2_TEMPERATURES),
+        occupation,
+        1e-12,
+        reason,
+    )
+    T_a = np.append(np.geomspace(1.0, 1e6, 13), FIG2_TEMPERATURES[0])
+    T_b = np.append(1.3 * T_a[:-1], FIG2_TEMPERATURES[1])
+    parts = exact_static(p, T_a, T_b)
+    kubo = np.asarray(parts.kubo) / np.asarray(f.static_kubo(p, T_a, T_b))
+    yield agree("(34)", "Φ^(1,1)(∞), T̄ from 0.1 ω₋ to 1e5 ω₋, relative", np.ones_like(kubo), kubo, 1e-12, reason)
+    printed = np.asarray(f.static_rotation_printed(p, T_a, T_b) / f.static_rotation(p, T_a, T_b))
+    rotation = np.asarray(parts.rotation) / np.asarray(f.static_rotation(p, T_a, T_b))
+    statement = "Φ^(1,2)(∞), T̄ from 0.1 ω₋ to 1e5 ω₋, relative to the corrected form"
+    yield from correct("(34)", statement, printed, np.ones_like(printed), rotation, 1e-12, reason)
+    total = np.log(np.abs(np.asarray(parts.total)[:13]))
+    exponent = (total[-1] - total[-3]) / np.log(T_a[12] / T_a[10])
+    statement = "d ln|Φ(∞)|/d ln T̄ between 1e4 ω₋ and 1e5 ω₋ (claimed: 2)"
+    yield from correct("below (34)", statement, 2.0, 1.0, exponent, 1e-6, "(ω₋/T)²/12 at T = 1e4 ω₋")
 
 
 def _gibbs_response(p: OscillatorParameters, T: float) -> float:

@@ -1,7 +1,8 @@
 """Fig. 2(b): the response of the a oscillator's population in time.
 
-Enters: the parameters of Fig. 2. Leaves: Φ^(1,1)(t) and Φ^(1,2)(t) of Eqs. (31)–(33), printed and corrected, at the
-paper's temperatures, and the same beside brute-force values at temperatures where a truncated Fock space is enough.
+Enters: the parameters of Fig. 2. Leaves: Φ^(1,1)(t) and Φ^(1,2)(t) of Eqs. (31)–(33), printed and corrected, beside the
+same computed without truncation at the paper's temperatures, and beside brute-force values where a truncated Fock
+space is enough.
 """
 
 from collections.abc import Callable
@@ -13,11 +14,13 @@ from matplotlib.figure import Figure
 from .. import _formulas as f
 from .._brute_force import occupation_response
 from .._parameters import FIG2_TEMPERATURES, OscillatorParameters
+from .._untruncated import exact_response
 from ._style import BLACK, BLUE, COMPUTED, CORRECTED, PRINTED, dataset, letter, new_figure, variable
 
 AFFORDABLE = (4.5, 5.5)
 TIMES = np.linspace(0.0, 8.0, 1601)
 SAMPLES = 0.05 * np.arange(81)
+PAPER_SAMPLES = 0.05 * np.arange(161)
 
 CURVES = {
     "kubo": (f.step_kubo, "Phi^(1,1)(t), Eqs. (31), (33)"),
@@ -41,7 +44,13 @@ def compute(progress: Callable[[str], None]) -> xr.Dataset:
     for name, label in (("kubo", "Phi^(1,1)(t)"), ("rotation", "Phi^(1,2)(t)")):
         values = np.asarray(getattr(parts, name))
         variables[f"{name}_computed"] = variable("sample_time", values, f"{label}, microscopic model", "1")
+    progress("without truncation at T = (2000, 2100)")
+    parts = exact_response(p, *FIG2_TEMPERATURES).step(PAPER_SAMPLES)
+    for name, label in (("kubo", "Phi^(1,1)(t)"), ("rotation", "Phi^(1,2)(t)")):
+        text = f"{label}, model without truncation, paper temperatures"
+        variables[f"{name}_exact"] = variable("paper_sample_time", np.asarray(getattr(parts, name)), text, "1")
     coordinates = {
+        "paper_sample_time": variable("paper_sample_time", PAPER_SAMPLES, "time, points without truncation", "1/gamma"),
         "time": variable("time", TIMES, "time after the potential is switched on", "1/gamma"),
         "sample_time": variable("sample_time", SAMPLES, "time, computed points", "1/gamma"),
     }
@@ -60,6 +69,9 @@ def draw(data: xr.Dataset) -> Figure:
         bottom.plot(time, data[f"rotation_corrected_{where}"], label="Eq. (32) corrected", **CORRECTED)
         bottom.plot(time, data[f"rotation_printed_{where}"], label="Eq. (32) printed", **PRINTED)
         bottom.set_xlabel(r"time  $t$  ($1/\gamma$)")
+    every = data.isel(paper_sample_time=slice(0, None, 2))  # as many points as can be told apart
+    axes[0, 0].plot(every["paper_sample_time"], every["kubo_exact"], color=BLACK, **COMPUTED)
+    axes[1, 0].plot(every["paper_sample_time"], every["rotation_exact"], color=BLUE, **COMPUTED)
     samples = data["sample_time"]
     axes[0, 1].plot(samples, data["kubo_computed"], color=BLACK, **COMPUTED)
     axes[1, 1].plot(samples, data["rotation_computed"], color=BLUE, **COMPUTED)
@@ -83,6 +95,8 @@ def _magnify(panel, data: xr.Dataset) -> None:
     """The corrected curve alone: on the scale of the printed one it cannot be told from zero."""
     inset = panel.inset_axes((0.5, 0.67, 0.48, 0.32))
     inset.plot(data["time"], data["rotation_corrected_paper"], **(CORRECTED | {"linewidth": 1.1}))
+    few = data.isel(paper_sample_time=slice(0, None, 4))
+    inset.plot(few["paper_sample_time"], few["rotation_exact"], color=BLUE, **(COMPUTED | {"markersize": 2.5}))
     inset.set_xlim(0, 8)
     inset.tick_params(labelsize=8)
     inset.set_ylabel("corrected", fontsize=8)

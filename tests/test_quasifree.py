@@ -1,0 +1,280 @@
+"""Quasi-free models: against the paper's closed forms, a truncated Fock space, the Gibbs state and finite "
+"differences."""
+
+import itertools
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import mpmath as mp
+import numpy as np
+import pytest
+import scipy.linalg as sl
+
+import jaxlgks as lgks
+from jaxlgks.quasifree import framed
+
+from . import oscillators
+
+PAPER = {"omega": 100.0, "g": 90.0, "epsilon": 5.0}
+
+
+@eqx.filter_jit
+def _paper(T_a, T_b, gamma_minus):
+    m = lgks.models.quasifree_oscillators(100.0, 90.0, (gamma_minus, 1.3), 5.0, (T_a, T_b))
+    parts = lgks.response(m.system, m.cubic, m.occupation).static()
+    return parts, lgks.steady_state(m.system).expect(m.occupation)
+
+
+def _bose(omega, T):
+    return 1 / mp.expm1(mp.mpf(omega) / mp.mpf(T))
+
+
+@pytest.mark.parametrize("gamma", [0.05, 1.0, 30.0])
+def test_the_papers_response_over_six_decades_of_temperature(gamma):
+    """Φ^(1,1) + Φ^(1,2) = −(3ε/ω₊)(2n̄₋+1) to 1e−12, T̄ from 0.1 ω₋ to 1e5 ω₋, T_a ≠ T_b, any γ₋; the two parts
+    apart, and Eq. (30). Slope in ln T̄ at the hot end: one, not two."""
+    totals = []
+    for T in 10.0 * np.geomspace(0.1, 1e5, 13):
+        parts, occupation = _paper(T, 1.37 * T, gamma)
+        n = (_bose(10, T) + _bose(10, 1.37 * T)) / 2
+        total = -mp.mpf(15) / 190 * (2 * n + 1)
+        share = mp.mpf(gamma) ** 2 / (mp.mpf(gamma) ** 2 + 400)
+        assert float((mp.mpf(float(parts.kubo)) + mp.mpf(float(parts.rotation))) / total - 1) == pytest.approx(
+            0, abs=1e-12
+        )
+        assert float(parts.rotation) == pytest.approx(float(share * total), rel=1e-12)
+        assert abs(float(parts.shift)) < 1e-16 * abs(float(parts.total))  # a cubic V shifts nothing
+        thirty = sum(_bose(w, t) for w in (10, 190) for t in (T, 1.37 * T)) / 4 + (mp.mpf(5) / 190) ** 2 / 2
+        assert float(occupation) == pytest.approx(float(thirty), rel=1e-12)
+        totals.append(float(parts.total))
+    assert np.log(totals[-1] / totals[-3]) / np.log(10.0) == pytest.approx(1.0, abs=1e-3)  # two steps: one decade
+
+
+def test_numbers_printed_in_the_paper():
+    parts, occupation = _paper(2000.0, 2100.0, 1.0)
+    assert float(occupation) == pytest.approx(107.4, abs=0.05)
+    assert float(_paper(3.0, 3.5, 1.0)[0].rotation) == pytest.approx(-2.1615549610098e-4, rel=1e-12)
+    assert float(parts.rotation) < 0  # printed: + 82
+
+
+@pytest.mark.parametrize(("temperatures", "levels"), [((3.0, 3.5), 16), ((9.0, 10.0), 44)])
+def test_impulse_response_equals_a_converged_fock_space(temperatures, levels):
+    """φ(τ) to 1e−9 of its largest value. V and D₁ act on the minus mode alone and ⟨d₊⟩ = −ε/ω₊ stays, so the average of
+    a†a = ½(d₊ − d₋)†(d₊ − d₋) answers as ½ (ε/ω₊)(d₋ + d₋†) + ½ d₋†d₋: one mode on a Fock space, its generator
+    exponentiated."""
+    m = lgks.models.quasifree_oscillators(**PAPER, gamma=(1.0, 1.3), temperatures=temperatures)
+    times = jnp.linspace(0.0, 4.0, 9)
+    found = lgks.response(m.system, m.cubic, m.occupation).impulse(times)
+
+    (d,) = lgks.modes(1)
+    x = d + d.dag
+    baths = [lgks.Bath(x / np.sqrt(2.0), T, lgks.Flat(1.0)) for T in temperatures]
+    few = lgks.truncated(lgks.QuasiFree(10.0 * d.dag * d, baths), levels)
+    A = np.asarray(few.operator(0.5 * (5.0 / 190.0) * x + 0.5 * d.dag * d))
+    linear = lgks.response(few.system, few.operator(10.0 * x**3), few.operator(x), lgks.Davies().fixed(few.system))
+    kubo_rotation = np.asarray(linear.generator.back(linear.sources))[:2]
+    # A cubic V moves only odd coherences, and Davies leaves each diagonal of ρ to itself: exponentiate diagonal by
+    # diagonal.
+    expected = np.stack(
+        [_diagonal_by_diagonal(source, A, few, temperatures, np.asarray(times)) for source in kubo_rotation]
+    )
+    scale = np.max(np.abs(expected))
+    assert np.max(np.abs(np.stack([found.kubo, found.rotation]) - expected)) < 1e-9 * scale
+
+
+def _diagonal_by_diagonal(source, A, few, temperatures, times):
+    """Tr[A e^{Lt} source] of a damped oscillator of frequency 10, by the exponential of its matrix on each "
+    "diagonal n−m = q."""
+    size = few.system.dim
+    down = sum(0.5 / -np.expm1(-10.0 / T) for T in temperatures)
+    up = sum(0.5 / np.expm1(10.0 / T) for T in temperatures)
+    total = np.zeros(times.shape, complex)
+    for q in range(-1, 2):
+        m = np.arange(max(0, -q), size - max(0, q))
+        n = m + q  # ρ_{mn}
+        raised = (n + 1) * (n + 1 < size), (m + 1) * (m + 1 < size)
+        L = np.diag(-1j * 10.0 * (m - n) - down * (m + n) / 2 - up * (raised[0] + raised[1]) / 2)
+        L = L + np.diag(down * np.sqrt((m[1:]) * (n[1:])), 1) + np.diag(up * np.sqrt(m[1:] * n[1:]), -1)
+        start, weight = source[m, n], A[n, m]
+        total = total + np.array([weight @ (sl.expm(L * t) @ start) for t in times])
+    return total.real
+
+
+EQUATIONS = [
+    lgks.Davies(),
+    lgks.Davies(lamb_shift=True),
+    lgks.Unified(),
+    lgks.UniversalLindblad(),
+    lgks.Redfield(lamb_shift=True),
+]
+CASES = [
+    (1, 13, 4, 4, EQUATIONS[0]),
+    (2, 6, 4, 2, EQUATIONS[0]),
+    (3, 4, 3, 2, EQUATIONS[0]),
+    *((2, 5, 3, 2, equation) for equation in EQUATIONS[1:]),
+]
+
+
+def _against_fock(model, V, A, equation, excitations, tolerance):
+    few = lgks.truncated(model, excitations)
+    ours = lgks.response(model, V, A, equation)
+    theirs = lgks.response(few.system, few.operator(V), few.operator(A), equation)
+    scale = max(1e-3, float(jnp.abs(theirs.static().total)))
+    frequencies = [0.0, 0.3, 1.1]
+    for name in ("kubo", "rotation", "shift"):
+        pairs = [(getattr(r.static(), name), getattr(r.susceptibility(frequencies), name)) for r in (ours, theirs)]
+        for a, b in zip(*pairs, strict=True):
+            assert np.max(np.abs(np.asarray(a) - np.asarray(b))) < tolerance * scale, (name, a, b)
+    rho = lgks.steady_state(few.system, equation, throw=False).rho
+    state = lgks.steady_state(model, equation)
+    assert float(state.expect(A)) == pytest.approx(float(jnp.trace(few.operator(A) @ rho).real), abs=tolerance * scale)
+    assert float(state.entropy()) == pytest.approx(float(lgks.von_neumann_entropy(rho)), abs=tolerance)
+    ours, theirs = (lgks.heat_currents(s, equation) for s in (model, few.system))
+    assert np.asarray(ours) == pytest.approx(
+        np.asarray(theirs), abs=tolerance * float(jnp.max(jnp.abs(theirs))) + 1e-15
+    )
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda c: f"{c[0]} modes, {type(c[4]).__name__}")
+def test_random_models_against_brute_force(case):
+    """M = 1…3, random stable H₀ with squeezing and fields, random V, each part of the response, states, currents,
+    entropy: to 1e−7, what the cut leaves at n̄ ≈ 1e−3."""
+    modes, excitations, degree_V, degree_A, equation = case
+    model = oscillators.model(modes, modes, (0.13, 0.1))
+    rng = np.random.default_rng(100 + modes)
+    V, A = oscillators.polynomial(rng, modes, degree_V), oscillators.polynomial(rng, modes, degree_A)
+    _against_fock(model, V, A, equation, excitations, 1e-7)
+
+
+def test_a_degenerate_normal_frequency_against_brute_force():
+    """Two modes of exactly one frequency, cubic V with terms d₁†d₂ that split it: the group stays together."""
+    model, rng = oscillators.degenerate(1, (0.13, 0.1)), np.random.default_rng(7)
+    V, A = oscillators.polynomial(rng, 2, 3), oscillators.polynomial(rng, 2, 2)
+    _against_fock(model, V, A, lgks.Davies(), 5, 1e-7)
+
+
+@pytest.mark.parametrize("kind", ["random", "degenerate"])
+def test_three_routes_and_three_quantities(kind):
+    """Explicit against the derivative of the Gaussian steady state to 1e−9, against differences to 1e−6, also where
+    normal frequencies coincide (an eigendecomposition has no derivative there)."""
+    model = oscillators.model(5, 2, (0.9, 0.5)) if kind == "random" else oscillators.degenerate(5, (0.9, 0.5))
+    V, A = (oscillators.polynomial(np.random.default_rng(s), 2, 2) for s in (8, 9))
+    for quantity in (A, lgks.HeatCurrent(0), lgks.EntropyProduction()):
+        check = lgks.cross_validate(model, V, quantity)
+        assert float(check.autodiff_difference) < 1e-9, check
+        assert float(check.finite_difference_difference) < 1e-6, check
+
+
+def test_a_cubic_perturbation_has_a_second_route_on_a_fock_space():
+    """1e−9: rounding of the dense solve; the cut is chosen for it."""
+    (a,) = lgks.modes(1)
+    x = a + a.dag
+    model = lgks.QuasiFree(a.dag * a + 0.1 * x, [lgks.Bath(x, T, lgks.DrudeLorentz(0.01, 3.0)) for T in (0.4, 0.3)])
+    check = lgks.cross_validate(model, x**3, a.dag * a)
+    assert float(check.autodiff_difference) < 1e-8, check
+    assert float(check.finite_difference_difference) < 1e-6, check
+
+
+def _gibbs_response(model, V, A, T):
+    """−∫₀^β dλ ⟨V(−iλ) A⟩ + β⟨V⟩⟨A⟩ by Wick's theorem in the normal modes: for each monomial (1 − e^{−βΩ})/Ω, β "
+    "at Ω = 0."""
+    at = framed(model, lgks.Davies())
+    v, a = (at.wick(X.coefficients) for X in (V, A))
+    w, C = np.asarray(at.signed), np.asarray(at.contraction)
+    total = 0.0
+    for k in range(1, min(len(v), len(a))):
+        omega = sum(np.meshgrid(*[w] * k, indexing="ij"))
+        near = np.abs(omega) < 1e-9
+        weight = np.where(near, 1 / T, -np.expm1(-omega / T) / np.where(near, 1.0, omega))
+        T_v = np.asarray(v[k]) * weight
+        for axis in range(k):
+            T_v = np.moveaxis(np.tensordot(C, T_v, axes=([0], [axis])), 0, axis)
+        total -= float(np.prod(np.arange(1, k + 1))) * np.sum(T_v * np.asarray(a[k]))
+    return total.real
+
+
+@pytest.mark.parametrize(("modes", "degree"), [(1, 4), (2, 4), (3, 3), (6, 2)])
+def test_at_one_temperature_the_static_response_is_that_of_the_gibbs_state(modes, degree):
+    """To 1e−10, n̄ of order one to ten; a linear V against −h⁻¹ at any number of modes."""
+    rng = np.random.default_rng(modes)
+    a = lgks.modes(modes)
+    model = oscillators.model(20 + modes, modes, (3.0, 3.0)) if modes < 6 else _chain(6, 3.0)
+    V, A = oscillators.polynomial(rng, modes, degree), oscillators.polynomial(rng, modes, 2)
+    static = float(lgks.response(model, V, A).static().total)
+    assert static == pytest.approx(_gibbs_response(model, V, A, 3.0), rel=1e-10)
+    x = (a[0] + a[0].dag) / np.sqrt(2.0)
+    pushed = lgks.response(model, x, x).static().total
+    assert float(pushed) == pytest.approx(-float(np.linalg.inv(model.quadratic)[0, 0]), rel=1e-10)
+
+
+def _chain(modes, T):
+    a = lgks.modes(modes)
+    H = sum((x.dag * x for x in a[1:]), a[0].dag * a[0])
+    for x, y in itertools.pairwise(a):
+        H = H - 0.2 * (x + x.dag) * (y + y.dag)
+    ends = [lgks.Bath(x + x.dag, T, lgks.DrudeLorentz(0.01, 3.0)) for x in (a[0], a[-1])]
+    return lgks.QuasiFree(H, ends)
+
+
+def test_gradients_in_every_parameter():
+    """Of the static response of hot oscillators: reverse mode against central differences with h = 1e−5 of each number,
+    h² times third derivatives of order one plus rounding 1e−16/h."""
+
+    def value(p):
+        a, b = lgks.modes(2)
+        H = (
+            p["w"] * a.dag * a
+            + p["v"] * b.dag * b
+            + p["g"] * (a.dag * b + b.dag * a)
+            + p["s"] * (a * a + a.dag * a.dag)
+        )
+        baths = [
+            lgks.Bath(p["c"] * (x + x.dag), p[T], lgks.DrudeLorentz(p["lam"], p["cut"]))
+            for x, T in ((a, "Ta"), (b, "Tb"))
+        ]
+        model = lgks.QuasiFree(H + p["f"] * (a + a.dag), baths)
+        return lgks.response(model, p["u"] * (a + a.dag) ** 3, a.dag * a).static().total
+
+    p = {"w": 1.0, "v": 1.4, "g": 0.3, "s": 0.1, "c": 1.1, "lam": 0.01, "cut": 3.0}
+    p |= {"Ta": 40.0, "Tb": 25.0, "f": 0.5, "u": 1.0}
+    p = {k: jnp.asarray(x) for k, x in p.items()}
+    gradient = jax.jit(jax.grad(value))(p)
+    compiled = jax.jit(value)
+    for name, x in p.items():
+        h = 1e-5 * float(x)
+        difference = (compiled(p | {name: x + h}) - compiled(p | {name: x - h})) / (2 * h)
+        assert float(gradient[name]) == pytest.approx(float(difference), rel=1e-6, abs=1e-7), name
+
+
+def test_thermodynamic_response_of_a_quadratic_perturbation():
+    """All quantities against central differences of the steady state, h = 1e−4 (groups of distinct frequencies "
+    "stay)."""
+    model, h = oscillators.model(5, 2, (0.9, 0.5)), 1e-4
+    V = oscillators.polynomial(np.random.default_rng(8), 2, 2)
+    r = lgks.thermodynamic_response(model, V)
+    moved = [model.perturbed(V, s * h) for s in (1, -1)]
+    currents = [np.asarray(lgks.heat_currents(m)) for m in moved]
+    assert np.asarray(r.heat_currents.static().total) == pytest.approx((currents[0] - currents[1]) / (2 * h), abs=1e-7)
+    assert np.asarray(r.heat_currents_gibbs.static().total) == pytest.approx(np.asarray(r.heat_currents.static().total))
+    entropies = [float(lgks.steady_state(m).entropy()) for m in moved]
+    assert float(r.entropy.static().total) == pytest.approx((entropies[0] - entropies[1]) / (2 * h), rel=1e-6)
+    production = [float(lgks.entropy_production(m)) for m in moved]
+    assert float(r.entropy_production.static().total) == pytest.approx(
+        (production[0] - production[1]) / (2 * h), abs=1e-7
+    )
+    assert float(r.entropy_rate.static().total) == pytest.approx(0.0, abs=1e-12)  # the entropy settles
+    J, channels = lgks.heat_currents(model), lgks.channel_currents(model)
+    assert np.asarray(channels.currents.sum(axis=1)) == pytest.approx(np.asarray(J), rel=1e-10)
+    assert float(lgks.entropy_production(model)) > 0
+
+
+def test_diagnose_names_regime_and_equation():
+    a, b = lgks.modes(2)
+    baths = [lgks.Bath(x + x.dag, T, lgks.DrudeLorentz(0.001, 5.0)) for x, T in ((a, 1.0), (b, 0.5))]
+    apart = lgks.QuasiFree(a.dag * a + 1.4 * b.dag * b, baths)
+    assert lgks.diagnose(apart, (a + a.dag) ** 3, 0.01).regime == "eigenvectors only"
+    assert lgks.diagnose(apart, a.dag * a, 0.1).equation == "Davies"
+    equal = lgks.diagnose(lgks.QuasiFree(a.dag * a + b.dag * b, baths), a.dag * b + b.dag * a, 0.001)
+    assert (equal.regime, equal.equation) == ("crossover", "Unified")
+    assert float(equal.splittings[0]) == pytest.approx(0.002)  # ±δ
