@@ -3,7 +3,7 @@
 from . import models as models
 from ._cumulant import Cumulant as Cumulant, cumulant_map as cumulant_map
 from ._entropy import von_neumann_entropy as von_neumann_entropy
-from ._errors import SweepWarning as SweepWarning, ValidityWarning as ValidityWarning
+from ._errors import FitWarning as FitWarning, SweepWarning as SweepWarning, ValidityWarning as ValidityWarning
 from ._evolution import Evolution as Evolution, evolve as evolve
 from ._observables import (
     Channels as Channels,
@@ -19,6 +19,7 @@ from .equations import (
     Unified as Unified,
     UniversalLindblad as UniversalLindblad,
 )
+from .fits import Data as Data, Fit as Fit, Information as Information, Simulation as Simulation, fit as fit
 from .generator import liouvillian as liouvillian
 from .response import (
     CrossValidation as CrossValidation,

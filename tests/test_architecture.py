@@ -35,6 +35,7 @@ STAGES = [
     ["response"],
     ["models"],
     ["sweeps"],
+    ["fits"],
     ["paper"],
     ["_cli"],
 ]
@@ -136,6 +137,7 @@ HEAVY = (
     "h5netcdf",
     "h5py",
     "optax",
+    "optimistix",
     "pandas",
     "jaxlgks.paper",
     "jaxlgks._cli",
