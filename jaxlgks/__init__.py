@@ -19,7 +19,21 @@ from .equations import (
     Unified as Unified,
     UniversalLindblad as UniversalLindblad,
 )
-from .fits import Data as Data, Fit as Fit, Information as Information, Simulation as Simulation, fit as fit
+from .fits import (
+    Data as Data,
+    Design as Design,
+    Direction as Direction,
+    Fit as Fit,
+    Information as Information,
+    Plan as Plan,
+    Simulation as Simulation,
+    Starts as Starts,
+    fisher_information as fisher_information,
+    fit as fit,
+    maximise as maximise,
+    optimal_plan as optimal_plan,
+    sensitivity as sensitivity,
+)
 from .generator import liouvillian as liouvillian
 from .response import (
     CrossValidation as CrossValidation,

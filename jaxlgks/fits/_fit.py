@@ -20,7 +20,7 @@ from ._data import Data, Missing, as_data, usable
 from ._information import information_of
 from ._methods import as_method
 from ._parameters import Bounds, Parameters, draw_starts, parameters
-from ._problem import Examined, Predict, Priors, Problem, as_priors, checked_model, examine
+from ._problem import Examined, Predict, Priors, Problem, as_priors, checked_model, distinct, examine
 from ._result import Fit
 from ._runner import Ended, each, run
 from ._verdict import notes_of, pressed, starts_of
@@ -139,9 +139,8 @@ def _problem(
                 f"fit: {len(y)} points cannot fix {given.count} parameters and the size of the errors too; measure "
                 "more, give errors, or fit fewer parameters."
             )
-    # A skipped point must not make NaN in derivatives: it is predicted somewhere harmless, and left out.
-    x = {name: np.where(np.isfinite(v), v, v[np.isfinite(v)][0]) for name, v in data.coordinates.items()}
-    return Problem(model, prior, x, y, sigma, kept), unit
+    x, row = distinct(data, kept, vectorised)
+    return Problem(model, prior, x, y, sigma, kept, row), unit
 
 
 def _weights(weights: Any, data: Data) -> np.ndarray:

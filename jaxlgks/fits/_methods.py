@@ -26,21 +26,23 @@ Goal = Callable[[Array], Array]
 
 def cost(goal: Goal, z: Float[Array, " p"]) -> Float[Array, ""]:
     """½ Σ r² of residuals; a number itself."""
-    if jax.eval_shape(goal, z).ndim == 0:
-        return goal(z)
-    return 0.5 * jnp.sum(materialised(z, goal) ** 2)
+    value = materialised(z, goal)
+    return value if value.ndim == 0 else 0.5 * jnp.sum(value**2)
 
 
 @eqx.filter_custom_jvp
 def materialised(z: Array, goal: Goal) -> Array:
-    """Residuals whose derivative is a matrix, made once, and no program: solvers apply it several times a step, forwards
-    and backwards, and a program would be compiled (and run) as often."""
+    """The goal, with a derivative that is a matrix or a gradient, made once, and no program: solvers apply it several
+    times a step, forwards and backwards, and a program would be compiled (and run) as often."""
     return goal(z)
 
 
 @materialised.def_jvp
 def _materialised_jvp(primals, tangents):
     z, goal = primals
+    if jax.eval_shape(goal, z).ndim == 0:
+        value, slope = jax.value_and_grad(goal)(z)
+        return value, slope @ tangents[0]
     value, push = jax.linearize(goal, z)
     jacobian = jax.vmap(push, out_axes=1)(jnp.eye(z.size, dtype=z.dtype))
     return value, jacobian @ tangents[0]

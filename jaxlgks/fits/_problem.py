@@ -61,7 +61,8 @@ class Priors(eqx.Module):
 
 
 class Problem(eqx.Module):
-    """Residuals of a fit. `kept` picks the numbers that are used out of all measured ones, `y` and `sigma` are theirs."""
+    """Residuals of a fit. `kept` picks the numbers that are used out of all measured ones; `y` and `sigma` are theirs,
+    `row` says where each is in the predictions at points `x`, which hold repeated settings once."""
 
     model: Model
     priors: Priors
@@ -69,14 +70,34 @@ class Problem(eqx.Module):
     y: Float[Array | np.ndarray, " m"]
     sigma: Float[Array | np.ndarray, " m"]
     kept: Int[Array | np.ndarray, " m"]
+    row: Int[Array | np.ndarray, " m"]
 
     def __call__(self, z: Float[Array, " p"]) -> Float[Array, " r"]:
         return self.residuals(self.model.parameters.outward(z))
 
     def residuals(self, theta: Float[Array, " p"]) -> Float[Array, " r"]:
         """r(θ)."""
-        predicted = self.model.flat(theta, self.x)[self.kept]
+        predicted = self.model.flat(theta, self.x)[self.row]
         return jnp.concatenate([(predicted - self.y) / self.sigma, self.priors.residuals(self.model.parameters, theta)])
+
+
+def distinct(data: Data, kept: np.ndarray, vectorised: bool) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """Points to predict at, and where in their predictions the used numbers are. Settings that repeat are predicted
+    once, unless `predict` sees all of them together."""
+    # A skipped point must not make NaN in derivatives: it is predicted somewhere harmless, and left out.
+    x = {name: np.where(np.isfinite(v), v, v[np.isfinite(v)][0]) for name, v in data.coordinates.items()}
+    place = np.arange(data.points)
+    count = data.points
+    if not vectorised:
+        table, place = np.unique(np.stack(list(x.values())), axis=1, return_inverse=True)
+        x = dict(zip(x, table, strict=True))
+        place, count = place.reshape(-1), table.shape[1]
+    rows, start = [], 0
+    for y in data.observables.values():
+        inner = int(np.prod(y.shape[1:]))
+        rows.append((start + place[:, None] * inner + np.arange(inner)).reshape(-1))
+        start += count * inner
+    return x, np.concatenate(rows)[kept]
 
 
 class Examined(eqx.Module):

@@ -72,7 +72,7 @@ def simulate(
 @eqx.filter_jit
 def _simulate(problem: Problem, z: Array, size: float, count: int, seed: int, known: bool):
     method = as_method("levenberg-marquardt", True, "repeat", scaled=known)
-    mean = problem.model.flat(problem.model.parameters.outward(z), problem.x)[problem.kept]
+    mean = problem.model.flat(problem.model.parameters.outward(z), problem.x)[problem.row]
 
     def one(key: Array) -> tuple[Array, Array, Array, Array]:
         y = mean + size * problem.sigma * jax.random.normal(key, mean.shape)
