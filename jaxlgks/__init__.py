@@ -28,6 +28,7 @@ from .fits import (
     Plan as Plan,
     Simulation as Simulation,
     Starts as Starts,
+    as_data as as_data,
     fisher_information as fisher_information,
     fit as fit,
     maximise as maximise,

@@ -6,7 +6,7 @@ what is not a number is named, and refused or skipped by choice.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Any
 
 import equinox as eqx
 import numpy as np
@@ -15,7 +15,6 @@ from .._errors import DataError
 from ._parameters import nearest
 
 SUFFIX = "_error"
-Missing = Literal["raise", "skip"]
 
 
 class Data(eqx.Module):
@@ -185,7 +184,7 @@ def _flattened(table: Any, observables: Sequence[str] | None) -> tuple[dict, dic
     return columns, {name: str(unit) for name, unit in units.items() if unit}, wanted
 
 
-def usable(data: Data, missing: Missing) -> np.ndarray:
+def usable(data: Data, missing: str) -> np.ndarray:
     """Which measured numbers to use, as indices into all of them in order (observable by observable).
 
     **Raises:** `DataError` naming points that are not finite, unless they are to be skipped.

@@ -16,7 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from .._errors import DataError, FitError, FitWarning, IdentifiabilityError, InputError
-from ._data import Data, Missing, as_data, usable
+from ._data import Data, as_data, usable
 from ._information import information_of
 from ._methods import as_method
 from ._parameters import Bounds, Parameters, draw_starts, parameters
@@ -37,7 +37,7 @@ def fit(
     method: Any = "levenberg-marquardt",
     starts: int | Sequence[Any] = 1,
     steps: int | None = None,
-    missing: Missing = "raise",
+    missing: str = "raise",
     vectorised: bool = False,
     units: Mapping[str, str] | None = None,
     seed: int = 0,
@@ -97,9 +97,9 @@ def fit(
     label = method if isinstance(method, str) else type(method).__name__
     mark = _fingerprint(problem, z, label) if checkpoint is not None else ""
     ended = run(problem, chosen, z, limit, progress=progress, checkpoint=checkpoint, fingerprint=mark)
-    seen = jax.tree.map(np.asarray, _examined(problem, jnp.asarray(ended.z)))
+    seen, initial = jax.tree.map(np.asarray, _examined(problem, jnp.asarray(ended.z), jnp.asarray(z)))
     known_units = {**measured.units, **(units or {})}
-    made = _result(problem, measured, seen, ended, z, unit, label, known_units)
+    made = _result(problem, measured, seen, ended, initial, unit, label, known_units)
     if made.information.rank < given.count and throw:
         raise IdentifiabilityError(
             f"fit: {' '.join(str(d) for d in made.undetermined if np.isinf(d.deviation))} Measure where it matters (see "
@@ -111,12 +111,13 @@ def fit(
 
 
 @eqx.filter_jit
-def _examined(problem: Problem, z: jax.Array) -> Examined:
-    return each(lambda one: examine(problem, one), z)
+def _examined(problem: Problem, ends: jax.Array, starts: jax.Array) -> tuple[Examined, jax.Array]:
+    """Ends, and the parameters of the starts."""
+    return each(lambda one: examine(problem, one), ends), jax.vmap(problem.model.parameters.outward)(starts)
 
 
 def _problem(
-    predict: Predict, data: Data, given: Parameters, priors: Any, weights: Any, missing: Missing, vectorised: bool
+    predict: Predict, data: Data, given: Parameters, priors: Any, weights: Any, missing: str, vectorised: bool
 ) -> tuple[Problem, float]:
     """The residuals, and the unit in which errors of unknown size are counted (1 if they are known)."""
     model = checked_model(predict, given, data, vectorised, "fit")
@@ -166,7 +167,7 @@ def _fingerprint(problem: Problem, z: np.ndarray, method: str) -> str:
 
 
 def _result(
-    problem: Problem, data: Data, seen: Examined, ended: Ended, z0: np.ndarray, unit: float, label: str, units: dict
+    problem: Problem, data: Data, seen: Examined, ended: Ended, initial: np.ndarray, unit: float, label: str, units: dict
 ) -> Fit:
     """The best end, and what may be said about it."""
     from scipy.stats import chi2
@@ -186,7 +187,7 @@ def _result(
     size = 1.0 if known else float(np.sqrt(chi[best] / dof))
     size = size if known else max(size, 1e-12)  # data without scatter: what is left is rounding
     information = information_of(given, seen.theta[best], seen.jacobian[best] / size, units)
-    starts = starts_of(given, seen, ended, z0, chi, size, information.sigmas)
+    starts = starts_of(given, seen, ended, initial, chi, size, information.sigmas)
     starts = eqx.tree_at(lambda s: s.chi_squared, starts, starts.chi_squared * unit**2)
     at = pressed(given, seen.theta[best], seen.jacobian[best], seen.residuals[best])
     predicted, residuals = _by_observable(problem, data, seen.residuals[best])

@@ -161,7 +161,7 @@ def directions(information: Information, limit: float = 1.0) -> tuple[Direction,
 
 def _direction(information: Information, axis: np.ndarray, deviation: float) -> Direction:
     axis = axis * np.sign(axis[np.argmax(np.abs(axis))])
-    order = [i for i in np.argsort(-np.abs(axis), kind="stable") if abs(axis[i]) > 0.1 * np.max(np.abs(axis))]
+    order = [int(i) for i in np.argsort(-np.abs(axis), kind="stable") if abs(axis[i]) > 0.1 * np.max(np.abs(axis))]
     parts = {information.names[i]: float(axis[i]) for i in order}
     return Direction(parts, deviation, _words(information, order, axis, deviation))
 

@@ -31,7 +31,7 @@ class Model(eqx.Module):
     observables: tuple[str, ...] = eqx.field(static=True)
     vectorised: bool = eqx.field(static=True)
 
-    def by_name(self, theta: Float[Array, " p"], x: Mapping[str, Array]) -> dict[str, Array]:
+    def by_name(self, theta: Float[Array, " p"], x: Mapping[str, Any]) -> dict[str, Array]:
         """Predictions at points x, [n, ...] by observable."""
         tree = self.parameters.tree(theta)
         at = self.predict if self.vectorised else jax.vmap(self.predict, (None, 0))
@@ -39,7 +39,7 @@ class Model(eqx.Module):
         named = out if isinstance(out, Mapping) else {self.observables[0]: out}
         return {name: jnp.asarray(named[name]) for name in self.observables}
 
-    def flat(self, theta: Float[Array, " p"], x: Mapping[str, Array]) -> Float[Array, " m"]:
+    def flat(self, theta: Float[Array, " p"], x: Mapping[str, Any]) -> Float[Array, " m"]:
         """The same in one row, observable by observable."""
         return jnp.concatenate([y.reshape(-1) for y in self.by_name(theta, x).values()])
 

@@ -171,7 +171,7 @@ def _attributes(fit: Any) -> dict[str, Any]:
         "units": json.dumps(fit.units),
         "notes": json.dumps(fit.notes),
         "observables": json.dumps(list(fit.data.observables)),
-        "coordinates": json.dumps(list(fit.data.coordinates)),
+        "coordinate_names": json.dumps(list(fit.data.coordinates)),
     }
 
 

@@ -10,7 +10,7 @@ intervals are Student's t with m − p degrees of freedom, and nothing is left t
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import equinox as eqx
 import jax
@@ -113,7 +113,7 @@ class Fit(eqx.Module):
         return float(norm.ppf(upper) if self.errors_known else t.ppf(upper, self.degrees_of_freedom))
 
     def intervals(
-        self, level: float = 0.95, scale: Literal["linear", "bounded"] = "linear"
+        self, level: float = 0.95, scale: str = "linear"
     ) -> dict[str, tuple[float, float]]:
         """Confidence intervals by parameter.
 

@@ -29,7 +29,7 @@ class Going(eqx.Module):
     """All starts on their way: coordinates, the numbers in the method's state, steps taken, who has finished."""
 
     z: Array
-    state: list[Array]
+    state: list[Any]
     steps: Array
     finished: Array
 
@@ -45,7 +45,7 @@ class Ended(NamedTuple):
 def begin(goal: Goal, method: AbstractMethod, z: Array) -> Going:
     """One start before its first step."""
     numbers, _ = eqx.partition(method.init(goal, z), eqx.is_array)
-    return Going(z, jax.tree.leaves(numbers), jnp.asarray(0), jnp.asarray(False))
+    return Going(z, [jnp.asarray(x) for x in jax.tree.leaves(numbers)], jnp.asarray(0), jnp.asarray(False))
 
 
 def advance(goal: Goal, method: AbstractMethod, going: Going, limit: Array) -> Going:

@@ -40,7 +40,7 @@ def read(path: str | Path) -> dict[str, Any]:
     observables = json.loads(data.attrs["observables"])
     of = lambda kind: {name: number(f"{kind}_{name}") for name in observables}  # noqa: E731
     known = data.attrs["errors"] == "given"
-    coordinates = {name: number(name) for name in json.loads(data.attrs["coordinates"])}
+    coordinates = {name: number(name) for name in json.loads(data.attrs["coordinate_names"])}
     measured = {k: v for k, v in units.items() if k not in names}
     return {
         "estimates": dict(zip(names, map(float, vector), strict=True)),

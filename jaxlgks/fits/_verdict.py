@@ -58,7 +58,7 @@ def pressed(given: Parameters, theta: np.ndarray, jacobian: np.ndarray, residual
 
 
 def starts_of(
-    given: Parameters, seen: Examined, ended: Ended, z0: np.ndarray, chi: np.ndarray, size: float, sigma: np.ndarray
+    given: Parameters, seen: Examined, ended: Ended, initial: np.ndarray, chi: np.ndarray, size: float, sigma: np.ndarray
 ) -> Starts:
     """Every start with its outcome. `chi`: infinite where an end is not finite; `size`: of the errors; `sigma`: standard
     deviations at the best end."""
@@ -79,7 +79,6 @@ def starts_of(
             said = f"ran out of {int(ended.steps[i])} steps, {d:.2g} σ from a minimum"
         said += "".join(f", {name} at its {bound}" for name, bound in at.items())
         words.append(said + (_compared(chi, i, best, size, seen.theta, sigma) if d < CLOSE else ""))
-    initial = np.stack([np.asarray(given.outward(z)) for z in z0])
     final = np.where(np.isfinite(chi)[:, None], seen.theta, np.nan)
     return Starts(initial, final, chi, ended.steps, np.array(away), tuple(words))
 
@@ -111,11 +110,11 @@ def notes_of(
             f"{name} ends at its {bound}: its interval, and those of parameters correlated with it, do not hold."
         )
     best = int(np.argmin(starts.chi_squared))
-    if not starts.distance[best] < CLOSE:
-        said.append(f"The best start {starts.outcomes[best]}. Take more steps or another method.")
     if any(word.endswith(AS_GOOD) for word in starts.outcomes):
         said.append("Another minimum is as good: the data do not choose between them. See starts.")
-    if p_value < SUSPECT:
+    if not starts.distance[best] < CLOSE:
+        said.append(f"The best start {starts.outcomes[best]}. Take more steps or another method.")
+    elif p_value < SUSPECT:
         said.append(
             f"χ² is too large (p = {p_value:.1g}): the model does not describe the data within their errors, and "
             "intervals do not hold what the model leaves out."
