@@ -115,7 +115,7 @@ def optimal_plan(
     model = checked_model(predict, given, Data(first, shaped), vectorised, "optimal_plan")
     natural = np.where(theta != 0, np.abs(theta), 1.0)
     before = np.zeros((0, given.count)) if known is None else known.root
-    goal = _Volume(model, plan, jnp.asarray(theta), jnp.asarray(natural), before, errors, float(repeats))
+    goal = _Volume(model, plan, jnp.asarray(theta), jnp.asarray(natural), jnp.asarray(before), errors, float(repeats))
     chosen = as_method(method, False, "optimal_plan")
     z = draw_starts(plan, x0, starts, seed, "optimal_plan")
     ended = run(goal, chosen, z, chosen.steps, progress=progress, title="plan")
