@@ -35,11 +35,12 @@ def closed_form(p, x):
 
 @pytest.fixture(scope="module")
 def plan() -> lgks.Plan:
-    """Ten settings, each twenty times, chosen by the gradient from a random start."""
+    """Ten settings, each twenty times, chosen by the gradient from a random start. (Where hot and cold may meet, an error
+    of 1 % of the current would vanish with it.)"""
     rng = np.random.default_rng(0)
     first = {"hot": rng.uniform(0.6, 2.0, 10), "cold": rng.uniform(0.15, 0.5, 10)}
     return lgks.optimal_plan(
-        current, TRUTH, first, relative, limits={"hot": (0.1, 3.0), "cold": (0.1, 3.0)}, repeats=20, starts=2
+        current, TRUTH, first, relative, limits={"hot": (0.55, 3.0), "cold": (0.1, 0.5)}, repeats=20, starts=2
     )
 
 
@@ -148,7 +149,7 @@ DENSITIES = {
         {"strength": 0.02, "resonance": 1.5, "damping": 0.4},
     ),
     "Tabulated": (
-        lambda p: lgks.Tabulated(jnp.array([0.2, 0.7, 1.3, 2.0]), jnp.stack([p["y0"], p["y1"], p["y2"], p["y3"]])),
+        lambda p: lgks.Tabulated(jnp.array([0.2, 0.7, 1.3, 3.0]), jnp.stack([p["y0"], p["y1"], p["y2"], p["y3"]])),
         {"y0": 0.01, "y1": 0.03, "y2": 0.02, "y3": 0.01},
     ),
 }

@@ -109,7 +109,7 @@ def maximise(
     init: Any,
     *,
     bounds: Bounds | None = None,
-    constraints: Mapping[str, tuple[Callable, Any]] | None = None,
+    constraints: Mapping[str, Any] | None = None,
     method: Any = "bfgs",
     starts: int | Sequence[Any] = 1,
     steps: int | None = None,

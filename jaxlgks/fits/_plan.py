@@ -115,6 +115,13 @@ def optimal_plan(
     model = checked_model(predict, given, Data(first, shaped), vectorised, "optimal_plan")
     natural = np.where(theta != 0, np.abs(theta), 1.0)
     before = np.zeros((0, given.count)) if known is None else known.root
+
+    def told(x: Mapping[str, np.ndarray]) -> Information:
+        J = repeats**0.5 * whitened(predict, given, theta, x, errors, vectorised, "optimal_plan")
+        return information_of(given, theta, np.concatenate([before, J]), dict(units or {}))
+
+    if len(before) + sum(y.size for y in shaped.values()) < given.count:
+        raise _too_few(told(first), n)
     goal = _Volume(model, plan, jnp.asarray(theta), jnp.asarray(natural), jnp.asarray(before), errors, float(repeats))
     chosen = as_method(method, False, "optimal_plan")
     z = draw_starts(plan, x0, starts, seed, "optimal_plan")
@@ -125,15 +132,15 @@ def optimal_plan(
     z_best = ended.z[int(np.argmin(np.where(np.isfinite(volumes), volumes, np.inf)))]
     best = {k: np.asarray(v) for k, v in plan.tree(plan.outward(jnp.asarray(z_best))).items()}
 
-    def told(x: Mapping[str, np.ndarray]) -> Information:
-        J = repeats**0.5 * whitened(predict, given, theta, x, errors, vectorised, "optimal_plan")
-        return information_of(given, theta, np.concatenate([before, J]), dict(units or {}))
-
     found = told(best)
     if found.rank < given.count:
-        open_ = " ".join(str(d) for d in found.undetermined if np.isinf(d.deviation))
-        raise IdentifiabilityError(f"optimal_plan: no plan of {n} settings fixes all parameters. {open_}")
+        raise _too_few(found, n)
     return Plan(best, repeats, found, found.log_determinant - told(first).log_determinant)
+
+
+def _too_few(found: Information, settings: int) -> IdentifiabilityError:
+    open_ = " ".join(str(d) for d in found.undetermined if np.isinf(d.deviation))
+    return IdentifiabilityError(f"optimal_plan: no plan of {settings} settings fixes all parameters. {open_}")
 
 
 @eqx.filter_jit
