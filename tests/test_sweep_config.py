@@ -200,7 +200,7 @@ def test_a_broken_file_is_named(tmp_path, monkeypatch, capsys):
     file = tmp_path / "broken.toml"
     file.write_text("[system\n")
     assert _run(monkeypatch, "sweep", str(file)) == 2
-    assert "not valid TOML" in capsys.readouterr().err
+    assert "not valid TOML" in " ".join(capsys.readouterr().err.split())
     assert _run(monkeypatch, "sweep", str(tmp_path / "none.toml")) == 2
 
 
