@@ -84,6 +84,7 @@ def test_the_efficiency_of_a_maser_at_fixed_power():
     assert found == pytest.approx(search.x, abs=1e-2)
 
 
+@pytest.mark.slow
 def test_rectification_of_two_qubits():
     """|J→| − |J←| over the larger of the two: as large as bounds on detuning and rates allow; more than at the start, the
     same as a scan by a grid says, and the bounds that hold it are named."""

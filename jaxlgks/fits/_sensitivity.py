@@ -143,7 +143,7 @@ def whitened(
     assert sigma is not None
     rows = [np.asarray(jacobian[name]).reshape(-1, given.count) / sigma[name].reshape(-1, 1) for name in y]
     found = np.concatenate(rows)
-    if not np.all(np.isfinite(found)):
+    if not np.all(np.isfinite(found)) or not all(np.all(np.isfinite(v)) for v in y.values()):
         raise DataError(f"{where}: predictions or their derivatives are not finite at these parameters and this plan.")
     return found
 
