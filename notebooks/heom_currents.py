@@ -1,4 +1,5 @@
-"""The data of `04_fit_and_design.ipynb`: steady heat currents of two qubits by hierarchical equations of motion (QuTiP).
+"""The data of `04_fit_and_design.ipynb`: steady heat currents of two qubits by hierarchical equations of motion
+(QuTiP).
 
     python notebooks/heom_currents.py
 

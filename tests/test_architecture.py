@@ -168,6 +168,7 @@ NAMES = [
     *("steady_state", "heat_currents", "channel_currents", "entropy_production", "von_neumann_entropy", "evolve"),
     *("Unified", "UniversalLindblad", "Redfield", "Tabulated", "diagnose", "thermal_response", "onsager_matrix"),
     *("response", "thermodynamic_response", "autodiff_response", "cross_validate", "HeatCurrent", "EntropyProduction"),
+    *("fit", "Fit", "Data", "sensitivity", "fisher_information", "optimal_plan", "maximise"),
     "models",
 ]
 

@@ -35,7 +35,9 @@ def measured(sigma: float = 0.02, seed: int = 0, known: bool = True) -> lgks.Dat
 
 def by_scipy(data: lgks.Data, sigma, absolute: bool):
     f = lambda t, a, k: a * np.exp(-k * t)  # noqa: E731
-    return curve_fit(f, data.coordinates["t"], data.observables["y"], (1.0, 1.0), sigma, absolute, ftol=1e-14, xtol=1e-14)
+    return curve_fit(
+        f, data.coordinates["t"], data.observables["y"], (1.0, 1.0), sigma, absolute, ftol=1e-14, xtol=1e-14
+    )
 
 
 @pytest.mark.parametrize("known", [True, False])
@@ -158,7 +160,8 @@ def test_bounds_of_every_kind_keep_the_minimum_where_it_is():
 
 
 def test_an_estimate_at_its_bound_is_reported():
-    """The slope of falling data, bounded from below by zero: it ends there, and says that its interval does not hold."""
+    """The slope of falling data, bounded from below by zero: it ends there, and says that its interval does not
+    hold."""
     x = np.linspace(0, 1, 30)
     y = 1.0 - 0.5 * x + 0.05 * np.random.default_rng(1).normal(size=30)
     line = lambda p, c: p["a"] + p["b"] * c["x"]  # noqa: E731

@@ -160,7 +160,7 @@ def test_a_product_of_parameters_is_named():
     ones for k, and the combination in words."""
     product = lambda p, x: {"y": p["a"] * p["b"] * jnp.exp(-p["k"] * x["t"])}  # noqa: E731
     init = {"a": 1.5, "b": 1.0, "k": 1.0}
-    with pytest.raises(IdentifiabilityError, match="Only a combination of a and b|Only a combination of b and a"):
+    with pytest.raises(IdentifiabilityError, match=r"Only a combination of (a and b|b and a)"):
         lgks.fit(product, data(), init)
     with pytest.warns(lgks.FitWarning, match="A poor plan"):
         found = lgks.fit(product, data(), init, throw=False)
@@ -180,13 +180,13 @@ def test_a_parameter_without_trace_is_named():
 
 
 def test_fewer_points_than_parameters_with_known_errors():
-    with pytest.raises(IdentifiabilityError, match="k and a|a and k"):
+    with pytest.raises(IdentifiabilityError, match=r"(k and a|a and k) is seen"):
         lgks.fit(decay, lgks.Data({"t": [1.0]}, {"y": [1.0]}, 0.1), INIT)
 
 
 def test_a_poor_plan_is_reported_not_fitted_in_silence():
-    """All points at times so short that only a and a·k t ≪ σ is seen: k is hardly determined, and a warning says so; with
-    long times there is none. The reported deviation is that of the fit."""
+    """All points at times so short that only a and a·k t ≪ σ is seen: k is hardly determined, and a warning says so;
+    with long times there is none. The reported deviation is that of the fit."""
     early = np.linspace(0.0, 0.01, 20)
     y = 2.0 * np.exp(-0.7 * early)
     with pytest.warns(lgks.FitWarning, match="A poor plan of measurement. k is hardly determined: one standard dev"):

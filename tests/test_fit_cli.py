@@ -60,7 +60,8 @@ def write(path, table) -> None:
 
 
 def test_a_fit_from_the_shell(tmp_path, monkeypatch, capsys):
-    """The truth of a closed form within four standard deviations, by files alone; a missing cell is skipped and counted."""
+    """The truth of a closed form within four standard deviations, by files alone; a missing cell is skipped and
+    counted."""
     table = columns()
     table["J"][5] = np.nan
     write(tmp_path / "data.csv", table)
@@ -96,7 +97,9 @@ def test_a_fixed_temperature_and_an_operator():
     config["coordinates"] = {"hot": "temperature_a"}
     config["observables"] = {"z": {"operator": "ZI", "relative_error": 0.01}}
     config["parameters"] = {"temperature_offset": {"start": 0.01}}
-    made = fit_plan({"hot": np.array([0.4, 0.6]), "z": np.array([-0.5, -0.4])}, config | {"system": config["system"] | {"g": 0.3}})
+    made = fit_plan(
+        {"hot": np.array([0.4, 0.6]), "z": np.array([-0.5, -0.4])}, config | {"system": config["system"] | {"g": 0.3}}
+    )
     value = made.predict({"temperature_offset": 0.03}, {"hot": 0.4})["z"]
     spectra = (lgks.Flat(0.01), lgks.Flat(0.02))
     qubits = lgks.models.two_qubits(1.0, 0.3, spectrum=spectra, temperatures=(0.43, 0.23))
@@ -136,7 +139,10 @@ MISTAKES = {
     "unknown key 'parameters.g.bound'; did you mean 'bounds'": ("parameters.g.bound", [0, 1]),
     "fit.starts must be a whole number": ("fit.starts", 2.5),
     "unknown key 'fit.start'; did you mean": ("fit.start", 2),
-    r"unknown key 'system.spectrum\[1\].spectrum.kind.Flatt'; did you mean 'Flat'": ("system.spectrum", [{"kind": "Flat", "gamma": 1.0}, {"kind": "Flatt"}]),
+    r"unknown key 'system.spectrum\[1\].spectrum.kind.Flatt'; did you mean 'Flat'": (
+        "system.spectrum",
+        [{"kind": "Flat", "gamma": 1.0}, {"kind": "Flatt"}],
+    ),
 }
 
 

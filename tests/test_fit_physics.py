@@ -35,8 +35,8 @@ def closed_form(p, x):
 
 @pytest.fixture(scope="module")
 def plan() -> lgks.Plan:
-    """Ten settings, each twenty times, chosen by the gradient from a random start. (Where hot and cold may meet, an error
-    of 1 % of the current would vanish with it.)"""
+    """Ten settings, each twenty times, chosen by the gradient from a random start. (Where hot and cold may meet, an
+    error of 1 % of the current would vanish with it.)"""
     rng = np.random.default_rng(0)
     first = {"hot": rng.uniform(0.3, 2.0, 10), "cold": rng.uniform(0.08, 0.16, 10)}
     return lgks.optimal_plan(
@@ -103,8 +103,8 @@ def test_intervals_of_2000_synthetic_sets(plan):
 
 @pytest.mark.slow
 def test_every_start_of_a_real_fit_is_reported(plan):
-    """Six starts between wide bounds, one set with noise: each is said to have ended somewhere, the best at the truth to
-    four standard deviations."""
+    """Six starts between wide bounds, one set with noise: each is said to have ended somewhere, the best at the truth
+    to four standard deviations."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", lgks.FitWarning)
         found = lgks.fit(current, synthetic(plan.points, 5), {**TRUTH, "g": 0.1}, bounds=BOUNDS, starts=6)
@@ -193,8 +193,8 @@ class Path(list):
 
 
 def test_a_path_through_a_degeneracy_goes_on():
-    """From g = −0.2 in steps of 0.05 (exact in the coordinate z = g/0.2: a quarter) to the truth at +0.15: the path steps
-    on g = 0 exactly, where both one-excitation levels coincide; its gradient there is finite, and not zero."""
+    """From g = −0.2 in steps of 0.05 (exact in the coordinate z = g/0.2: a quarter) to the truth at 0.15: the path
+    steps on g = 0 exactly, where both one-excitation levels coincide; its gradient there is finite, and not zero."""
     hot = np.array([0.6, 1.0, 1.5])
     c = np.array([float(coherence({"omega": 1.0, "g": 0.15}, {"hot": T})["c"]) for T in hot])
     path = Path()
@@ -229,8 +229,8 @@ def test_levenberg_marquardt_crosses_a_degeneracy():
 
 
 def test_populations_at_a_degeneracy_are_nan_and_the_path_goes_around():
-    """`Populations()` does not apply where levels coincide: NaN there, by design. An optimiser of optax takes half of the
-    step that led there, and goes on."""
+    """`Populations()` does not apply where levels coincide: NaN there, by design. An optimiser of optax takes half of
+    the step that led there, and goes on."""
     truth = {"omega": 1.0, "g": 0.15}
     hot = np.array([0.6, 1.0, 1.5])
 

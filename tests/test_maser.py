@@ -23,8 +23,8 @@ def run(drive, gamma=1e-3, temperatures=(4.0, 0.5), equation=None, **more):
 
 
 def lindblad(drive: float, gamma: float, temperatures: tuple[float, float]) -> tuple[float, np.ndarray]:
-    """The textbook's equation of the undressed atom (Lamb), written out here: rates γ(n+1), γn at ω_h and ω_c on 1–3 and
-    2–3, the field in the commutator. Power from the flux of the field, 2ε Im ρ₂₁ ω_d. Column stacking."""
+    """The textbook's equation of the undressed atom (Lamb), written out here: rates γ(n+1), γn at ω_h and ω_c on 1–3
+    and 2–3, the field in the commutator. Power from the flux of the field, 2ε Im ρ₂₁ ω_d. Column stacking."""
     H = np.diag([0.0, 0.0, HOT]).astype(complex)
     H[0, 1] = H[1, 0] = drive
     one = np.eye(3)
@@ -71,8 +71,8 @@ def test_it_runs_backwards_as_a_refrigerator():
 
 
 def test_efficiency_approaches_that_of_one_quantum():
-    """η − (1 − ω_c/ω_h) falls as ε² (dressed levels, strong against the rates), and is of the order of the rates squared
-    over ω² where they win; the power vanishes as ε²."""
+    """η − (1 − ω_c/ω_h) falls as ε² (dressed levels, strong against the rates), and is of the order of the rates
+    squared over ω² where they win; the power vanishes as ε²."""
     strong = [abs(p / q - 0.8) for p, q, _ in (run(e, 1e-6, equation=lgks.Davies()) for e in (0.1, 0.05))]
     assert strong[0] / strong[1] == pytest.approx(4.0, rel=0.05)
     weak = [run(e) for e in (1e-6, 5e-7)]

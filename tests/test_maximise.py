@@ -19,7 +19,7 @@ def one_qubit(p):
 
 
 def test_the_splitting_that_carries_most_heat():
-    """One qubit between two `Flat` baths: J(ω) = ω γ_aγ_b (n_a − n_b)/Σ_α γ_α(2n_α + 1); dJ/dω = 0 solved with 50 digits.
+    """One qubit between two `Flat` baths: J(ω) = ω γ_aγ_b (n_a − n_b)/Σ_α γ_α(2n_α + 1); dJ/dω = 0 with 50 digits.
     To 1e−6, from both sides."""
 
     def J(w):
@@ -86,8 +86,8 @@ def test_the_efficiency_of_a_maser_at_fixed_power():
 
 @pytest.mark.slow
 def test_rectification_of_two_qubits():
-    """|J→| − |J←| over the larger of the two: as large as bounds on detuning and rates allow; more than at the start, the
-    same as a scan by a grid says, and the bounds that hold it are named."""
+    """|J→| − |J←| over the larger of the two: as large as bounds on detuning and rates allow; more than at the start,
+    the same as a scan by a grid says, and the bounds that hold it are named."""
 
     def rectification(p):
         spectra = (lgks.Flat(p["gamma_a"]), lgks.Flat(0.01))
@@ -170,4 +170,6 @@ def test_bad_input():
     with pytest.raises(FitError, match="finite at the end of no start"):
         lgks.maximise(lambda p: jnp.log(-(p["x"] ** 2)), START)
     with pytest.raises(FitError, match="no start meets the constraints"):
-        lgks.maximise(peak, START, bounds={"x": (0, 1), "y": (0, 1)}, constraints={"s": (lambda p: p["x"] + p["y"], 9.0)})
+        lgks.maximise(
+            peak, START, bounds={"x": (0, 1), "y": (0, 1)}, constraints={"s": (lambda p: p["x"] + p["y"], 9.0)}
+        )

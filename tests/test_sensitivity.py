@@ -104,9 +104,7 @@ def test_the_next_measurement_where_something_is_known():
     """With a known to 1e−4, one more point is best where ∂f/∂k is largest: t = 1/k."""
     known = lgks.fisher_information(decay, {"a": 1.0, "k": 0.5}, {"t": [0.0]}, 1e-4)
     assert known.rank == 1
-    plan = lgks.optimal_plan(
-        decay, {"a": 1.0, "k": 0.5}, {"t": [0.5]}, 0.01, limits={"t": (0.0, 10.0)}, known=known
-    )
+    plan = lgks.optimal_plan(decay, {"a": 1.0, "k": 0.5}, {"t": [0.5]}, 0.01, limits={"t": (0.0, 10.0)}, known=known)
     assert plan.coordinates["t"] == pytest.approx([2.0], abs=1e-5)
 
 

@@ -1,8 +1,8 @@
 """A fit described by a TOML file and a table of numbers: data only, nothing in them is evaluated.
 
-Enters: a CSV file with a line of names; a table of tables. Leaves: the arguments of `fit`. Columns and parameters address
-numbers of the system by the short names that sweeps use: `omega` of the model, `temperature_a` of the bath named a,
-`gamma_b` of its density; `temperature_offset` is added to every temperature.
+Enters: a CSV file with a line of names; a table of tables. Leaves: the arguments of `fit`. Columns and parameters
+address numbers of the system by the short names that sweeps use: `omega` of the model, `temperature_a` of the bath
+named a, `gamma_b` of its density; `temperature_offset` is added to every temperature.
 
     [system]
     model = "two_qubits"                       # or hamiltonian = [[...]] and [[system.baths]]
@@ -174,7 +174,9 @@ def _measured(tables: Mapping[str, dict], config: dict) -> dict[str, Callable]:
         if table.get("quantity") == "heat_currents":
             made[name] = _current(name, table.get("bath"), config, equation, solver)
             continue
-        output = {"observables": {name: table["operator"]}} if "operator" in table else {"quantities": [table["quantity"]]}
+        output = (
+            {"observables": {name: table["operator"]}} if "operator" in table else {"quantities": [table["quantity"]]}
+        )
         (of,) = quantities({"quantities": [], **output}).values()
         if "bath" in table:
             raise InputError(f"observables.{name}.bath: only heat_currents have one.")
@@ -198,7 +200,9 @@ def _errors(tables: Mapping[str, dict], columns: Mapping[str, np.ndarray]) -> di
             raise InputError(f"observables.{name}: give either error or relative_error.")
         if "relative_error" in table:
             if not is_number(table["relative_error"]):
-                raise InputError(f"observables.{name}.relative_error must be a number; got {table['relative_error']!r}.")
+                raise InputError(
+                    f"observables.{name}.relative_error must be a number; got {table['relative_error']!r}."
+                )
             made[name] = table["relative_error"] * np.abs(columns[name])
         elif isinstance(table.get("error"), str):
             if table["error"] not in columns:

@@ -94,8 +94,8 @@ def _errors(given: Any, observables: Mapping[str, np.ndarray]) -> dict[str, np.n
         if (bad := np.argwhere(made[name] <= 0)).size:
             where = ", ".join(str(i) for i in bad[:5, 0].tolist()) + (", ..." if len(bad) > 5 else "")
             raise DataError(
-                f"data: the errors of {name!r} must be positive; {len(bad)} are zero or negative, at point(s) {where}. A "
-                "measurement without error would count infinitely: give its true error, or leave it out."
+                f"data: the errors of {name!r} must be positive; {len(bad)} are zero or negative, at point(s) {where}. A
+                " "measurement without error would count infinitely: give its true error, or leave it out."
             )
     return made
 
@@ -110,8 +110,16 @@ def as_data(
 
     **Arguments:** `table`: `Data`; an xarray Dataset or DataArray; a pandas DataFrame or a mapping of columns.
     `observables`: names of what was measured; when left out all variables of an xarray object, and of a table those
-    columns X beside which there is a column X_error. `coordinates`: when left out all other numeric ones. `errors`: names
-    of columns by observable, or numbers; when left out the columns X_error, where they exist.
+    columns X beside which there is a column X_error. `coordinates`: when left out all other numeric ones. `errors`:
+    names of columns by observable, or numbers; when left out the columns X_error, where they exist.
+
+    **Raises:** `DataError`.
+
+    ```python
+    import jax; jax.config.update("jax_enable_x64", True)
+    import jaxlgks as lgks
+    lgks.as_data({"T": [0.1, 0.2], "J": [1.0, 1.9], "J_error": [0.1, 0.1]}).observables["J"]     # [1.0, 1.9]
+    ```
     """
     if isinstance(table, Data):
         return table

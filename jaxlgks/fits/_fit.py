@@ -15,12 +15,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from .._errors import DataError, FitError, FitWarning, IdentifiabilityError, InputError
+from .._errors import DataError, FitError, FitWarning, IdentifiabilityError
 from ._data import Data, as_data, usable
 from ._information import information_of
 from ._methods import as_method
 from ._parameters import Bounds, Parameters, draw_starts, parameters
-from ._problem import Examined, Predict, Priors, Problem, as_priors, checked_model, distinct, examine
+from ._problem import Examined, Predict, Problem, as_priors, checked_model, distinct, examine
 from ._result import Fit
 from ._runner import Ended, each, run
 from ._verdict import notes_of, pressed, starts_of
@@ -101,9 +101,10 @@ def fit(
     known_units = {**measured.units, **(units or {})}
     made = _result(problem, measured, seen, ended, initial, unit, label, known_units)
     if made.information.rank < given.count and throw:
+        open_ = " ".join(str(d) for d in made.undetermined if np.isinf(d.deviation))
         raise IdentifiabilityError(
-            f"fit: {' '.join(str(d) for d in made.undetermined if np.isinf(d.deviation))} Measure where it matters (see "
-            "fisher_information, optimal_plan), give a prior, or keep a parameter fixed; throw=False returns the fit."
+            f"fit: {open_} Measure where it matters (see fisher_information, optimal_plan), give a prior, or keep a "
+            "parameter fixed; throw=False returns the fit."
         )
     for note in made.notes:
         warnings.warn(f"fit: {note}", FitWarning, stacklevel=2)
@@ -167,7 +168,14 @@ def _fingerprint(problem: Problem, z: np.ndarray, method: str) -> str:
 
 
 def _result(
-    problem: Problem, data: Data, seen: Examined, ended: Ended, initial: np.ndarray, unit: float, label: str, units: dict
+    problem: Problem,
+    data: Data,
+    seen: Examined,
+    ended: Ended,
+    initial: np.ndarray,
+    unit: float,
+    label: str,
+    units: dict,
 ) -> Fit:
     """The best end, and what may be said about it."""
     from scipy.stats import chi2

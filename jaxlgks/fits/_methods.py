@@ -173,7 +173,9 @@ def as_method(method: Any, squares: bool, where: str, scaled: bool = False) -> A
 
     if isinstance(method, optx.AbstractLeastSquaresSolver):
         if not squares:
-            raise InputError(f"{where}: {type(method).__name__} needs a sum of squares; use a minimiser such as 'bfgs'.")
+            raise InputError(
+                f"{where}: {type(method).__name__} needs a sum of squares; use a minimiser such as 'bfgs'."
+            )
         return Optimistix(method, True)
     if isinstance(method, optx.AbstractMinimiser):
         return Optimistix(method, False, 1000)

@@ -2,7 +2,7 @@
 
 Enters: a pytree of start values, bounds by name. Leaves: a vector θ of named entries, and coordinates z without bounds,
 
-    free θ = s z,    bounded below θ = l + s eᶻ,    bounded above θ = u − s eᶻ,    on both sides θ = l + (u − l)/(1 + e⁻ᶻ),
+    θ = s z,   bounded below l + s eᶻ,   bounded above u − s eᶻ,   on both sides l + (u − l)/(1 + e⁻ᶻ),
 
 in which optimisers move; s is the size of the start value, so that a step of one in z is a large one in every θ.
 """
@@ -189,7 +189,9 @@ def draw_starts(given: Parameters, theta: np.ndarray, starts: int | Sequence[Any
     wide = both & (low > 0) & (high > 10 * low)
     for _ in range(starts - 1):
         u = rng.uniform(0.02, 0.98, given.count)
-        inside = np.where(wide, np.where(wide, low, 1) ** (1 - u) * np.where(wide, high, 1) ** u, low + u * (high - low))
+        inside = np.where(
+            wide, np.where(wide, low, 1) ** (1 - u) * np.where(wide, high, 1) ** u, low + u * (high - low)
+        )
         around = first + rng.normal(size=given.count) * 0.7
         rows.append(np.where(both, given.inward(np.where(both, inside, theta)), around))
     return np.stack(rows)

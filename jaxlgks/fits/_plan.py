@@ -85,8 +85,9 @@ def optimal_plan(
 ) -> Plan:
     """The k settings at which measurements tell most about the parameters (D-optimal: largest det F).
 
-    **Arguments:** `predict`, `params`, `errors`, `bounds`, `units`: as in `fisher_information` (as a function, errors may
-    depend on the setting). `coordinates`: a first plan, k settings by name. `limits`: the range of each, `{"T": (0.1, 2)}`.
+    **Arguments:** `predict`, `params`, `errors`, `bounds`, `units`: as in `fisher_information` (as a function, errors
+    may depend on the setting). `coordinates`: a first plan, k settings by name. `limits`: the range
+    of each, `{"T": (0.1, 2)}`.
     `repeats`: measurements at each setting. `known`: information from earlier measurements: the plan then says what to
     measure next. `starts`: the first plan and others drawn within the limits.
 

@@ -112,9 +112,7 @@ class Fit(eqx.Module):
         upper = (1 + level) / 2
         return float(norm.ppf(upper) if self.errors_known else t.ppf(upper, self.degrees_of_freedom))
 
-    def intervals(
-        self, level: float = 0.95, scale: str = "linear"
-    ) -> dict[str, tuple[float, float]]:
+    def intervals(self, level: float = 0.95, scale: str = "linear") -> dict[str, tuple[float, float]]:
         """Confidence intervals by parameter.
 
         **Arguments:** `level`. `scale`: "linear": estimate ± quantile × σ; "bounded": the same in the coordinates
@@ -206,7 +204,9 @@ class Fit(eqx.Module):
         from ._store import read
 
         parts = read(path)
-        model = None if predict is None else Model(predict, parts["parameters"], tuple(parts["predictions"]), vectorised)
+        model = (
+            None if predict is None else Model(predict, parts["parameters"], tuple(parts["predictions"]), vectorised)
+        )
         starts = Starts(**parts.pop("starts"))
         return Fit(**parts, starts=starts, model=model)
 

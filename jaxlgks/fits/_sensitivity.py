@@ -1,6 +1,7 @@
 """How much what is observed depends on each parameter, and what a plan of measurement can tell.
 
-Enters: a model at given parameters. Leaves: its Jacobian as a labelled table with units; the Fisher information of a plan.
+Enters: a model at given parameters. Leaves: its Jacobian as a labelled table with units; the Fisher information of a
+plan.
 """
 
 from collections.abc import Callable, Mapping
@@ -40,9 +41,10 @@ def sensitivity(f: Callable[[Any], Any], params: Any, *, units: Mapping[str, str
 
     def currents(p):
         bath = lgks.DrudeLorentz(p["strength"], p["cutoff"])
-        return {"J": lgks.heat_currents(lgks.models.two_qubits(p["omega"], 0.2, spectrum=bath, temperatures=(0.5, 0.4)))}
+        qubits = lgks.models.two_qubits(p["omega"], 0.2, spectrum=bath, temperatures=(0.5, 0.4))
+        return {"J": lgks.heat_currents(qubits, solver=lgks.Populations())}
 
-    table = lgks.sensitivity(currents, {"strength": 0.01, "cutoff": 2.0, "omega": 1.0}, units={"J": "W", "cutoff": "Hz"})
+    table = lgks.sensitivity(currents, {"strength": 0.01, "cutoff": 2.0, "omega": 1.0}, units={"J": "W"})
     table.derivative.sel(observable="J[0]", parameter="cutoff")
     ```
     """
@@ -99,9 +101,9 @@ def fisher_information(
 ) -> Information:
     """What a plan of measurement would tell about the parameters, if they are as given: F = Σ_i ∂f_i ∂f_iᵀ/σ_i².
 
-    **Arguments:** `predict`, `params`, `bounds`, `vectorised`: as in `fit`. `coordinates`: the plan, points [n] by name.
-    `errors`: standard deviations, numbers or arrays by observable, or a function of (x, prediction) of one point, such as
-    `lambda x, y: 0.01 * abs(y)`.
+    **Arguments:** `predict`, `params`, `bounds`, `vectorised`: as in `fit`. `coordinates`: the plan, points [n] by
+    name. `errors`: standard deviations, numbers or arrays by observable, or a function of (x, prediction) of one point,
+    such as `lambda x, y: 0.01 * abs(y)`.
 
     **Returns:** `Information`: `.sigmas` the best that any unbiased estimate can reach, `.undetermined` what the plan
     leaves open, in words; it prints as a table.

@@ -20,6 +20,7 @@ from ._verdict import CLOSE
 BATCH = 250
 """Fits at a time: enough to fill the processor, few enough for its memory."""
 
+
 class Simulation(eqx.Module):
     """Fits of synthetic data.
 

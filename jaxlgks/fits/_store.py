@@ -35,7 +35,11 @@ def read(path: str | Path) -> dict[str, Any]:
     units = json.loads(data.attrs["units"])
     vector = number("estimate")
     information = Information(
-        names, vector, number("natural_size"), number("information_root"), {k: v for k, v in units.items() if k in names}
+        names,
+        vector,
+        number("natural_size"),
+        number("information_root"),
+        {k: v for k, v in units.items() if k in names},
     )
     observables = json.loads(data.attrs["observables"])
     of = lambda kind: {name: number(f"{kind}_{name}") for name in observables}  # noqa: E731

@@ -58,10 +58,16 @@ def pressed(given: Parameters, theta: np.ndarray, jacobian: np.ndarray, residual
 
 
 def starts_of(
-    given: Parameters, seen: Examined, ended: Ended, initial: np.ndarray, chi: np.ndarray, size: float, sigma: np.ndarray
+    given: Parameters,
+    seen: Examined,
+    ended: Ended,
+    initial: np.ndarray,
+    chi: np.ndarray,
+    size: float,
+    sigma: np.ndarray,
 ) -> Starts:
-    """Every start with its outcome. `chi`: infinite where an end is not finite; `size`: of the errors; `sigma`: standard
-    deviations at the best end."""
+    """Every start with its outcome. `chi`: infinite where an end is not finite; `size`: of the errors; `sigma`:
+    standard deviations at the best end."""
     best = int(np.argmin(chi))
     away, words = [], []
     for i in range(len(chi)):
@@ -98,9 +104,7 @@ def _compared(chi: np.ndarray, i: int, best: int, size: float, theta: np.ndarray
 AS_GOOD = " to another minimum as good as the best"
 
 
-def notes_of(
-    starts: Starts, information: Information, pressed_at: dict[str, str], p_value: float
-) -> tuple[str, ...]:
+def notes_of(starts: Starts, information: Information, pressed_at: dict[str, str], p_value: float) -> tuple[str, ...]:
     """What asks for a look."""
     said = [str(direction) for direction in information.undetermined]
     if said:

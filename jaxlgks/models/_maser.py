@@ -1,21 +1,22 @@
 """The three-level maser (Scovil and Schulz-DuBois 1959), driven by a classical field and seen from the frame that turns
 with it.
 
-Enters: frequencies, drive, rates, temperatures. Leaves: a system whose H does not depend on time, and the power that the
-field takes out.
+Enters: frequencies, drive, rates, temperatures. Leaves: a system whose H does not depend on time, and the power that
+the field takes out.
 
-Levels 1, 2, 3; the hot bath couples 1–3 (ω_h), the cold bath 2–3 (ω_c), the field 1–2 with frequency ω_d and strength ε:
+Levels 1, 2, 3; the hot bath couples 1–3 (ω_h), the cold bath 2–3 (ω_c), the field 1–2 with frequency ω_d and strength
+ε:
 
     H_lab(t) = E₂|2⟩⟨2| + ω_h|3⟩⟨3| + ε(|1⟩⟨2| e^{iω_d t} + h.c.),      E₂ = ω_h − ω_c,     Δ = E₂ − ω_d.
 
-With U = exp(iω_d t |2⟩⟨2|): H = Δ|2⟩⟨2| + ω_h|3⟩⟨3| + ε(|1⟩⟨2| + |2⟩⟨1|). The coupling |1⟩⟨3| stays what it is, but the cold
-bath's |2⟩⟨3| turns with e^{∓iω_d t}: a component that lowers H by Ω > 0 gives the bath the energy Ω − ω_d, one that
-raises it by |Ω| takes |Ω| − ω_d. So its rates are Γ_c(Ω ∓ ω_d): the dissipator is that of Davies or the unified equation for
-dressed states, exact in ε (Geva and Kosloff 1996).
+With U = exp(iω_d t |2⟩⟨2|): H = Δ|2⟩⟨2| + ω_h|3⟩⟨3| + ε(|1⟩⟨2| + |2⟩⟨1|). The coupling |1⟩⟨3| stays what it is, but the
+cold bath's |2⟩⟨3| turns with e^{∓iω_d t}: a component that lowers H by Ω > 0 gives the bath the energy Ω − ω_d, one that
+raises it by |Ω| takes |Ω| − ω_d. So its rates are Γ_c(Ω ∓ ω_d): the dissipator is that of Davies or the unified
+equation for dressed states, exact in ε (Geva and Kosloff 1996).
 
-Power. The hot bath's heat is Tr[H D_h ρ], as `heat_currents` gives it. Each quantum from the cold bath makes one |3⟩ and is
-worth ω_d less than H counts: its heat is Tr[(H − ω_d|3⟩⟨3|) D_c ρ]. At the steady state the two add up to what the field takes
-out (first law), and Tr[H(D_h + D_c)ρ] = Tr[|3⟩⟨3|(D_h + D_c)ρ] = 0, so that
+Power. The hot bath's heat is Tr[H D_h ρ], as `heat_currents` gives it. Each quantum from the cold bath makes one |3⟩
+and is worth ω_d less than H counts: its heat is Tr[(H − ω_d|3⟩⟨3|) D_c ρ]. At the steady state the two add up to what
+the field takes out (first law), and Tr[H(D_h + D_c)ρ] = Tr[|3⟩⟨3|(D_h + D_c)ρ] = 0, so that
 
     P = ω_d Tr[|3⟩⟨3| D_h ρ].
 
