@@ -94,8 +94,8 @@ def _errors(given: Any, observables: Mapping[str, np.ndarray]) -> dict[str, np.n
         if (bad := np.argwhere(made[name] <= 0)).size:
             where = ", ".join(str(i) for i in bad[:5, 0].tolist()) + (", ..." if len(bad) > 5 else "")
             raise DataError(
-                f"data: the errors of {name!r} must be positive; {len(bad)} are zero or negative, at point(s) {where}. A
-                " "measurement without error would count infinitely: give its true error, or leave it out."
+                f"data: the errors of {name!r} must be positive; {len(bad)} are zero or negative, at point(s) {where}. "
+                "A measurement without error would count infinitely: give its true error, or leave it out."
             )
     return made
 
