@@ -120,7 +120,7 @@ def maximise(
 
     **Arguments:** `figure`: a real number, of a pytree of real numbers; JAX differentiates it twice.
     `init`, `bounds`, `starts`, `seed`, `progress`: as in `fit`. `constraints`: by name (h, level), h(params) = level,
-    or (h, (low, high)). `method`: "bfgs", "nonlinear-cg", "lbfgs", "adam" or an object of optimistix or optax, whose end
+    or (h, (low, high)). `method`: "bfgs", "nonlinear-cg", "lbfgs", "adam" or an object of optimistix or optax; its end
     is polished by Newton's method.
 
     **Returns:** `Design`.
@@ -211,14 +211,12 @@ def _design(task: Task, ends: list[Stationary], names: list[str], init: Any) -> 
     unit, sizes = float(task.unit), np.asarray(task.sizes)
     feasible = [np.isfinite(e.value) and np.all(np.abs(e.violated) < 1e-6) for e in ends]
     if not any(feasible):
-        worst = min(
-            (float(np.max(np.abs(e.violated), initial=0)) for e in ends if np.isfinite(e.value)), default=np.nan
-        )
+        misses = [float(np.max(np.abs(e.violated), initial=0)) for e in ends if np.isfinite(e.value)]
+        if not misses:
+            raise FitError("maximise: the figure is finite at the end of no start.")
         raise FitError(
-            "maximise: the figure is finite at the end of no start."
-            if np.isnan(worst)
-            else f"maximise: no start meets the constraints {names}; the closest misses by {worst:.2g} of their size.
-            Ask for " "less, widen the bounds, or start elsewhere."
+            f"maximise: no start meets the constraints {names}; the closest misses by {min(misses):.2g} of their size. "
+            "Ask for less, widen the bounds, or start elsewhere."
         )
     figures = np.array([e.value * unit if good else -np.inf for e, good in zip(ends, feasible, strict=True)])
     best = int(np.argmax(figures))

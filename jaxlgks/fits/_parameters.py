@@ -141,7 +141,7 @@ def _bounds(bounds: Bounds, names: Sequence[str], where: str) -> tuple[np.ndarra
     return lower, upper
 
 
-def require_inside(theta: np.ndarray, lower: np.ndarray, upper: np.ndarray, names: Sequence[str], where: str) -> None:
+def require_inside(theta: Any, lower: Any, upper: Any, names: Sequence[str], where: str) -> None:
     """Raise for a start value that its bounds exclude (a bound itself is no place to start from: the smooth map has it
     at infinity)."""
     for name, value, low, high in zip(names, theta, lower, upper, strict=True):

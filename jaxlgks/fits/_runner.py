@@ -114,7 +114,7 @@ def run(
 
 def _write(path: Path, fingerprint: str, going: Going) -> None:
     """Whole or not at all: a new file takes the place of the old one."""
-    numbers = {f"state_{i}": np.asarray(x) for i, x in enumerate(going.state)}
+    numbers: dict[str, Any] = {f"state_{i}": np.asarray(x) for i, x in enumerate(going.state)}
     numbers |= {name: np.asarray(getattr(going, name)) for name in ("z", "steps", "finished")}
     new = path.with_name(path.name + ".new")
     with open(new, "wb") as file:

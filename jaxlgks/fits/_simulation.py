@@ -75,7 +75,7 @@ def _simulate(problem: Problem, z: Array, size: float, count: int, seed: int, kn
     method = as_method("levenberg-marquardt", True, "repeat", scaled=known)
     mean = problem.model.flat(problem.model.parameters.outward(z), problem.x)[problem.row]
 
-    def one(key: Array) -> tuple[Array, Array, Array, Array]:
+    def one(key: Array) -> tuple:
         y = mean + size * problem.sigma * jax.random.normal(key, mean.shape)
         drawn = eqx.tree_at(lambda p: p.y, problem, y)
         end = advance(drawn, method, begin(drawn, method, z), jnp.asarray(method.steps))

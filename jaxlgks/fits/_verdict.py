@@ -3,6 +3,8 @@
 Enters: ends of all starts with residuals and Jacobians. Leaves: a table of outcomes, and notes.
 """
 
+from typing import Any
+
 import equinox as eqx
 import numpy as np
 from jaxtyping import Float
@@ -34,7 +36,7 @@ class Starts(eqx.Module):
     outcomes: tuple[str, ...] = eqx.field(static=True)
 
 
-def distance(residuals: np.ndarray, jacobian: np.ndarray, free: np.ndarray) -> float:
+def distance(residuals: Any, jacobian: Any, free: np.ndarray) -> float:
     """√(gᵀF⁻¹g): the length of what a Gauss–Newton step would take off the residuals, in standard deviations. Only in
     parameters that are free to move, and in directions that the residuals see."""
     J = jacobian[:, free]
@@ -46,7 +48,7 @@ def distance(residuals: np.ndarray, jacobian: np.ndarray, free: np.ndarray) -> f
     return float(np.linalg.norm(U[:, s > RANK * s[0]].T @ (Q.T @ residuals)))
 
 
-def pressed(given: Parameters, theta: np.ndarray, jacobian: np.ndarray, residuals: np.ndarray) -> dict[str, str]:
+def pressed(given: Parameters, theta: Any, jacobian: Any, residuals: Any) -> dict[str, str]:
     """Entries at a bound against which χ² pushes them: closer than a hundredth of their standard deviation if all else
     were known, or of 1e−6 of their scale."""
     norms = np.linalg.norm(jacobian, axis=0)
@@ -89,7 +91,7 @@ def starts_of(
     return Starts(initial, final, chi, ended.steps, np.array(away), tuple(words))
 
 
-def _compared(chi: np.ndarray, i: int, best: int, size: float, theta: np.ndarray, sigma: np.ndarray) -> str:
+def _compared(chi: np.ndarray, i: int, best: int, size: float, theta: Any, sigma: np.ndarray) -> str:
     """The same minimum as the best one, one as good elsewhere, or a worse one."""
     if i == best:
         return " (best)"

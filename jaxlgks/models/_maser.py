@@ -10,8 +10,8 @@ Levels 1, 2, 3; the hot bath couples 1–3 (ω_h), the cold bath 2–3 (ω_c), t
     H_lab(t) = E₂|2⟩⟨2| + ω_h|3⟩⟨3| + ε(|1⟩⟨2| e^{iω_d t} + h.c.),      E₂ = ω_h − ω_c,     Δ = E₂ − ω_d.
 
 With U = exp(iω_d t |2⟩⟨2|): H = Δ|2⟩⟨2| + ω_h|3⟩⟨3| + ε(|1⟩⟨2| + |2⟩⟨1|). The coupling |1⟩⟨3| stays what it is, but the
-cold bath's |2⟩⟨3| turns with e^{∓iω_d t}: a component that lowers H by Ω > 0 gives the bath the energy Ω − ω_d, one that
-raises it by |Ω| takes |Ω| − ω_d. So its rates are Γ_c(Ω ∓ ω_d): the dissipator is that of Davies or the unified
+cold bath's |2⟩⟨3| turns with e^{∓iω_d t}: a component that lowers H by Ω > 0 gives the bath the energy Ω − ω_d, one
+that raises it by |Ω| takes |Ω| − ω_d. So its rates are Γ_c(Ω ∓ ω_d): the dissipator is that of Davies or the unified
 equation for dressed states, exact in ε (Geva and Kosloff 1996).
 
 Power. The hot bath's heat is Tr[H D_h ρ], as `heat_currents` gives it. Each quantum from the cold bath makes one |3⟩
@@ -121,11 +121,11 @@ def three_level_maser(
         raise InputError("three_level_maser: give either gamma (constant rates) or spectrum, and not both.")
     if len(temperatures) != 2:
         raise InputError(f"three_level_maser: two temperatures are needed, (T_h, T_c); got {len(temperatures)}.")
-    given = gamma if spectrum is None else spectrum
+    given: Any = gamma if spectrum is None else spectrum
     pair = tuple(given) if isinstance(given, Sequence) else (given, given)
     if len(pair) != 2:
         raise InputError(f"three_level_maser: one rate or density for both baths or two are needed; got {len(pair)}.")
-    hot, cold = (Flat(one) for one in pair) if spectrum is None else pair  # pyright: ignore
+    hot, cold = (Flat(one) for one in pair) if spectrum is None else pair
     upper = as_positive(omega_hot, "three_level_maser: omega_hot", InputError, "a frequency")
     lower = as_positive(omega_cold, "three_level_maser: omega_cold", InputError, "a frequency")
     delta = as_scalar(detuning, "three_level_maser: detuning")
