@@ -72,7 +72,7 @@ class Optimistix(AbstractMethod):
 
     solver: Any
     squares: bool = eqx.field(static=True)
-    steps: int = eqx.field(static=True, default=200)
+    steps: int = eqx.field(static=True)
 
     def _prepared(self, goal: Goal, z: Array) -> tuple[Callable, Any]:
         """The function as optimistix wants it, and the shape of what it returns."""
@@ -109,7 +109,7 @@ class Optax(AbstractMethod):
     """A gradient transformation of optax. Where value or gradient is not finite it goes back half of its last step."""
 
     optimiser: Any
-    steps: int = eqx.field(static=True, default=2000)
+    steps: int = eqx.field(static=True)
 
     def init(self, goal: Goal, z: Float[Array, " p"]) -> Any:
         return _OptaxState(self.optimiser.init(z), z, jnp.asarray(jnp.inf))
@@ -141,16 +141,16 @@ def _by_name(name: str, squares: bool, scaled: bool) -> AbstractMethod:
     near: dict[str, Any] = {"rtol": TOLERANCE, "atol": TOLERANCE}
     close: dict[str, Any] = {"rtol": TOLERANCE, "atol": SCALED} if scaled else near
     makers: dict[str, Callable[[], AbstractMethod]] = {
-        "bfgs": lambda: Optimistix(optx.BFGS(**near), False, 1000),
-        "nonlinear-cg": lambda: Optimistix(optx.NonlinearCG(**near), False, 2000),
-        "adam": lambda: Optax(optax.adam(optax.exponential_decay(0.05, 500, 0.3)), 3000),
-        "lbfgs": lambda: Optax(optax.lbfgs(), 500),
+        "bfgs": lambda: Optimistix(solver=optx.BFGS(**near), squares=False, steps=1000),
+        "nonlinear-cg": lambda: Optimistix(solver=optx.NonlinearCG(**near), squares=False, steps=2000),
+        "adam": lambda: Optax(optimiser=optax.adam(optax.exponential_decay(0.05, 500, 0.3)), steps=3000),
+        "lbfgs": lambda: Optax(optimiser=optax.lbfgs(), steps=500),
     }
     if squares:
         makers |= {
-            "levenberg-marquardt": lambda: Optimistix(optx.LevenbergMarquardt(**close), True),
-            "gauss-newton": lambda: Optimistix(optx.GaussNewton(**close), True),
-            "dogleg": lambda: Optimistix(optx.Dogleg(**close), True),
+            "levenberg-marquardt": lambda: Optimistix(solver=optx.LevenbergMarquardt(**close), squares=True, steps=200),
+            "gauss-newton": lambda: Optimistix(solver=optx.GaussNewton(**close), squares=True, steps=200),
+            "dogleg": lambda: Optimistix(solver=optx.Dogleg(**close), squares=True, steps=200),
         }
     if name not in makers:
         near_names = difflib.get_close_matches(name, makers, 1)
@@ -176,11 +176,11 @@ def as_method(method: Any, squares: bool, where: str, scaled: bool = False) -> A
             raise InputError(
                 f"{where}: {type(method).__name__} needs a sum of squares; use a minimiser such as 'bfgs'."
             )
-        return Optimistix(method, True)
+        return Optimistix(solver=method, squares=True, steps=200)
     if isinstance(method, optx.AbstractMinimiser):
-        return Optimistix(method, False, 1000)
+        return Optimistix(solver=method, squares=False, steps=1000)
     if hasattr(method, "init") and hasattr(method, "update"):
-        return Optax(method)
+        return Optax(optimiser=method, steps=2000)
     raise InputError(
         f"{where}: method must be a name, an optimistix least-squares solver or minimiser, or an optax gradient "
         f"transformation; got {type(method).__name__}."
