@@ -20,6 +20,7 @@ TITLES = {
     "response": "d) Impulse response at 1,000 times",
     "cold": "e) A fresh process",
     "accuracy": "f) Cold baths",
+    "fit": "g) Fits",
 }
 PACKAGES = ("jaxlgks", "jax", "jaxlib", "numpy", "scipy", "qutip", "dynamiqs", "qthermo", "mpmath")
 

@@ -122,6 +122,7 @@ class Optax(AbstractMethod):
         good = jnp.isfinite(value) & jnp.all(jnp.isfinite(slope))
         slope = jnp.where(good, slope, 0.0)
         optimiser = optax.with_extra_args_support(self.optimiser)
+        update: Any
         update, inner = optimiser.update(slope, state.inner, z, value=value, grad=slope, value_fn=f)
         inner = jax.tree.map(lambda new, old: jnp.where(good, new, old), inner, state.inner)
         forward = jnp.where(jnp.all(jnp.isfinite(update)), z + update, z)
