@@ -21,6 +21,7 @@ TITLES = {
     "cold": "e) A fresh process",
     "accuracy": "f) Cold baths",
     "kernels": "g) Kernels of small systems, a batch of 4,096; the first row is what the library takes",
+    "fit": "h) Fits",
 }
 PACKAGES = ("jaxlgks", "jax", "jaxlib", "numpy", "scipy", "qutip", "dynamiqs", "qthermo", "mpmath")
 

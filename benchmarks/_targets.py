@@ -103,6 +103,11 @@ def _others(found: Found) -> list[tuple]:
         rows.append((f"{method} over value: {work}, {size}", found.ratio(work, size, method, "value"), "≤", 3))
     phi = found.ratio("φ(τ) at 1,000 times", "d=16", "QuTiP, to 1e-10", "jaxlgks response().impulse()")
     cold = found.seconds("import and one steady state", "two qubits", "jaxlgks")
+    fits = "two qubits, 5 parameters, 200 points, ten settings"
+    for size in ("1 start(s)", "8 start(s)"):
+        rows.append((f"fit, seconds, {size}", found.seconds(fits, size, "jaxlgks fit"), "≤", 1))
+        faster = found.ratio(fits, size, "scipy least_squares", "jaxlgks fit")
+        rows.append((f"fit, times faster than scipy's least_squares, {size}", faster, "≥", 10))
     return [
         *rows,
         ("φ at 1,000 times, times faster than QuTiP to 1e-10, d = 16", phi, "≥", 20),

@@ -3,7 +3,7 @@
 from . import models as models
 from ._cumulant import Cumulant as Cumulant, cumulant_map as cumulant_map
 from ._entropy import von_neumann_entropy as von_neumann_entropy
-from ._errors import SweepWarning as SweepWarning, ValidityWarning as ValidityWarning
+from ._errors import FitWarning as FitWarning, SweepWarning as SweepWarning, ValidityWarning as ValidityWarning
 from ._evolution import Evolution as Evolution, evolve as evolve
 from ._observables import (
     Channels as Channels,
@@ -19,6 +19,22 @@ from .equations import (
     Redfield as Redfield,
     Unified as Unified,
     UniversalLindblad as UniversalLindblad,
+)
+from .fits import (
+    Data as Data,
+    Design as Design,
+    Direction as Direction,
+    Fit as Fit,
+    Information as Information,
+    Plan as Plan,
+    Simulation as Simulation,
+    Starts as Starts,
+    as_data as as_data,
+    fisher_information as fisher_information,
+    fit as fit,
+    maximise as maximise,
+    optimal_plan as optimal_plan,
+    sensitivity as sensitivity,
 )
 from .generator import liouvillian as liouvillian
 from .polynomials import Polynomial as Polynomial, modes as modes

@@ -1,4 +1,4 @@
-"""The command line: `jaxlgks reproduce`, `jaxlgks sweep`, `jaxlgks plot`.
+"""The command line: `jaxlgks reproduce`, `jaxlgks sweep`, `jaxlgks plot`, `jaxlgks fit`.
 
 Enters: arguments of the shell. Leaves: files in a folder, a summary on the terminal, an exit code. Heavy modules are
 imported when a command runs, so that `--help` answers at once.
@@ -119,6 +119,44 @@ def plot(
         return 0
 
     return _reported("plot", work)
+
+
+@app.command
+def fit(data: Path, config: Path, *, out: Path | None = None, progress: bool = True) -> int:
+    """Fit parameters of a system to measured numbers: a summary on the terminal, a picture, and netCDF.
+
+    Parameters
+    ----------
+    data
+        A CSV file: a line of names, then numbers.
+    config
+        The TOML file that says what the columns are and what to fit (README, "Fits").
+    out
+        Where to save, with .png beside it; the name of the data with .fit.nc when left out.
+    progress
+        Whether to show a bar.
+    """
+    import jax
+
+    jax.config.update("jax_enable_x64", True)
+    import warnings
+
+    from ._errors import FitWarning
+    from .fits import fit as run, read_fit
+
+    def work(say) -> int:
+        plan = read_fit(data, config)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FitWarning)  # the summary says the same
+            found = run(plan.predict, plan.data, plan.init, progress=progress, **plan.options)
+        target = data.with_suffix(".fit.nc") if out is None else out
+        found.save(target)
+        found.plot(target.with_suffix(".png"))
+        say(found.summary(), markup=False, highlight=False, soft_wrap=True)
+        say(f"See {target} and {target.with_suffix('.png')}", soft_wrap=True)
+        return 1 if found.notes else 0
+
+    return _reported("fit", work)
 
 
 def _reported(command: str, work) -> int:

@@ -92,6 +92,22 @@ class SweepError(JaxlgksError, RuntimeError):
     """A point of a sweep failed, and `on_error="raise"` was asked for."""
 
 
+class DataError(InputError):
+    """Measured data that cannot be used as they are: missing points, zero errors, columns that do not match."""
+
+
+class FitError(JaxlgksError, RuntimeError):
+    """No start of a fit or of a maximisation led anywhere."""
+
+
+class IdentifiabilityError(JaxlgksError, ValueError):
+    """Some parameters, or combinations of them, leave no trace in the data; the message names them."""
+
+
+class FitWarning(UserWarning):
+    """An estimate was found but something about it asks for a look: a poor plan, an active bound, no convergence."""
+
+
 class SweepWarning(UserWarning):
     """Some points of a sweep failed."""
 

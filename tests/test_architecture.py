@@ -36,6 +36,7 @@ STAGES = [
     ["response"],
     ["models"],
     ["sweeps"],
+    ["fits"],
     ["paper"],
     ["_cli"],
 ]
@@ -139,6 +140,7 @@ HEAVY = (
     "h5netcdf",
     "h5py",
     "optax",
+    "optimistix",
     "pandas",
     "jaxlgks.paper",
     "jaxlgks._cli",
@@ -169,6 +171,7 @@ NAMES = [
     *("steady_state", "heat_currents", "channel_currents", "entropy_production", "von_neumann_entropy", "evolve"),
     *("Unified", "UniversalLindblad", "Redfield", "Tabulated", "diagnose", "thermal_response", "onsager_matrix"),
     *("response", "thermodynamic_response", "autodiff_response", "cross_validate", "HeatCurrent", "EntropyProduction"),
+    *("fit", "Fit", "Data", "sensitivity", "fisher_information", "optimal_plan", "maximise"),
     "models",
 ]
 

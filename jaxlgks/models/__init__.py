@@ -1,6 +1,7 @@
 """Ready-made systems and operators."""
 
 from ._chain import spin_chain as spin_chain
+from ._maser import Maser as Maser, three_level_maser as three_level_maser
 from ._operators import pauli as pauli
 from ._oscillators import (
     Oscillators as Oscillators,

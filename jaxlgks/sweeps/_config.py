@@ -77,7 +77,7 @@ def read_plan(path: str | Path) -> Plan:
 def plan(config: dict) -> Plan:
     """The plan in a table of tables."""
     config = copy.deepcopy(config)
-    _known(config, TABLES, "")
+    require_known(config, TABLES, "")
     for name, table in config.items():
         if not isinstance(table, dict):
             raise InputError(f"{name} must be a table, [{name}]; got {table!r}.")
@@ -86,18 +86,18 @@ def plan(config: dict) -> Plan:
             raise InputError(f"[{name}] is missing.")
     where = addresses(config)
     axes_given = config["axes"]
-    _known(axes_given, (*where, *((MEAN, DIFFERENCE) if _two_temperatures(where) else ())), "axes")
+    require_known(axes_given, (*where, *((MEAN, DIFFERENCE) if _two_temperatures(where) else ())), "axes")
     _require_one_way(axes_given, _two_temperatures(where))
     for name in axes_given:
-        _set_default(config, where.get(name))
+        set_default(config, where.get(name))
     output = config.get("output", {})
     for name in ("quantities", "derivatives"):
         if not isinstance(output.get(name, []), list):
             raise InputError(f"output.{name} must be a list of names; got {output[name]!r}.")
-    _known(output, ("quantities", "observables", "derivatives"), "output")
-    made = _quantities(output)
-    equation, solver = _equation(config.get("equation", {}))
-    build = _builder(config, where)
+    require_known(output, ("quantities", "observables", "derivatives"), "output")
+    made = quantities(output)
+    equation, solver = equation_of(config.get("equation", {}))
+    build = builder(config, where)
 
     def f(**numbers) -> dict:
         system = build(numbers)
@@ -116,7 +116,7 @@ def plan(config: dict) -> Plan:
     return Plan(f, axes, options)
 
 
-def _known(table: Mapping, names: Iterable[str], path: str) -> None:
+def require_known(table: Mapping, names: Iterable[str], path: str) -> None:
     """Raise for a key that is none of the names, with the nearest one."""
     names = list(names)
     for key in table:
@@ -132,16 +132,20 @@ def addresses(config: dict) -> dict[str, Address]:
     found: dict[str, Address] = {}
     if "model" in system:
         if system["model"] not in MODELS:
-            _known({system["model"]: 0}, MODELS, "system.model")
+            require_known({system["model"]: 0}, MODELS, "system.model")
         parameters = list(inspect.signature(MODELS[system["model"]]).parameters)
-        _known(system, ("model", *parameters), "system")
+        require_known(system, ("model", *parameters), "system")
         system.setdefault("temperatures", [None, None])
         for name in ("temperatures", "exchange", "fields"):
             if not isinstance(system.get(name, []), list):
                 raise InputError(f"system.{name} must be a list of numbers; got {system[name]!r}.")
         lists = {"temperatures": "ab", "exchange": "xyz", "fields": range(len(system.get("fields", ())))}
         for name in parameters:
-            if name == "spectrum":
+            if name == "spectrum" and isinstance(system.get("spectrum"), list):
+                for i, (label, one) in enumerate(zip("ab", system["spectrum"], strict=False)):
+                    keys = _spectrum_keys({"spectrum": one}, f"system.spectrum[{i}]")
+                    found |= {f"{key}_{label}": ("system", "spectrum", i, key) for key in keys}
+            elif name == "spectrum":
                 found |= {key: ("system", "spectrum", key) for key in _spectrum_keys(system, "system")}
             elif name in lists:
                 singular = {"temperatures": "temperature", "fields": "field"}.get(name, name)
@@ -149,13 +153,13 @@ def addresses(config: dict) -> dict[str, Address]:
             else:
                 found[name] = ("system", name)
     else:
-        _known(system, ("hamiltonian", "hamiltonian_imag", "baths"), "system")
+        require_known(system, ("hamiltonian", "hamiltonian_imag", "baths"), "system")
         baths = system.get("baths", [])
         if not isinstance(baths, list):
             raise InputError(f"system.baths must be tables, [[system.baths]]; got {baths!r}.")
         for i, bath in enumerate(baths):
-            _known(
-                _table(bath, f"system.baths[{i}]"),
+            require_known(
+                require_table(bath, f"system.baths[{i}]"),
                 ("name", "coupling", "coupling_imag", "temperature", "spectrum"),
                 f"system.baths[{i}]",
             )
@@ -164,12 +168,12 @@ def addresses(config: dict) -> dict[str, Address]:
             keys = _spectrum_keys(bath, f"system.baths[{i}]")
             found |= {f"{key}_{name}": ("system", "baths", i, "spectrum", key) for key in keys}
     if "perturbation" in config:
-        _known(config["perturbation"], ("operator", "operator_imag", "delta"), "perturbation")
+        require_known(config["perturbation"], ("operator", "operator_imag", "delta"), "perturbation")
         found["delta"] = ("perturbation", "delta")
     return found
 
 
-def _table(value: Any, path: str) -> dict:
+def require_table(value: Any, path: str) -> dict:
     if not isinstance(value, dict):
         raise InputError(f"{path} must be a table; got {value!r}.")
     return value
@@ -178,11 +182,11 @@ def _table(value: Any, path: str) -> dict:
 def _spectrum_keys(table: dict, path: str) -> list[str]:
     if "spectrum" not in table:
         return []
-    given = _table(table["spectrum"], f"{path}.spectrum")
+    given = require_table(table["spectrum"], f"{path}.spectrum")
     kind = str(given.get("kind"))
-    _known({kind: 0}, SPECTRA, f"{path}.spectrum.kind")
+    require_known({kind: 0}, SPECTRA, f"{path}.spectrum.kind")
     parameters = list(inspect.signature(SPECTRA[kind].__init__).parameters)[1:]
-    _known(given, ("kind", *parameters), f"{path}.spectrum")
+    require_known(given, ("kind", *parameters), f"{path}.spectrum")
     return [name for name in parameters if name != "shape"]
 
 
@@ -199,7 +203,7 @@ def _require_one_way(axes: Mapping, temperatures: list[str]) -> None:
         raise InputError(f"axes {', '.join(own)} and {', '.join(both)} set the same temperatures; keep one kind.")
 
 
-def _set_default(config: dict, address: Address | None) -> None:
+def set_default(config: dict, address: Address | None) -> None:
     """Make room for a number that only an axis gives."""
     if address is not None and isinstance(table := _at(config, address[:-1]), dict):
         table.setdefault(address[-1], None)
@@ -211,7 +215,7 @@ def _at(config: Any, address: Address) -> Any:
     return config
 
 
-def _builder(config: dict, where: Mapping[str, Address]) -> Callable[[Mapping], System]:
+def builder(config: dict, where: Mapping[str, Address]) -> Callable[[Mapping], System]:
     pair = [where[name] for name in _two_temperatures(where)]
 
     def build(numbers: Mapping) -> System:
@@ -240,7 +244,8 @@ def _system(config: dict) -> System:
     model = table.pop("model", None)
     if model is not None:
         if "spectrum" in table:
-            table["spectrum"] = _spectrum(table["spectrum"])
+            given = table["spectrum"]
+            table["spectrum"] = [_spectrum(one) for one in given] if isinstance(given, list) else _spectrum(given)
         missing = [
             p.name
             for p in inspect.signature(MODELS[model]).parameters.values()
@@ -309,62 +314,62 @@ def _matrix(table: dict, key: str) -> Any:
         raise InputError(f"{key} must be a word of Pauli letters or a square matrix of numbers: {error}.") from error
 
 
-def _equation(table: dict) -> tuple[AbstractEquation, AbstractSolver | None]:
+def equation_of(table: dict) -> tuple[AbstractEquation, AbstractSolver | None]:
     name = table.get("name", "Davies")
     if name not in EQUATIONS:
-        _known({str(name): 0}, EQUATIONS, "equation.name")
+        require_known({str(name): 0}, EQUATIONS, "equation.name")
     parameters = [p for p in inspect.signature(EQUATIONS[name]).parameters if p != "reference"]
-    _known(table, ("name", "solver", *parameters), "equation")
+    require_known(table, ("name", "solver", *parameters), "equation")
     solver = table.get("solver")
     if solver is not None and solver not in SOLVERS:
-        _known({str(solver): 0}, SOLVERS, "equation.solver")
+        require_known({str(solver): 0}, SOLVERS, "equation.solver")
     options = {key: value for key, value in table.items() if key in parameters}
     for key, value in options.items():
-        if not (isinstance(value, bool) if key == "lamb_shift" else _is_number(value)):
+        if not (isinstance(value, bool) if key == "lamb_shift" else is_number(value)):
             kind = "true or false" if key == "lamb_shift" else "a number"
             raise InputError(f"equation.{key} must be {kind}; got {value!r}.")
     return EQUATIONS[name](**options), None if solver is None else SOLVERS[solver]()
 
 
-def _is_number(value: Any) -> bool:
+def is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _axis(name: str, table: Any) -> np.ndarray:
     if not isinstance(table, dict):
         raise InputError(f"axes.{name} must be a table; got {table!r}.")
-    _known(table, ("from", "to", "points", "scale", "values", "unit"), f"axes.{name}")
+    require_known(table, ("from", "to", "points", "scale", "values", "unit"), f"axes.{name}")
     if not isinstance(table.get("unit", ""), str):
         raise InputError(f"axes.{name}.unit must be a word; got {table['unit']!r}.")
     if "values" in table:
         if surplus := [key for key in ("from", "to", "points", "scale") if key in table]:
             raise InputError(f"axes.{name} has values and {', '.join(surplus)}; keep one of the two.")
         values = table["values"]
-        if not isinstance(values, list) or not all(_is_number(x) for x in values):
+        if not isinstance(values, list) or not all(is_number(x) for x in values):
             raise InputError(f"axes.{name}.values must be a list of numbers; got {values!r}.")
         return np.asarray(values, float)
     if missing := [key for key in ("from", "to", "points") if key not in table]:
         raise InputError(f"axes.{name}.{missing[0]} is missing: give values, or from, to and points.")
     spaced = {"linear": np.linspace, "log": np.geomspace}
-    if not (_is_number(table["from"]) and _is_number(table["to"])):
+    if not (is_number(table["from"]) and is_number(table["to"])):
         raise InputError(f"axes.{name}: from and to must be numbers; got {table['from']!r} and {table['to']!r}.")
     if type(table["points"]) is not int or table["points"] < 1:
         raise InputError(f"axes.{name}.points must be a whole number of at least 1; got {table['points']!r}.")
     scale = table.get("scale", "linear")
-    _known({str(scale): 0}, spaced, f"axes.{name}.scale")
+    require_known({str(scale): 0}, spaced, f"axes.{name}.scale")
     if scale == "log" and not min(table["from"], table["to"]) > 0:
         raise InputError(f"axes.{name}: a log scale needs positive ends; got {table['from']} and {table['to']}.")
     return spaced[scale](table["from"], table["to"], table["points"])
 
 
-def _quantities(output: dict) -> dict[str, Callable]:
+def quantities(output: dict) -> dict[str, Callable]:
     """What is computed, by name: of a system, an equation and a solver."""
     made: dict[str, Callable] = {}
     for name in output.get("quantities", [] if "observables" in output else ["heat_currents"]):
-        _known({name: 0}, QUANTITIES, "output.quantities")
+        require_known({name: 0}, QUANTITIES, "output.quantities")
         of = heat_currents if name == "heat_currents" else entropy_production
         made[name] = lambda system, equation, solver, of=of: of(system, equation, solver=solver)
-    for name, operator in _table(output.get("observables", {}), "output.observables").items():
+    for name, operator in require_table(output.get("observables", {}), "output.observables").items():
         A = _matrix({"operator": operator}, "operator")
         made[name] = lambda s, e, by, A=A, name=name: expectation(
             as_operator(A, f"the observable {name}", s.dim), steady_state(s, e, by).rho

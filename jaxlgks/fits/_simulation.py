@@ -1,0 +1,90 @@
+"""Synthetic repetitions of a fit.
+
+Enters: a fitted problem. Leaves: estimates and standard deviations of many fits to data drawn around its predictions,
+all in one compiled program; how often intervals hold the value that made the data.
+"""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from .._errors import InputError
+from ._information import Information
+from ._methods import as_method
+from ._problem import Problem, examine
+from ._runner import advance, begin
+from ._verdict import CLOSE
+
+BATCH = 250
+"""Fits at a time: enough to fill the processor, few enough for its memory."""
+
+
+class Simulation(eqx.Module):
+    """Fits of synthetic data.
+
+    - `names`, `truth` [p]: the parameters that made the data.
+    - `estimates`, `sigmas`: [n, p]; `chi_squared`: [n]; `converged`: [n].
+    - `degrees_of_freedom`: of Student's t where errors were estimated, else None (normal).
+    """
+
+    names: tuple[str, ...] = eqx.field(static=True)
+    truth: Float[np.ndarray, " p"]
+    estimates: Float[np.ndarray, "n p"]
+    sigmas: Float[np.ndarray, "n p"]
+    chi_squared: Float[np.ndarray, " n"]
+    converged: np.ndarray
+    degrees_of_freedom: int | None = eqx.field(static=True)
+
+    def coverage(self, level: float = 0.95) -> dict[str, float]:
+        """Part of all repetitions whose interval holds the truth, by parameter; one that did not converge does not."""
+        from scipy.stats import norm, t
+
+        dof = self.degrees_of_freedom
+        q = norm.ppf((1 + level) / 2) if dof is None else t.ppf((1 + level) / 2, dof)
+        held = np.abs(self.estimates - self.truth) <= q * self.sigmas
+        held &= self.converged[:, None]
+        return dict(zip(self.names, map(float, held.mean(axis=0)), strict=True))
+
+
+def simulate(
+    problem: Problem, theta: np.ndarray, information: Information, count: int, seed: int, dof: int | None
+) -> Simulation:
+    """`count` repetitions, each from θ."""
+    if count < 1:
+        raise InputError(f"repeat: at least one repetition is needed; got {count}.")
+    priors = problem.priors
+    if priors.index.size or priors.function is not None:
+        raise InputError("repeat: with priors the truth would have to be drawn from them as well; fit without.")
+    # Errors of unknown size: J was divided by the estimated one, sizes are in proportion.
+    size = 1.0
+    if dof is not None:
+        r = np.asarray(problem.residuals(jnp.asarray(theta)))
+        size = float(np.sqrt(np.sum(r**2) / dof))
+    out = _simulate(problem, jnp.asarray(problem.model.parameters.inward(theta)), size, count, seed, dof is None)
+    estimates, sigmas, chi, distance = (np.asarray(x) for x in out)
+    if dof is not None:
+        scatter = np.sqrt(chi / dof)[:, None]
+        sigmas, distance = sigmas * scatter, distance / scatter[:, 0]
+    return Simulation(information.names, theta, estimates, sigmas, chi, distance < CLOSE, dof)
+
+
+@eqx.filter_jit
+def _simulate(problem: Problem, z: Array, size: float, count: int, seed: int, known: bool):
+    method = as_method("levenberg-marquardt", True, "repeat", scaled=known)
+    mean = problem.model.flat(problem.model.parameters.outward(z), problem.x)[problem.row]
+
+    def one(key: Array) -> tuple:
+        y = mean + size * problem.sigma * jax.random.normal(key, mean.shape)
+        drawn = eqx.tree_at(lambda p: p.y, problem, y)
+        end = advance(drawn, method, begin(drawn, method, z), jnp.asarray(method.steps))
+        found = examine(drawn, end.z)
+        norms = jnp.linalg.norm(found.jacobian, axis=0)
+        Q, R = jnp.linalg.qr(found.jacobian / norms)
+        inverse = jnp.linalg.inv(R)
+        sigmas = jnp.sqrt(jnp.sum(inverse**2, axis=1)) / norms
+        distance = jnp.linalg.norm(Q.T @ found.residuals)
+        return found.theta, sigmas, jnp.sum(found.residuals**2), distance
+
+    return jax.lax.map(one, jax.random.split(jax.random.key(seed), count), batch_size=min(BATCH, count))

@@ -1,0 +1,145 @@
+"""The three-level maser (Scovil and Schulz-DuBois 1959), driven by a classical field and seen from the frame that turns
+with it.
+
+Enters: frequencies, drive, rates, temperatures. Leaves: a system whose H does not depend on time, and the power that
+the field takes out.
+
+Levels 1, 2, 3; the hot bath couples 1–3 (ω_h), the cold bath 2–3 (ω_c), the field 1–2 with frequency ω_d and strength
+ε:
+
+    H_lab(t) = E₂|2⟩⟨2| + ω_h|3⟩⟨3| + ε(|1⟩⟨2| e^{iω_d t} + h.c.),      E₂ = ω_h − ω_c,     Δ = E₂ − ω_d.
+
+With U = exp(iω_d t |2⟩⟨2|): H = Δ|2⟩⟨2| + ω_h|3⟩⟨3| + ε(|1⟩⟨2| + |2⟩⟨1|). The coupling |1⟩⟨3| stays what it is, but the
+cold bath's |2⟩⟨3| turns with e^{∓iω_d t}: a component that lowers H by Ω > 0 gives the bath the energy Ω − ω_d, one
+that raises it by |Ω| takes |Ω| − ω_d. So its rates are Γ_c(Ω ∓ ω_d): the dissipator is that of Davies or the unified
+equation for dressed states, exact in ε (Geva and Kosloff 1996).
+
+Power. The hot bath's heat is Tr[H D_h ρ], as `heat_currents` gives it. Each quantum from the cold bath makes one |3⟩
+and is worth ω_d less than H counts: its heat is Tr[(H − ω_d|3⟩⟨3|) D_c ρ]. At the steady state the two add up to what
+the field takes out (first law), and Tr[H(D_h + D_c)ρ] = Tr[|3⟩⟨3|(D_h + D_c)ρ] = 0, so that
+
+    P = ω_d Tr[|3⟩⟨3| D_h ρ].
+
+The expectation of ∂H_lab/∂t agrees with it to lowest order in ε only: dressed jumps also shift what is between 1 and 2.
+"""
+
+from collections.abc import Sequence
+from typing import Any, ClassVar, Literal
+
+import equinox as eqx
+import jax.numpy as jnp
+from jaxtyping import Array, ArrayLike, Complex, Float
+
+from .._errors import InputError
+from .._inputs import Numbers, as_positive, as_real, as_scalar
+from .._system import Bath, System
+from ..spectra import AbstractSpectrum, Flat
+
+
+class _Turning(AbstractSpectrum):
+    """A density seen by a coupling that turns with e^{−iφt}: Γ(Ω − φ) for Ω > 0, Γ(Ω + φ) for Ω < 0."""
+
+    spectrum: AbstractSpectrum
+    frequency: Float[Array, ""]
+    at_zero: ClassVar[Literal["smooth"]] = "smooth"  # the coupling has no component there
+
+    def _energy(self, omega: Numbers) -> Array:
+        omega = as_real(omega, "omega")
+        return omega - jnp.sign(omega) * self.frequency
+
+    def reduced(self, omega: Float[Array, "..."]) -> Float[Array, "..."]:
+        size = jnp.where(omega == 0, 1.0, jnp.abs(omega))
+        return self.spectrum.density(size - self.frequency) / size
+
+    def amplitude(self, omega: Float[Array, "..."], temperature: Float[Array, ""]) -> Float[Array, "..."]:
+        return self.spectrum.amplitude(self._energy(omega), temperature)
+
+    def rate(self, omega: Numbers, temperature: ArrayLike) -> Array:
+        return self.spectrum.rate(self._energy(omega), temperature)
+
+    def log_rate(self, omega: Float[Array, "..."], temperature: Float[Array, ""]) -> Float[Array, "..."]:
+        return self.spectrum.log_rate(self._energy(omega), temperature)
+
+    def lamb_shift(self, omega: Numbers, temperature: ArrayLike) -> Array:
+        return self.spectrum.lamb_shift(self._energy(omega), temperature)
+
+    def landmarks(self, temperature: Float[Array, ""]) -> Float[Array, " marks"]:
+        return self.spectrum.landmarks(temperature) + self.frequency
+
+
+class Maser(eqx.Module):
+    """A driven three-level maser: the `system` in the turning frame, the frequency `omega_drive` of the field, and
+    `ideal_efficiency`, 1 − ω_c/ω_h: work over heat of one quantum."""
+
+    system: System
+    omega_drive: Float[Array, ""]
+    ideal_efficiency: Float[Array, ""]
+
+    def power(self, rho: Complex[Array, "3 3"], equation: Any) -> Float[Array, ""]:
+        """What the field takes out, P = ω_d Tr[|3⟩⟨3| D_h ρ], at the steady state `rho` of `equation`."""
+        hot = equation.dissipators(self.system)[0]
+        return self.omega_drive * hot(rho)[2, 2].real
+
+
+def three_level_maser(
+    omega_hot: ArrayLike,
+    omega_cold: ArrayLike,
+    drive: ArrayLike,
+    gamma: ArrayLike | Sequence[ArrayLike] | None = None,
+    temperatures: Sequence[ArrayLike] = (2.0, 0.5),
+    detuning: ArrayLike = 0.0,
+    spectrum: AbstractSpectrum | Sequence[AbstractSpectrum] | None = None,
+) -> Maser:
+    """A three-level system between a hot and a cold bath that amplifies a field, in the frame of the field,
+
+        H = Δ|2⟩⟨2| + ω_h|3⟩⟨3| + ε(|1⟩⟨2| + |2⟩⟨1|),     S_hot = |1⟩⟨3| + h.c.,  S_cold = |2⟩⟨3| + h.c.
+
+    Run the other way (T_h small against ω_h/ω_c T_c) it is a refrigerator: the currents change sign. The dressed levels
+    0 ± ε belong to one group: use `Unified` with a width above 2ε (and far below ω_h); `Davies` takes ε for large
+    against all rates.
+
+    **Arguments:**
+
+    - `omega_hot`, `omega_cold`: transition frequencies, ω_h > ω_c > 0. `drive`: ε, with 2ε < ω_c. `detuning`: Δ.
+    - `gamma`: constant rates (`Flat`), one or (hot, cold); or `spectrum`, one density or (hot, cold).
+    - `temperatures`: (T_h, T_c).
+
+    **Returns:** `Maser`.
+
+    **Raises:** `InputError`, `TemperatureError`.
+
+    ```python
+    import jax; jax.config.update("jax_enable_x64", True)
+    import jaxlgks as lgks
+    maser = lgks.models.three_level_maser(5.0, 1.0, drive=0.001, gamma=0.01, temperatures=(4.0, 0.5))
+    equation = lgks.Unified(width=20.0)
+    rho = lgks.steady_state(maser.system, equation).rho
+    maser.power(rho, equation) / lgks.heat_currents(maser.system, equation)[0]      # 0.8000
+    ```
+    """
+    if (gamma is None) == (spectrum is None):
+        raise InputError("three_level_maser: give either gamma (constant rates) or spectrum, and not both.")
+    if len(temperatures) != 2:
+        raise InputError(f"three_level_maser: two temperatures are needed, (T_h, T_c); got {len(temperatures)}.")
+    given: Any = gamma if spectrum is None else spectrum
+    pair = tuple(given) if isinstance(given, Sequence) else (given, given)
+    if len(pair) != 2:
+        raise InputError(f"three_level_maser: one rate or density for both baths or two are needed; got {len(pair)}.")
+    hot, cold = (Flat(one) for one in pair) if spectrum is None else pair
+    upper = as_positive(omega_hot, "three_level_maser: omega_hot", InputError, "a frequency")
+    lower = as_positive(omega_cold, "three_level_maser: omega_cold", InputError, "a frequency")
+    delta = as_scalar(detuning, "three_level_maser: detuning")
+    strength = as_scalar(drive, "three_level_maser: drive")
+    turning = upper - lower - delta
+    H = jnp.diag(jnp.stack([jnp.zeros_like(upper), delta * jnp.ones_like(upper), upper])).astype(complex)
+    H = H + strength * _unit(0, 1)
+    baths = (
+        Bath(_unit(0, 2), temperatures[0], hot, "hot"),
+        Bath(_unit(1, 2), temperatures[1], _Turning(cold, turning), "cold"),
+    )
+    return Maser(System(H, baths), turning, 1 - lower / upper)
+
+
+def _unit(i: int, j: int) -> Array:
+    """|i⟩⟨j| + |j⟩⟨i|."""
+    return jnp.zeros((3, 3), complex).at[i, j].set(1.0).at[j, i].set(1.0)

@@ -1,0 +1,169 @@
+"""`jaxlgks fit DATA.csv CONFIG.toml`: files in, summary, picture and netCDF out; mistakes named."""
+
+import copy
+import tomllib
+
+import numpy as np
+import pytest
+
+import jaxlgks as lgks
+from jaxlgks._errors import DataError, InputError
+from jaxlgks.fits import fit_plan, read_table
+
+from .test_cli import _run
+from .test_fit_physics import closed_form
+
+CONFIG = """
+[system]
+model = "two_qubits"
+omega = 1.0
+spectrum = [{ kind = "Flat", gamma = 0.01 }, { kind = "Flat" }]
+[equation]
+solver = "Populations"
+[coordinates]
+hot = "temperature_a"
+cold = "temperature_b"
+[observables.J]
+quantity = "heat_currents"
+bath = "a"
+error = "dJ"
+unit = "W"
+[parameters.g]
+start = 0.25
+bounds = [0.0, 0.6]
+unit = "K"
+[parameters.gamma_b]
+start = 0.01
+bounds = "positive"
+[parameters.temperature_offset]
+start = 0.0
+bounds = [-0.05, 0.5]
+[fit]
+starts = 2
+missing = "skip"
+"""
+TRUTH = {"omega": 1.0, "g": 0.3, "gamma_a": 0.01, "gamma_b": 0.02, "offset": 0.05}
+
+
+def columns() -> dict[str, np.ndarray]:
+    rng = np.random.default_rng(1)
+    x = {"hot": rng.uniform(0.3, 2.0, 60), "cold": rng.uniform(0.08, 0.2, 60)}
+    J = closed_form(TRUTH, x)
+    return {**x, "J": J * (1 + 0.01 * rng.normal(size=60)), "dJ": 0.01 * J}
+
+
+def write(path, table) -> None:
+    rows = np.stack(list(table.values()), 1)
+    lines = ["# currents", ", ".join(table)]
+    lines += [", ".join("" if np.isnan(x) else repr(float(x)) for x in row) for row in rows]
+    path.write_text("\n".join(lines) + "\n")
+
+
+def test_a_fit_from_the_shell(tmp_path, monkeypatch, capsys):
+    """The truth of a closed form within four standard deviations, by files alone; a missing cell is skipped and
+    counted."""
+    table = columns()
+    table["J"][5] = np.nan
+    write(tmp_path / "data.csv", table)
+    (tmp_path / "fit.toml").write_text(CONFIG)
+    code = _run(monkeypatch, "fit", str(tmp_path / "data.csv"), str(tmp_path / "fit.toml"), "--no-progress")
+    said = capsys.readouterr().out
+    assert code == 0, said
+    assert "59 measured numbers (1 skipped)" in said
+    assert "2 start(s) by levenberg-marquardt" in said
+    found = lgks.Fit.load(tmp_path / "data.fit.nc")
+    assert found.units["g"] == "K"
+    for name, truth in (("g", 0.3), ("gamma_b", 0.02), ("temperature_offset", 0.05)):
+        assert abs(found.estimates[name] - truth) < 4 * found.sigmas[name], name
+    assert (tmp_path / "data.fit.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_mistakes_from_the_shell(tmp_path, monkeypatch, capsys):
+    write(tmp_path / "data.csv", columns())
+    (tmp_path / "fit.toml").write_text(CONFIG.replace("[parameters.g]", "[parameters.gg]"))
+    assert _run(monkeypatch, "fit", str(tmp_path / "data.csv"), str(tmp_path / "fit.toml")) == 2
+    assert "did you mean 'g'" in " ".join(capsys.readouterr().err.split())
+    assert _run(monkeypatch, "fit", str(tmp_path / "none.csv"), str(tmp_path / "fit.toml")) == 2
+    (tmp_path / "fit.toml").write_text("not TOML")
+    assert _run(monkeypatch, "fit", str(tmp_path / "data.csv"), str(tmp_path / "fit.toml")) == 2
+    assert "not valid TOML" in " ".join(capsys.readouterr().err.split())
+
+
+def test_a_fixed_temperature_and_an_operator():
+    """An offset moves temperatures that no column sets as well; a population is measured; errors are relative."""
+    config = tomllib.loads(CONFIG)
+    config["system"]["temperatures"] = [0.5, 0.2]
+    config["system"]["spectrum"][1]["gamma"] = 0.02
+    config["coordinates"] = {"hot": "temperature_a"}
+    config["observables"] = {"z": {"operator": "ZI", "relative_error": 0.01}}
+    config["parameters"] = {"temperature_offset": {"start": 0.01}}
+    made = fit_plan(
+        {"hot": np.array([0.4, 0.6]), "z": np.array([-0.5, -0.4])}, config | {"system": config["system"] | {"g": 0.3}}
+    )
+    value = made.predict({"temperature_offset": 0.03}, {"hot": 0.4})["z"]
+    spectra = (lgks.Flat(0.01), lgks.Flat(0.02))
+    qubits = lgks.models.two_qubits(1.0, 0.3, spectrum=spectra, temperatures=(0.43, 0.23))
+    rho = lgks.steady_state(qubits).rho
+    assert float(value) == pytest.approx(float(np.trace(lgks.models.pauli("ZI") @ rho).real), rel=1e-9)
+    np.testing.assert_allclose(made.data.errors["z"], [0.005, 0.004])
+
+
+def changed(path: str, value=None) -> dict:
+    config = copy.deepcopy(tomllib.loads(CONFIG))
+    *keys, last = path.split(".")
+    table = config
+    for key in keys:
+        table = table[key]
+    if value is None:
+        del table[last]
+    else:
+        table[last] = value
+    return config
+
+
+MISTAKES = {
+    "unknown key 'extra'": ("extra", {}),
+    r"\[parameters\] is missing": ("parameters", None),
+    "must be a table": ("coordinates", 3),
+    "unknown key 'coordinates.temperature_c'; did you mean": ("coordinates.hot", "temperature_c"),
+    "set by a column and fitted": ("coordinates.cold", "g"),
+    "no column 'warm'": ("coordinates.warm", "omega"),
+    "either a quantity or an operator": ("observables.J.operator", "ZI"),
+    "unknown key 'output.quantities.heat'": ("observables.J.quantity", "heat"),
+    "no bath 'c'": ("observables.J.bath", "c"),
+    "no column 'sigma'": ("observables.J.error", "sigma"),
+    "either error or relative_error": ("observables.J.relative_error", 0.1),
+    "a column or a number": ("observables.J.error", True),
+    "unknown key 'observables.J.units'; did you mean 'unit'": ("observables.J.units", "W"),
+    "parameters.g.start must be a number": ("parameters.g.start", "small"),
+    "unknown key 'parameters.g.bound'; did you mean 'bounds'": ("parameters.g.bound", [0, 1]),
+    "fit.starts must be a whole number": ("fit.starts", 2.5),
+    "unknown key 'fit.start'; did you mean": ("fit.start", 2),
+    r"unknown key 'system.spectrum\[1\].spectrum.kind.Flatt'; did you mean 'Flat'": (
+        "system.spectrum",
+        [{"kind": "Flat", "gamma": 1.0}, {"kind": "Flatt"}],
+    ),
+}
+
+
+@pytest.mark.parametrize("message", MISTAKES)
+def test_mistakes_in_a_config_are_named(message):
+    with pytest.raises(InputError, match=message):
+        fit_plan(columns(), changed(*MISTAKES[message]))
+
+
+def test_mistakes_in_a_table_are_named(tmp_path):
+    path = tmp_path / "data.csv"
+    for text, message in {
+        "a,b\n": "a line of names and lines of numbers",
+        "a,a\n1,2\n": "a name of its own",
+        "a,b\n1\n": "line 2: 2 numbers are needed, one a column; got 1",
+        "# x\na,b\n1,2\n3,four\n": "line 4: 'four' in column 'b' is no number",
+    }.items():
+        path.write_text(text)
+        with pytest.raises(DataError, match=message):
+            read_table(path)
+    path.write_text("\ufeffa, b\n1, NA\n")
+    table = read_table(path)
+    assert table["a"] == [1.0]
+    assert np.isnan(table["b"])
