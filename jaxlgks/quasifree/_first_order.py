@@ -142,8 +142,8 @@ def _filters(kernel: AbstractKernel, at: Frame, rank: int) -> tuple[Array, Array
         return jnp.stack([*left, kernel.minus(other, x), kernel.plus(other, x)], axis=1).astype(complex)
 
     value, slope = jax.jvp(four, (x,), (jnp.ones_like(x),))
-    keep: Any = lambda a: jnp.where(inside[:, None], a, 0.0)
-    return keep(value), keep(slope)
+    kept: Any = jnp.where(inside[:, None], jnp.stack([value, slope]), 0.0)
+    return kept[0], kept[1]
 
 
 def _average(S: Array, parts: Symbol, at: Frame) -> Callable[[Symbol], Array]:
