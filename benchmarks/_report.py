@@ -20,8 +20,9 @@ TITLES = {
     "response": "d) Impulse response at 1,000 times",
     "cold": "e) A fresh process",
     "accuracy": "f) Cold baths",
-    "kernels": "g) Kernels of small systems, a batch of 4,096; the first row is what the library takes",
-    "fit": "h) Fits",
+    "quasifree": "g) Oscillators without truncation",
+    "kernels": "h) Kernels of small systems, a batch of 4,096; the first row is what the library takes",
+    "fit": "i) Fits",
 }
 PACKAGES = ("jaxlgks", "jax", "jaxlib", "numpy", "scipy", "qutip", "dynamiqs", "qthermo", "mpmath")
 

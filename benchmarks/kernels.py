@@ -1,4 +1,4 @@
-"""g) Kernels of small systems, on a batch: what the library takes at each size, and the other way, which is LAPACK, the
+"""h) Kernels of small systems, on a batch: what the library takes at each size, and the other way, which is LAPACK, the
 compiler's product of matrices, or a sort.
 
 Error: largest difference from the other way, relative to the largest number.

@@ -1,5 +1,4 @@
-"""Quasi-free models: against the paper's closed forms, a truncated Fock space, the Gibbs state and finite "
-"differences."""
+"""Quasi-free models: against the paper's closed forms, a truncated Fock space, the Gibbs state, finite differences."""
 
 import itertools
 
@@ -13,6 +12,7 @@ import scipy.linalg as sl
 
 import jaxlgks as lgks
 from jaxlgks.quasifree import framed
+from jaxlgks.quasifree._flow import evolved
 
 from . import oscillators
 
@@ -278,3 +278,13 @@ def test_diagnose_names_regime_and_equation():
     equal = lgks.diagnose(lgks.QuasiFree(a.dag * a + b.dag * b, baths), a.dag * b + b.dag * a, 0.001)
     assert (equal.regime, equal.equation) == ("crossover", "Unified")
     assert float(equal.splittings[0]) == pytest.approx(0.002)  # ±δ
+
+
+def test_modes_of_one_group_turn_by_the_exponential():
+    """A drift that is not diagonal, turned through 1e4: e^{Kt} index by index against SciPy's, to eps of the angle."""
+    rng = np.random.default_rng(0)
+    K = 1e4 * 1j * np.diag([1.0, 1.001, -1.0, -1.001]) - np.eye(4) + 0.1 * rng.normal(size=(4, 4))
+    T = rng.normal(size=(4, 4))
+    T = T + T.T
+    E = sl.expm(K)
+    np.testing.assert_allclose(evolved(jnp.asarray(T, complex), jnp.asarray(K), 1.0, False), E.T @ T @ E, atol=1e-10)

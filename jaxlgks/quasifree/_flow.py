@@ -17,6 +17,7 @@ import numpy as np
 from jaxtyping import Array, Complex
 
 from .._errors import SolverMemoryError
+from ..generator import matrix_exponential
 from ..polynomials import monomials, multiplicity
 
 LARGEST = 3000
@@ -35,7 +36,7 @@ def evolved(T: Complex[Array, "..."], drift: Complex[Array, "n n"], t: Array, di
     """e^{L₀†t} of one tensor."""
     if diagonal:
         return jnp.exp(sums(jnp.diag(drift), T.ndim) * t) * T
-    return _each_index(T, jax.scipy.linalg.expm(drift * t))
+    return _each_index(T, matrix_exponential(drift * t))
 
 
 def integrated(T: Complex[Array, "..."], drift: Complex[Array, "n n"], t: Array, diagonal: bool):
