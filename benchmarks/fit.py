@@ -1,7 +1,7 @@
-"""i) Fits of two-qubit currents: five parameters, 200 points (ten settings of a D-optimal plan, twenty times each).
+"""i) Fits of two-qubit currents: five parameters, 200 points (ten settings, twenty times each, or all different).
 
-scipy calls the same compiled model with 2-point differences, from the same starts, one after the other. Error: the largest
-difference from the best minimum, in standard deviations.
+scipy calls the same compiled model with 2-point differences, from the same starts, one after the other. Error: the
+largest difference from the best minimum, in standard deviations.
 """
 
 import functools

@@ -11,7 +11,6 @@ independent elements of T^(k), of which there are C(2M + k − 1, k).
 import functools
 from collections import Counter
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Complex
