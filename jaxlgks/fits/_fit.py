@@ -191,19 +191,22 @@ def _result(
             "Dense())."
         )
     best = int(np.argmin(chi))
+    theta, jacobian, residuals_there, slope = (
+        np.asarray(x[best]) for x in (seen.theta, seen.jacobian, seen.residuals, seen.slope)
+    )
     dof = seen.residuals.shape[1] - given.count
     size = 1.0 if known else float(np.sqrt(chi[best] / dof))
     size = size if known else max(size, 1e-12)  # data without scatter: what is left is rounding
-    information = information_of(given, seen.theta[best], seen.jacobian[best] / size, units)
+    information = information_of(given, theta, jacobian / size, units)
     starts = starts_of(given, seen, ended, initial, chi, size, information.sigmas)
     starts = eqx.tree_at(lambda s: s.chi_squared, starts, starts.chi_squared * unit**2)
-    at = pressed(given, seen.theta[best], seen.jacobian[best], seen.residuals[best])
-    predicted, residuals = _by_observable(problem, data, seen.residuals[best])
+    at = pressed(given, theta, jacobian, residuals_there)
+    predicted, residuals = _by_observable(problem, data, residuals_there)
     p_value = float(chi2.sf(chi[best], dof)) if known and dof > 0 else 1.0
     return Fit(
-        estimates=given.values(seen.theta[best]),
-        vector=seen.theta[best],
-        slope=seen.slope[best],
+        estimates=given.values(theta),
+        vector=theta,
+        slope=slope,
         covariance=information.covariance,
         information=information,
         parameters=given,

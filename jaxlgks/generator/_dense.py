@@ -90,7 +90,8 @@ def matrix_exponential(A: Complex[Array, "n n"]) -> Complex[Array, "n n"]:
     def step(X, i):
         return jax.lax.cond(i < halved, square, lambda X: X, X), None
 
-    return jax.lax.scan(step, jnp.where(halved <= HALVED, start, jnp.nan), jnp.arange(HALVED))[0]
+    start = start * jnp.where(halved <= HALVED, 1.0, jnp.nan)
+    return jax.lax.scan(step, start, jnp.arange(HALVED))[0]
 
 
 def exponential(L: Complex[Array, "n n"], drive: Complex[Array, "n k"] | None, dt: Array) -> tuple[Array, Array | None]:

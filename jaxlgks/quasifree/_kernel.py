@@ -89,8 +89,9 @@ def _differences(k: Callable, b: Array, same: Array) -> Array:
     alike = jnp.broadcast_to(same[:, :, None], m.shape)
     inside = divided_difference(lambda x: k(x, n), m, jnp.where(alike, j, m))
     at: Any = jnp.where(same, k(b[:, None], b[None, :]), 0.0)  # [m, n]
-    across = (at[:, None, :] - at[None, :, :]) / jnp.where(alike, 1.0, m - j)
-    return jnp.where(alike, jnp.where(same[:, None, :], inside, 0.0), across)
+    across: Array = (at[:, None, :] - at[None, :, :]) / jnp.where(alike, 1.0, m - j)
+    within: Array = jnp.where(same[:, None, :], inside, 0.0)
+    return jnp.where(alike, within, across)
 
 
 @jax.custom_jvp

@@ -126,9 +126,11 @@ def _slowest(K: Float[Array, "n n"]) -> Float[Array, ""]:
     P = lyapunov(K.T, jnp.eye(K.shape[0]))
     values = jnp.linalg.eigvalsh(P)
     good = jnp.isfinite(values[-1]) & (values[0] > 0)
-    rate = jnp.where(good, 1 / values[-1], 0.0)
+    largest: Array = jnp.where(good, values[-1], jnp.inf)
+    rate = 1 / largest
     damped = good & (rate > UNDAMPED * jnp.max(jnp.abs(K)))
-    return jnp.where(jnp.all(jnp.isfinite(K)), jnp.where(damped, rate, -1.0), jnp.nan)
+    found: Array = jnp.where(damped, rate, -1.0)
+    return jnp.where(jnp.all(jnp.isfinite(K)), found, jnp.nan)
 
 
 def lyapunov(K: Float[Array, "n n"], N: Float[Array, "n n"]) -> Float[Array, "n n"]:
