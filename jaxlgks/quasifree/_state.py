@@ -9,6 +9,7 @@ included, since the arrays that enter have theirs (`_kernel`).
 """
 
 import functools
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -126,7 +127,7 @@ def _slowest(K: Float[Array, "n n"]) -> Float[Array, ""]:
     P = lyapunov(K.T, jnp.eye(K.shape[0]))
     values = jnp.linalg.eigvalsh(P)
     good = jnp.isfinite(values[-1]) & (values[0] > 0)
-    largest: Array = jnp.where(good, values[-1], jnp.inf)
+    largest: Any = jnp.where(good, values[-1], jnp.inf)
     rate = 1 / largest
     damped = good & (rate > UNDAMPED * jnp.max(jnp.abs(K)))
     found: Array = jnp.where(damped, rate, -1.0)
