@@ -130,7 +130,7 @@ def _slowest(K: Float[Array, "n n"]) -> Float[Array, ""]:
     largest: Any = jnp.where(good, values[-1], jnp.inf)
     rate = 1 / largest
     damped = good & (rate > UNDAMPED * jnp.max(jnp.abs(K)))
-    found: Array = jnp.where(damped, rate, -1.0)
+    found: Any = jnp.where(damped, rate, -1.0)
     return jnp.where(jnp.all(jnp.isfinite(K)), found, jnp.nan)
 
 
