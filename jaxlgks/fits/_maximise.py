@@ -174,7 +174,7 @@ def _task(figure: Callable, init: Any, bounds: Bounds | None, constraints: Mappi
         h0 = float(h(given.tree(jnp.asarray(theta))))
         sizes.append(next((abs(x) for x in (*ends, h0) if np.isfinite(x) and x), 1.0))
         if len(ends) == 2:
-            slack[f"_{k}"] = _inside(name, h0, *ends, sizes[-1])
+            slack[f"_{k}"] = _inside(name, h0, ends[0], ends[1], sizes[-1])
             room[f"1._{k}"] = tuple(None if np.isnan(end) else end for end in ends)
     inner = {f"0.{key}": value for key, value in (bounds or {}).items()}
     both, vector = parameters((init, slack), {**inner, **room}, "maximise")
