@@ -130,8 +130,9 @@ def _slowest(K: Float[Array, "n n"]) -> Float[Array, ""]:
     largest: Any = jnp.where(good, values[-1], jnp.inf)
     rate = 1 / largest
     damped = good & (rate > UNDAMPED * jnp.max(jnp.abs(K)))
-    found: Any = jnp.where(damped, rate, -1.0)
-    return jnp.where(jnp.all(jnp.isfinite(K)), found, jnp.nan)
+    found = jnp.where(damped, rate, -1.0)
+    whole: Any = jnp.where(jnp.all(jnp.isfinite(K)), found, jnp.nan)
+    return whole
 
 
 def lyapunov(K: Float[Array, "n n"], N: Float[Array, "n n"]) -> Float[Array, "n n"]:
