@@ -90,7 +90,9 @@ def _differences(k: Callable, b: Array, same: Array) -> Array:
     inside = divided_difference(lambda x: k(x, n), m, jnp.where(alike, j, m))
     at: Any = jnp.where(same, k(b[:, None], b[None, :]), 0.0)  # [m, n]
     across = (at[:, None, :] - at[None, :, :]) / jnp.where(alike, 1.0, m - j)
-    return jnp.where(alike, jnp.where(same[:, None, :], inside, 0.0), across)
+    within: Any = jnp.where(same[:, None, :], inside, 0.0)
+    chosen: Any = jnp.where(alike, within, across)
+    return chosen
 
 
 @jax.custom_jvp

@@ -9,6 +9,7 @@ included, since the arrays that enter have theirs (`_kernel`).
 """
 
 import functools
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -126,9 +127,10 @@ def _slowest(K: Float[Array, "n n"]) -> Float[Array, ""]:
     P = lyapunov(K.T, jnp.eye(K.shape[0]))
     values = jnp.linalg.eigvalsh(P)
     good = jnp.isfinite(values[-1]) & (values[0] > 0)
-    rate = jnp.where(good, 1 / values[-1], 0.0)
+    rate: Any = jnp.where(good, 1 / values[-1], 0.0)
     damped = good & (rate > UNDAMPED * jnp.max(jnp.abs(K)))
-    return jnp.where(jnp.all(jnp.isfinite(K)), jnp.where(damped, rate, -1.0), jnp.nan)
+    verdict: Any = jnp.where(damped, rate, -1.0)
+    return verdict + jnp.where(jnp.all(jnp.isfinite(K)), 0.0, jnp.nan)
 
 
 def lyapunov(K: Float[Array, "n n"], N: Float[Array, "n n"]) -> Float[Array, "n n"]:
