@@ -191,9 +191,9 @@ def each_noise(function: Callable[[Noise], Any], noises: tuple[Noise, ...]) -> t
 
 
 def _filter(structure: Structure, groups: Groups, noise: Noise, S: Array | None = None) -> Filter:
-    operator: Array = noise.coupling if S is None else S
+    coupling = noise.coupling if S is None else S
     smooth = noise.spectrum.at_zero == "smooth"
-    return lambda F: bohr_filter(structure, operator, F, groups, smooth_at_zero=smooth)
+    return lambda F: bohr_filter(structure, coupling, F, groups, smooth_at_zero=smooth)
 
 
 def _moved(structure: Structure, groups: Groups, noise: Noise, X: Array, W: Array) -> tuple[Filter, Filter]:

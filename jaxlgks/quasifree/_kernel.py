@@ -89,9 +89,10 @@ def _differences(k: Callable, b: Array, same: Array) -> Array:
     alike = jnp.broadcast_to(same[:, :, None], m.shape)
     inside = divided_difference(lambda x: k(x, n), m, jnp.where(alike, j, m))
     at: Any = jnp.where(same, k(b[:, None], b[None, :]), 0.0)  # [m, n]
-    across: Array = (at[:, None, :] - at[None, :, :]) / jnp.where(alike, 1.0, m - j)
-    within: Array = jnp.where(same[:, None, :], inside, 0.0)
-    return jnp.where(alike, within, across)
+    across = (at[:, None, :] - at[None, :, :]) / jnp.where(alike, 1.0, m - j)
+    within: Any = jnp.where(same[:, None, :], inside, 0.0)
+    chosen: Any = jnp.where(alike, within, across)
+    return chosen
 
 
 @jax.custom_jvp

@@ -127,12 +127,10 @@ def _slowest(K: Float[Array, "n n"]) -> Float[Array, ""]:
     P = lyapunov(K.T, jnp.eye(K.shape[0]))
     values = jnp.linalg.eigvalsh(P)
     good = jnp.isfinite(values[-1]) & (values[0] > 0)
-    largest: Any = jnp.where(good, values[-1], jnp.inf)
-    rate = 1 / largest
+    rate: Any = jnp.where(good, 1 / values[-1], 0.0)
     damped = good & (rate > UNDAMPED * jnp.max(jnp.abs(K)))
-    found = jnp.where(damped, rate, -1.0)
-    whole: Any = jnp.where(jnp.all(jnp.isfinite(K)), found, jnp.nan)
-    return whole
+    verdict: Any = jnp.where(damped, rate, -1.0)
+    return verdict + jnp.where(jnp.all(jnp.isfinite(K)), 0.0, jnp.nan)
 
 
 def lyapunov(K: Float[Array, "n n"], N: Float[Array, "n n"]) -> Float[Array, "n n"]:
