@@ -107,7 +107,7 @@ def test_every_start_of_a_real_fit_is_reported(plan):
     to four standard deviations."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", lgks.FitWarning)
-        found = lgks.fit(current, synthetic(plan.points, 5), {**TRUTH, "g": 0.1}, bounds=BOUNDS, starts=6)
+        found = lgks.fit(current, synthetic(plan.points, 5), start, bounds=BOUNDS, starts=6)
     assert len(found.starts.outcomes) == 6
     assert all(found.starts.outcomes)
     assert any("(best)" in outcome for outcome in found.starts.outcomes)
