@@ -125,7 +125,7 @@ class Optax(AbstractMethod):
         update: Any
         update, inner = optimiser.update(slope, state.inner, z, value=value, grad=slope, value_fn=f)
         inner = jax.tree.map(lambda new, old: jnp.where(good, new, old), inner, state.inner)
-        forward = jnp.where(jnp.all(jnp.isfinite(update)), z + update, z)
+        forward: Any = jnp.where(jnp.all(jnp.isfinite(update)), z + update, z)
         moved = jnp.max(jnp.abs(forward - z)) / (1 + jnp.max(jnp.abs(z)))
         state = _OptaxState(inner, jnp.where(good, z, state.last), jnp.where(good, moved, jnp.inf))
         return jnp.where(good, forward, (z + state.last) / 2), state
