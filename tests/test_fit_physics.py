@@ -103,11 +103,13 @@ def test_intervals_of_2000_synthetic_sets(plan):
 
 @pytest.mark.slow
 def test_every_start_of_a_real_fit_is_reported(plan):
-    """Six starts between wide bounds, one set with noise: each is said to have ended somewhere, the best at the truth
-    to four standard deviations."""
+    """The first start 10–20 % off, five drawn between wide bounds, one set with noise: each is said to have ended
+    somewhere, the best at the truth to four standard deviations. (Few settings leave other minima: at g = 0, where the
+    current is even in g, χ² is larger by 37, and from g = 0.1 the path leads there.)"""
+    start = {**TRUTH, "omega": 1.1, "g": 0.25}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", lgks.FitWarning)
-        found = lgks.fit(current, synthetic(plan.points, 5), {**TRUTH, "g": 0.1}, bounds=BOUNDS, starts=6)
+        found = lgks.fit(current, synthetic(plan.points, 5), start, bounds=BOUNDS, starts=6)
     assert len(found.starts.outcomes) == 6
     assert all(found.starts.outcomes)
     assert any("(best)" in outcome for outcome in found.starts.outcomes)

@@ -170,7 +170,7 @@ def _fingerprint(problem: Problem, z: np.ndarray, method: str) -> str:
 def _result(
     problem: Problem,
     data: Data,
-    seen: Examined,
+    seen: Any,
     ended: Ended,
     initial: np.ndarray,
     unit: float,

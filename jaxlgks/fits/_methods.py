@@ -101,7 +101,7 @@ class Optimistix(AbstractMethod):
 
 class _OptaxState(eqx.Module):
     inner: Any
-    last: Array
+    last: Any
     moved: Array
 
 
