@@ -137,6 +137,7 @@ def _against_fock(model, V, A, equation, excitations, tolerance):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", CASES, ids=lambda c: f"{c[0]} modes, {type(c[4]).__name__}")
 def test_random_models_against_brute_force(case):
     """M = 1…3, random stable H₀ with squeezing and fields, random V, each part of the response, states, currents,
