@@ -28,6 +28,14 @@ def is_concrete(*values) -> bool:
     return not any(isinstance(leaf, Tracer) for leaf in jax.tree.leaves(values))
 
 
+def as_known(value, dtype=None) -> Array:
+    """A JAX array that stays a known one where `value` is, inside `jit` and `vmap` as well."""
+    if not is_concrete(value):
+        return jnp.asarray(value, dtype)
+    with jax.ensure_compile_time_eval():
+        return jnp.asarray(value, dtype)
+
+
 def require_x64() -> None:
     """Raise unless JAX computes in 64 bit."""
     if not jax.config.jax_enable_x64:  # pyright: ignore[reportAttributeAccessIssue]

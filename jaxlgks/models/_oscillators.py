@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Array, ArrayLike, Complex, Float
 
 from .._errors import InputError
-from .._inputs import as_positive, is_concrete
+from .._inputs import as_known, as_positive, is_concrete
 from .._oscillators import QuasiFree
 from .._system import Bath, System
 from ..polynomials import Polynomial, modes
@@ -130,7 +130,7 @@ def _numbers(
         raise InputError(f"{who}: two temperatures are needed, (T_a, T_b); got {len(temperatures)}.")
     if is_concrete((omega, g)) and not np.asarray(omega) > abs(np.asarray(g)):
         raise InputError(f"{who}: both normal frequencies omega ± g must be positive; got {omega} ± {g}.")
-    omega, g, epsilon = (jnp.asarray(x, float) for x in (omega, g, epsilon))
+    omega, g, epsilon = (as_known(x, float) for x in (omega, g, epsilon))
     both = tuple(gamma) if isinstance(gamma, tuple | list) else (gamma, gamma)
     if len(both) != 2:
         raise InputError(f"{who}: gamma is one rate or a pair (gamma_minus, gamma_plus); got {len(both)}.")
@@ -189,8 +189,8 @@ def quasifree_oscillators(
     omega, g, epsilon, spectrum = _numbers("quasifree_oscillators", omega, g, gamma, epsilon, temperatures)
     a, b = modes(2)
     field = a + a.dag + b + b.dag
-    H = omega * (a.dag * a + b.dag * b) + g * (a.dag * b + b.dag * a) + (epsilon / jnp.sqrt(2.0)) * field
+    H = omega * (a.dag * a + b.dag * b) + g * (a.dag * b + b.dag * a) + epsilon * (field / np.sqrt(2.0))
     baths = (Bath(a + a.dag, temperatures[0], spectrum, "a"), Bath(b + b.dag, temperatures[1], spectrum, "b"))
     minus = (b - a) / np.sqrt(2.0)
     cubic = (minus + minus.dag) ** 3
-    return QuasiFreeOscillators(QuasiFree(H, baths), (a + b) / np.sqrt(2.0), minus, (omega - g) * cubic)
+    return QuasiFreeOscillators(QuasiFree(H, baths), (a + b) / np.sqrt(2.0), minus, omega * cubic - g * cubic)

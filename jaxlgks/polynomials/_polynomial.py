@@ -14,7 +14,7 @@ import numpy as np
 from jaxtyping import Array
 
 from .._errors import DegreeError, InputError, NotHermitianError, ShapeError
-from .._inputs import HERMITICITY_TOLERANCE, is_concrete, require_x64
+from .._inputs import HERMITICITY_TOLERANCE, as_known, is_concrete, require_x64
 from ._symbols import Symbol, adjoint, module, plus, product, scaled, vacuum
 
 
@@ -44,7 +44,13 @@ class Polynomial(eqx.Module):
     @property
     def dag(self) -> "Polynomial":
         """The adjoint."""
-        return self._of(adjoint(self.coefficients))
+        return self._of(adjoint(self._numbers))
+
+    @property
+    def _numbers(self) -> Symbol:
+        """For arithmetic: NumPy's where all are known, so that the result is known inside `jit` too."""
+        known = is_concrete(self.coefficients)
+        return tuple(np.asarray(c) for c in self.coefficients) if known else self.coefficients
 
     def coefficient(self, creations, annihilations):
         """The coefficient of Π a_k†^{p_k} Π a_k^{q_k}. **Arguments:** p, q: tuples of M exponents."""
@@ -76,11 +82,7 @@ class Polynomial(eqx.Module):
 
     def __add__(self, other) -> "Polynomial":
         other = self._like(other)
-        return (
-            NotImplemented
-            if other is NotImplemented
-            else self._of(plus(self.coefficients, other.coefficients), other.limit)
-        )
+        return NotImplemented if other is NotImplemented else self._of(plus(self._numbers, other._numbers), other.limit)
 
     __radd__ = __add__
 
@@ -96,7 +98,7 @@ class Polynomial(eqx.Module):
 
     def __mul__(self, other) -> "Polynomial":
         if not isinstance(other, Polynomial):
-            return self._of(scaled(self.coefficients, _as_number(other))) if _is_number(other) else NotImplemented
+            return self._of(scaled(self._numbers, _as_number(other))) if _is_number(other) else NotImplemented
         other, degree, limit = self._like(other), self.degree + other.degree, max(self.limit, other.limit)
         if degree > limit:
             raise DegreeError(
@@ -104,7 +106,7 @@ class Polynomial(eqx.Module):
                 f"was declared. Declare more: modes({self.modes}, degree={degree})."
             )
         C = vacuum(self.modes)
-        return self._of(product(self.coefficients, other.coefficients, C), limit)  # pyright: ignore[reportArgumentType]
+        return self._of(product(self._numbers, other._numbers, C), limit)  # pyright: ignore[reportArgumentType]
 
     def __rmul__(self, other) -> "Polynomial":
         return self.__mul__(other)
@@ -123,13 +125,13 @@ class Polynomial(eqx.Module):
     def commutator(self, other: "Polynomial") -> "Polynomial":
         """[self, other], of degree two lower than the product (which may go beyond the limit)."""
         other, C = self._like(other), vacuum(self.modes)
-        pairs = (self.coefficients, other.coefficients), (other.coefficients, self.coefficients)
+        pairs = (self._numbers, other._numbers), (other._numbers, self._numbers)
         ab, ba = (product(*pair, C) for pair in pairs)  # pyright: ignore[reportArgumentType]
         bracket = tuple(x - y for x, y in zip(ab, ba, strict=True))
         return self._of(bracket[: max(1, self.degree + other.degree - 1)], other.limit)
 
     def _of(self, coefficients: Symbol, limit: int = 0) -> "Polynomial":
-        return Polynomial(tuple(jnp.asarray(c) for c in coefficients), self.modes, max(self.limit, limit))
+        return Polynomial(tuple(as_known(c) for c in coefficients), self.modes, max(self.limit, limit))
 
     def _like(self, other):
         if _is_number(other):
@@ -161,13 +163,12 @@ def modes(count: int, degree: int = 4) -> tuple[Polynomial, ...]:
     if not (isinstance(count, int) and isinstance(degree, int) and count >= 1 and degree >= 1):
         raise InputError(f"modes: at least one mode and degree one are needed; got count={count!r}, degree={degree!r}.")
     unit = np.eye(2 * count, dtype=complex)
-    return tuple(Polynomial((jnp.zeros((), complex), jnp.asarray(unit[k])), count, degree) for k in range(count))
+    return tuple(Polynomial((as_known(0.0, complex), as_known(unit[k])), count, degree) for k in range(count))
 
 
 def constant(value, count: int, limit: int) -> Polynomial:
     """A number times the identity."""
-    xp = module(value)
-    return Polynomial((jnp.asarray(xp.asarray(value, complex)),), count, limit)
+    return Polynomial((as_known(value, complex),), count, limit)
 
 
 def as_polynomial(A, what: str, count: int, degree: int | None = None) -> Polynomial:
@@ -185,8 +186,8 @@ def as_polynomial(A, what: str, count: int, degree: int | None = None) -> Polyno
     if degree is not None and A.degree > degree:
         raise DegreeError(f"{what} may have degree {degree} at most; got a polynomial of degree {A.degree}.")
     xp = module(A.coefficients)
-    defect = [xp.max(xp.abs(a - b)) for a, b in zip(A.coefficients, A.dag.coefficients, strict=True)]
-    size = [xp.max(xp.abs(a)) for a in A.coefficients]
+    defect = [xp.max(xp.abs(a - b)) for a, b in zip(A._numbers, A.dag._numbers, strict=True)]
+    size = [xp.max(xp.abs(a)) for a in A._numbers]
     worst, largest = xp.max(xp.stack(defect)), xp.max(xp.stack(size))
     if xp is np and not np.isfinite(largest):
         raise NotHermitianError(f"{what} must be finite; it contains NaN or infinity.")

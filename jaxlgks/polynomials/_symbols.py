@@ -103,8 +103,9 @@ def adjoint(A: Symbol) -> Symbol:
     return tuple(one(a) for a in A)
 
 
-def reordered(A: Symbol, change: Inexact[Tensor, "n n"]) -> Symbol:
-    """The symbol in the order C + change: exp(½ change ∂∂)."""
+def reordered(A: Symbol, change: Inexact[Tensor, "n n"] | Inexact[Tensor, " n"]) -> Symbol:
+    """The symbol in the order C + change: exp(½ change ∂∂). A vector stands for a matrix that pairs each β_i with its
+    adjoint alone."""
     xp = module(A, change)
     out = []
     for k in range(len(A)):
@@ -112,11 +113,19 @@ def reordered(A: Symbol, change: Inexact[Tensor, "n n"]) -> Symbol:
         for high in range(k + 2, len(A), 2):
             T, fold = A[high], (high - k) // 2
             for _ in range(fold):
-                T = xp.tensordot(change, T, axes=([0, 1], [T.ndim - 2, T.ndim - 1]))
+                T = _folded(T, change, xp)
             weight = math.factorial(high) / (math.factorial(k) * math.factorial(fold) * 2**fold)
             total = total + weight * T
         out.append(total)
     return tuple(out)
+
+
+def _folded(T: Tensor, change: Tensor, xp):
+    """Σ change_ij T_…ij."""
+    if change.ndim == 2:
+        return xp.tensordot(change, T, axes=([0, 1], [T.ndim - 2, T.ndim - 1]))
+    size = change.shape[0]
+    return xp.sum(T[..., np.arange(size), swap(size)] * change, axis=-1)
 
 
 def moved(A: Symbol, by: Inexact[Tensor, " n"]) -> Symbol:

@@ -64,14 +64,15 @@ def coupling_form(noise: Noise) -> tuple[Array, Array]:
     return linear_part(noise.coupling), noise.coupling.coefficients[0].real
 
 
-def nominal_frequencies(modes: NormalModes, model: QuasiFree, equation: AbstractEquation) -> Float[Array, " m"]:
-    """For each normal mode the frequency that its group stands for: equal where a group is one. [M]"""
+def nominal_frequencies(modes: NormalModes, model: QuasiFree | None, equation: AbstractEquation) -> Float[Array, " m"]:
+    """For each normal mode the frequency that its group stands for: equal where a group is one. [M] The model matters
+    to `Unified` alone."""
     if isinstance(equation, Local):
         equation = equation.davies
     omega = jax.lax.stop_gradient(modes.frequencies)
     if isinstance(equation, Davies):
         return clustered(omega, max(equation.tolerance, MERGED) * omega[-1])
-    if isinstance(equation, Unified):
+    if isinstance(equation, Unified) and model is not None:
         return clustered(omega, jnp.maximum(unified_gap(modes, model, equation), MERGED * omega[-1]))
     return jnp.zeros_like(omega)
 

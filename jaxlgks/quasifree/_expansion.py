@@ -14,11 +14,12 @@ from .._inputs import is_concrete
 from .._oscillators import QuasiFree
 from ..equations import AbstractEquation, Davies, Local
 from ..polynomials import Polynomial, Symbol, plus
+from ._distinct import distinct_dissipative, distinct_kubo
 from ._dynamics import Dynamics, damping_rates, home, nominal_frequencies, one_noise_each
 from ._first_order import admit, applied, dissipative, kubo, turned
 from ._flow import sums
 from ._frame import Frame, about_minimum, frame
-from ._modes import MERGED, normal_modes, oscillator_modes
+from ._modes import MERGED, oscillator_modes
 from ._state import GaussianState, steady_flow
 
 
@@ -87,14 +88,15 @@ def is_diagonal(model: QuasiFree, equation: AbstractEquation) -> bool:
         # Temperatures may be traced: groups of equal frequencies do not depend on them, clusters may.
         if not is_concrete(model) and not isinstance(equation, Davies):
             return False
-        nominal = np.sort(np.asarray(_nominal(model, equation)))
+        known = None if isinstance(equation, Davies) else model
+        nominal = np.sort(np.asarray(_nominal(model.hamiltonian, known, equation)))
     gaps = np.diff(np.concatenate([[-nominal[0], 0.0], nominal]))
     return bool(np.all(gaps > MERGED * nominal[-1]))
 
 
 @eqx.filter_jit
-def _nominal(model: QuasiFree, equation: AbstractEquation) -> Array:
-    return nominal_frequencies(normal_modes(model), model, equation)
+def _nominal(H: Polynomial, model: QuasiFree | None, equation: AbstractEquation) -> Array:
+    return nominal_frequencies(oscillator_modes(H), model, equation)
 
 
 @eqx.filter_jit
@@ -140,12 +142,13 @@ def _secular(H: Polynomial, V: Symbol) -> Array:
 def _expanded(
     model: QuasiFree, V: Symbol, equation: AbstractEquation, at: Frame, degree: int, shifts: bool
 ) -> Expansion:
-    commutator = kubo(V, at, degree)
+    commutator = distinct_kubo(at.wick(V), at, degree) if at.diagonal else kubo(V, at, degree)
     zero = tuple(jnp.zeros_like(x) for x in commutator)
     if isinstance(equation, Local) or len(V) < 2:
         return Expansion(at, commutator, (zero,) * len(model.baths), (zero,) * len(model.baths))
     turn = turned(at.bohr(V), at, rate_scale(model))
-    found = dissipative(turn, at, one_noise_each(model), equation, degree, shifts)
+    part = distinct_dissipative if at.diagonal else dissipative
+    found = part(turn, at, one_noise_each(model), equation, degree, shifts)
     pick = lambda bath, part: tuple(f[bath, part] for f in found)  # noqa: E731
     baths = range(len(model.baths))
     moved = tuple(pick(b, 1) for b in baths) if shifts else (zero,) * len(model.baths)

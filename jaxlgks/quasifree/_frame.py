@@ -9,11 +9,12 @@ Enters: a normal-ordered `Polynomial` of a, a†. Leaves its symbol in β = (d, 
 
 import equinox as eqx
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Complex, Float
 
 from .._oscillators import QuasiFree, lowering_forms, symplectic
 from ..equations import AbstractEquation
-from ..polynomials import Symbol, moved, reordered, substituted, vacuum
+from ..polynomials import Symbol, moved, reordered, substituted, swap, vacuum
 from ._dynamics import Dynamics, nominal_frequencies
 from ._modes import NormalModes, normal_modes
 from ._state import GaussianState
@@ -43,6 +44,13 @@ class Frame(eqx.Module):
     def signed(self) -> Float[Array, " n"]:
         """Bohr frequencies of β."""
         return self.modes.signed
+
+    @property
+    def occupations(self) -> Float[Array, " n"]:
+        """⟨d_k†d_k⟩ about the mean, for d and again for d†: all of `contraction` where the frame is diagonal."""
+        size = self.nominal.size
+        pairs = self.contraction[np.arange(2 * size), swap(2 * size)].real
+        return jnp.tile((pairs[:size] + pairs[size:] - 1) / 2, 2)
 
     @property
     def forms(self) -> Complex[Array, "n n"]:

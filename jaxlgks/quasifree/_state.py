@@ -99,11 +99,11 @@ def steady_flow(
             raise NonUniqueSteadyStateError(_undamped(model, equation, nominal))
         if not np.isfinite(slowest) or not np.isfinite(scale):
             raise SteadyStateError("steady_state: the generator holds NaN or infinity; check rates and temperatures.")
-        if lowest <= 0:
+        if not lowest > 0:
+            eigenvalue = float(np.linalg.eigvalsh(state.covariance)[0])
             raise SteadyStateError(
                 f"steady_state: {type(equation).__name__} has no Gaussian state as its steady state: the lowest "
-                f"eigenvalue "
-                f"of the covariance matrix is {float(lowest):.3g}. The coupling is too strong for it."
+                f"eigenvalue of the covariance matrix is {eigenvalue:.3g}. The coupling is too strong for it."
             )
         return state, flow
     bad = ~((slowest > 0) & (lowest > 0))
@@ -118,7 +118,16 @@ def _solved(model: QuasiFree, equation: AbstractEquation, nominal) -> tuple[Gaus
     mean = flow.centre - jnp.linalg.solve(K, jnp.sum(flow.force, axis=0))
     state = GaussianState(mean, lyapunov(K, N))
     still = jax.lax.stop_gradient((K, state.covariance))
-    return state, flow, _slowest(still[0]), jnp.linalg.eigvalsh(still[1])[0]
+    return state, flow, _slowest(still[0]), _lowest_pivot(still[1])
+
+
+def _lowest_pivot(V: Float[Array, "n n"]) -> Float[Array, ""]:
+    """Positive where V is (elimination by rows, unrolled: LAPACK takes a batch one by one)."""
+    pivots = []
+    while V.shape[0]:
+        pivots.append(V[0, 0])
+        V = V[1:, 1:] - V[1:, :1] * V[:1, 1:] / V[0, 0]
+    return jnp.min(jnp.stack(pivots))
 
 
 def _slowest(K: Float[Array, "n n"]) -> Float[Array, ""]:

@@ -1,0 +1,73 @@
+"""Where every group of frequencies has one member the first-order generator is taken apart into numbers and what does
+not depend on temperatures; where H is traced nothing is known of groups, and the general one serves."""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import jaxlgks as lgks
+from jaxlgks.quasifree import framed
+
+from . import oscillators
+
+TEMPERATURES = (0.7, 1.3, 0.4)
+SINGULAR = lgks.CallableSpectrum(lambda w: 0.001 * jnp.sqrt(w), at_zero="singular")
+
+
+@pytest.mark.parametrize(
+    ("modes", "degree", "equation", "spectrum"),
+    [
+        (1, 4, lgks.Davies(), None),
+        (2, 4, lgks.Davies(lamb_shift=True), None),
+        (2, 3, lgks.Unified(width=1e-3), None),
+        (2, 3, lgks.Davies(), SINGULAR),
+        (3, 3, lgks.Davies(), None),
+    ],
+    ids=["one-mode", "lamb-shift", "unified", "singular", "three-modes"],
+)
+def test_both_forms_of_the_first_order_generator_agree(modes, degree, equation, spectrum):
+    model = oscillators.model(modes, modes, TEMPERATURES[: max(2, modes)], spectrum or lgks.DrudeLorentz(0.001, 3.0))
+    rng = np.random.default_rng(3)
+    V, A = oscillators.polynomial(rng, modes, degree), oscillators.polynomial(rng, modes, 4 if modes < 3 else 3)
+    assert framed(model, equation).diagonal
+    known = lgks.response(model, V, A, equation)
+
+    @eqx.filter_jit
+    def general(H):
+        return lgks.response(lgks.QuasiFree(H, model.baths), V, A, equation)
+
+    traced = general(model.hamiltonian)
+    assert known.diagonal and not traced.diagonal
+    for at in (lambda r: r.static(), lambda r: r.impulse(7.0), lambda r: r.susceptibility(0.3)):
+        one, other = at(known), at(traced)
+        for name in ("kubo", "rotation", "shift"):
+            size = abs(getattr(one, name))
+            np.testing.assert_allclose(getattr(one, name), getattr(other, name), rtol=1e-10, atol=1e-11 * size)
+    assert known.static().shift != 0 and known.static().rotation != 0
+
+
+def test_known_numbers_stay_known_inside_jit():
+    """A model written inside `jit` is as fast as one written outside."""
+
+    @jax.jit
+    def inside(T):
+        m = lgks.models.quasifree_oscillators(100.0, 90.0, 1.0, 5.0, (T, T + 100.0))
+        found = lgks.response(m.system, m.cubic, m.occupation)
+        assert found.diagonal
+        return found.static().total
+
+    assert float(inside(2000.0)) == pytest.approx(-32.3685, abs=1e-4)
+
+
+def test_derivatives_of_both_forms_agree():
+    """In temperatures and rates, through both."""
+
+    def total(x, omega):
+        m = lgks.models.quasifree_oscillators(omega, 90.0, (x[2], 1.3), 5.0, (x[0], x[1]))
+        return lgks.response(m.system, m.cubic, m.occupation).static().rotation
+
+    x = jnp.array([30.0, 70.0, 2.0])
+    known = jax.jit(lambda x: jax.grad(total)(x, 100.0))(x)
+    np.testing.assert_allclose(known, jax.jit(jax.grad(total))(x, 100.0), rtol=1e-10)
