@@ -111,15 +111,14 @@ def _functional(S: Array, k: Array, R: Symbol, at: Frame, degree: int) -> Symbol
     constant = S[-1] * k[0, -1]
     back = -2 * h * jnp.conj(S[:-1])  # s_ν* J_ν̄ν
     out = [jnp.zeros((n,) * rank, complex) for rank in range(degree + 1)]
-    for rank, y in enumerate(Y):
-        even, odd = by_rank[rank] if rank <= degree else (None, None)
-        if rank <= degree:
-            out[rank] = out[rank] + _adjoined(2 * odd * constant * y[-1])
-        if 1 <= rank <= degree + 1:  # [∂_ν̄ Y, X]
-            derived = rank * y[np.arange(n), swap(n)]
-            out[rank - 1] = out[rank - 1] + _adjoined(
-                2 * by_rank[rank - 1][1] * jnp.tensordot(along, derived, axes=([0], [0]))
-            )
+    for rank, y in enumerate(Y[: degree + 2]):
+        if rank >= 1:  # [∂_ν̄ Y, X]
+            derived = jnp.tensordot(along, rank * y[np.arange(n), swap(n)], axes=([0], [0]))
+            out[rank - 1] = out[rank - 1] + _adjoined(2 * by_rank[rank - 1][1] * derived)
+        if rank > degree:
+            continue
+        even, odd = by_rank[rank]
+        out[rank] = out[rank] + _adjoined(2 * odd * constant * y[-1])
         if rank < degree:  # [Y, ∂_ν̄ X], and ∂_ν X with Z
             spread = lambda v: v.reshape(-1, *[1] * rank)  # noqa: B023, E731
             first = _adjoined(spread(along) * 2 * odd * y[:-1])
