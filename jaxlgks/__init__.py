@@ -40,9 +40,11 @@ from .generator import liouvillian as liouvillian
 from .polynomials import Polynomial as Polynomial, modes as modes
 from .quasifree import (
     ExactSteadyState as ExactSteadyState,
+    GaussianEvolution as GaussianEvolution,
     GaussianState as GaussianState,
     Truncated as Truncated,
     exact_steady_state as exact_steady_state,
+    heisenberg as heisenberg,
     truncated as truncated,
 )
 from .response import (
@@ -58,6 +60,7 @@ from .response import (
     ThermodynamicResponse as ThermodynamicResponse,
     autodiff_response as autodiff_response,
     autodiff_thermal_response as autodiff_thermal_response,
+    correlation as correlation,
     cross_validate as cross_validate,
     diagnose as diagnose,
     onsager_matrix as onsager_matrix,

@@ -5,7 +5,7 @@ the matrix exponential of the generator (block by block where levels are known),
 the interaction picture.
 """
 
-from typing import Literal
+from typing import Literal, overload
 
 import diffrax
 import equinox as eqx
@@ -16,6 +16,7 @@ from jaxtyping import Array, Complex, Float
 from ._cumulant import Cumulant, cumulant_states
 from ._errors import InputError, ShapeError
 from ._inputs import Numbers, as_operator, is_concrete
+from ._oscillators import QuasiFree
 from ._system import System
 from .equations import AbstractEquation, counted
 from .generator import (
@@ -28,6 +29,7 @@ from .generator import (
     integrate,
     operator_generator,
 )
+from .quasifree import GaussianEvolution, GaussianState, gaussian_evolution
 
 
 class Evolution(eqx.Module):
@@ -42,8 +44,24 @@ class Evolution(eqx.Module):
         return jnp.einsum("ij,tji->t", A, self.states).real
 
 
+@overload
 def evolve(
     system: System,
+    equation: AbstractEquation | Cumulant,
+    rho0,
+    ts: Numbers,
+    method: Literal["expm", "diffrax"] = "expm",
+    *,
+    rtol: float = ...,
+    atol: float = ...,
+    max_steps: int = ...,
+    progress: bool = ...,
+    adjoint: diffrax.AbstractAdjoint | None = ...,
+) -> Evolution: ...
+@overload
+def evolve(system: QuasiFree, equation: AbstractEquation, rho0: GaussianState, ts: Numbers) -> GaussianEvolution: ...
+def evolve(
+    system: System | QuasiFree,
     equation: AbstractEquation | Cumulant,
     rho0,
     ts: Numbers,
@@ -54,7 +72,7 @@ def evolve(
     max_steps: int = 100_000,
     progress: bool = False,
     adjoint: diffrax.AbstractAdjoint | None = None,
-) -> Evolution:
+) -> Evolution | GaussianEvolution:
     """Solve dρ/dt = L ρ (paper, Eq. 11) from ρ(ts[0]) = rho0.
 
     **Arguments:**
@@ -70,7 +88,10 @@ def evolve(
     - `rtol`, `atol`, `max_steps`, `progress` (a text bar): for "diffrax". `adjoint`: how it is differentiated; reverse
       mode by default, `diffrax.ForwardMode()` for `jvp` and `jacfwd`.
 
-    **Returns:** `Evolution`.
+    For a `QuasiFree` model `rho0` is a `GaussianState`, which stays one: mean and covariance in closed form, at any
+    occupation.
+
+    **Returns:** `Evolution`, of a model `GaussianEvolution`.
 
     **Raises:** `InputError` (times not ascending, unknown method), `ShapeError`, `NotHermitianError`.
 
@@ -82,6 +103,10 @@ def evolve(
     lgks.evolve(system, lgks.Davies(), rho0, jnp.linspace(0.0, 100.0, 11)).expect(system.hamiltonian)
     ```
     """
+    if isinstance(system, QuasiFree):
+        if isinstance(equation, Cumulant) or method != "expm":
+            raise InputError("evolve: of a QuasiFree model master equations evolve, with method 'expm'.")
+        return gaussian_evolution(system, equation, rho0, as_times(ts, "evolve: ts"))
     rho0 = as_operator(rho0, "evolve: rho0", system.dim).astype(system.hamiltonian.dtype)
     ts = as_times(ts, "evolve: ts")
     if isinstance(equation, Cumulant):

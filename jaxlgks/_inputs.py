@@ -55,8 +55,8 @@ def unpacked(operator):
     return operator
 
 
-def as_operator(operator, name: str, dim: int | None = None) -> Array:
-    """Convert to a complex Hermitian matrix and check it.
+def as_operator(operator, name: str, dim: int | None = None, *, hermitian: bool = True) -> Array:
+    """Convert to a complex matrix and check it; Hermitian unless said otherwise.
 
     **Raises:** `ShapeError` if it is not a square matrix (of size `dim` when given), `NotHermitianError` if
     max|X − X†| exceeds 1e−10 of max|X|.
@@ -78,10 +78,14 @@ def as_operator(operator, name: str, dim: int | None = None) -> Array:
     single = matrix.dtype in (np.float32, np.complex64)
     tolerance = 1e-5 if single else HERMITICITY_TOLERANCE
     if isinstance(matrix, np.ndarray):
-        _require_hermitian(matrix, name, tolerance)
+        _require_numbers(matrix, name)
+        if hermitian:
+            _require_hermitian(matrix, name, tolerance)
         return jnp.asarray(matrix, jnp.complex64 if single else complex)
-    hermitian = jnp.max(jnp.abs(matrix - matrix.conj().T)) <= tolerance * jnp.max(jnp.abs(matrix))
-    return jnp.where(hermitian, matrix, jnp.nan).astype(jnp.complex64 if single else complex)
+    if hermitian:
+        good = jnp.max(jnp.abs(matrix - matrix.conj().T)) <= tolerance * jnp.max(jnp.abs(matrix))
+        matrix = jnp.where(good, matrix, jnp.nan)
+    return matrix.astype(jnp.complex64 if single else complex)
 
 
 def as_state(rho, name: str, dim: int | None = None) -> Array:
@@ -104,12 +108,15 @@ def as_state(rho, name: str, dim: int | None = None) -> Array:
     return state
 
 
-def _require_hermitian(matrix: np.ndarray, name: str, tolerance: float) -> None:
+def _require_numbers(matrix: np.ndarray, name: str) -> None:
     if not np.issubdtype(matrix.dtype, np.number) and matrix.dtype != bool:
         raise ShapeError(f"{name} must hold numbers; got an array of {matrix.dtype}.")
     if not np.all(np.isfinite(matrix)):
         raise NotHermitianError(f"{name} must be finite; it contains NaN or infinity.")
     matrix = matrix.astype(complex)
+
+
+def _require_hermitian(matrix: np.ndarray, name: str, tolerance: float) -> None:
     defect, scale = np.max(np.abs(matrix - matrix.conj().T)), np.max(np.abs(matrix))
     if defect > tolerance * scale:
         raise NotHermitianError(

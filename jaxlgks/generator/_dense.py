@@ -17,7 +17,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import jax.scipy.linalg as jsl
-from jaxtyping import Array, Complex, Float
+from jaxtyping import Array, Complex, Float, Inexact
 
 from .._inputs import spoil
 from .._system import System
@@ -74,7 +74,7 @@ def linear_solve(M: Complex[Array, "n n"], B: Complex[Array, "n k"], refine: int
     return spoil(X, ~finite, given)
 
 
-def matrix_exponential(A: Complex[Array, "n n"]) -> Complex[Array, "n n"]:
+def matrix_exponential(A: Inexact[Array, "n n"]) -> Inexact[Array, "n n"]:
     """e^A to about eps ‖A‖.
 
     `jax.scipy.linalg.expm` halves A once too rarely (it rounds the number down), up to twice the norm where its Padé

@@ -171,8 +171,8 @@ def constant(value, count: int, limit: int) -> Polynomial:
     return Polynomial((as_known(value, complex),), count, limit)
 
 
-def as_polynomial(A, what: str, count: int, degree: int | None = None) -> Polynomial:
-    """A Hermitian polynomial of `count` modes, checked; NaN where it is traced and not Hermitian.
+def as_polynomial(A, what: str, count: int, degree: int | None = None, *, hermitian: bool = True) -> Polynomial:
+    """A polynomial of `count` modes, checked, Hermitian unless said otherwise; NaN where it is traced and not so.
 
     **Raises:** `InputError`, `ShapeError`, `DegreeError`, `NotHermitianError`."""
     if _is_number(A):
@@ -191,6 +191,8 @@ def as_polynomial(A, what: str, count: int, degree: int | None = None) -> Polyno
     worst, largest = xp.max(xp.stack(defect)), xp.max(xp.stack(size))
     if xp is np and not np.isfinite(largest):
         raise NotHermitianError(f"{what} must be finite; it contains NaN or infinity.")
+    if not hermitian:
+        return A
     if xp is np and worst > HERMITICITY_TOLERANCE * largest:
         raise NotHermitianError(
             f"{what} must be Hermitian; the largest coefficient of X - X^dagger is {float(worst):.3g}, at "

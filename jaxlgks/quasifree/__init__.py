@@ -16,10 +16,22 @@ from ._dynamics import (
     nominal_frequencies as nominal_frequencies,
     unified_gap as unified_gap,
 )
-from ._expansion import Expansion as Expansion, expanded as expanded, framed as framed, rate_scale as rate_scale
+from ._evolution import (
+    GaussianEvolution as GaussianEvolution,
+    gaussian_correlation as gaussian_correlation,
+    gaussian_evolution as gaussian_evolution,
+    heisenberg as heisenberg,
+)
+from ._expansion import (
+    Expansion as Expansion,
+    bath_adjoint as bath_adjoint,
+    expanded as expanded,
+    framed as framed,
+    rate_scale as rate_scale,
+)
 from ._first_order import Turned as Turned, turned as turned
 from ._flow import evolved as evolved, integrated as integrated, resolvent as resolvent
-from ._frame import Frame as Frame
+from ._frame import Frame as Frame, frame_noise as frame_noise
 from ._langevin import ExactSteadyState as ExactSteadyState, exact_steady_state as exact_steady_state
 from ._modes import NormalModes as NormalModes, clustered as clustered, normal_modes as normal_modes
 from ._state import (

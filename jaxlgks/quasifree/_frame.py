@@ -102,12 +102,7 @@ def frame(model: QuasiFree, equation: AbstractEquation, state: GaussianState, fl
     modes = normal_modes(model)
     nominal = nominal_frequencies(modes, model, equation)
     T, inverse = modes.forms, modes.inverse
-    turn = lambda K: inverse @ K @ T  # noqa: E731
-    V = state.covariance
-    drift = jnp.stack([turn(K) for K in flow.drift])
-    offset = state.mean - flow.centre
-    noise = [N + K @ V + V @ K.T for K, N in zip(flow.drift, flow.diffusion, strict=True)]
-    force = [c + K @ offset for K, c in zip(flow.drift, flow.force, strict=True)]
+    drift = jnp.stack([inverse @ K @ T for K in flow.drift])
     # i[H, β] is known: −iω, +iω; what the turn of Ωh leaves beside it is rounding.
     return Frame(
         modes,
@@ -115,9 +110,18 @@ def frame(model: QuasiFree, equation: AbstractEquation, state: GaussianState, fl
         nominal,
         jnp.diag(-1j * modes.signed) + jnp.sum(drift, axis=0),
         drift,
-        jnp.stack([inverse @ N @ inverse.T for N in noise]),
-        jnp.stack([inverse @ c for c in force]),
-        inverse @ (V + 0.5j * symplectic(model.modes)) @ inverse.T,
+        *frame_noise(modes, state, flow),
+        inverse @ (state.covariance + 0.5j * symplectic(model.modes)) @ inverse.T,
         inverse @ (state.mean - modes.centre),
         diagonal,
     )
+
+
+def frame_noise(
+    modes: NormalModes, state: GaussianState, flow: Dynamics
+) -> tuple[Complex[Array, "baths n n"], Complex[Array, "baths n"]]:
+    """Diffusion and force of each bath on symbols in Wick's order of a state."""
+    inverse, V, offset = modes.inverse, state.covariance, state.mean - flow.centre
+    noise = [N + K @ V + V @ K.T for K, N in zip(flow.drift, flow.diffusion, strict=True)]
+    force = [c + K @ offset for K, c in zip(flow.drift, flow.force, strict=True)]
+    return jnp.stack([inverse @ N @ inverse.T for N in noise]), jnp.stack([inverse @ c for c in force])

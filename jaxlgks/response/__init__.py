@@ -2,6 +2,7 @@
 and side by side."""
 
 from ._autodiff import autodiff_response as autodiff_response
+from ._correlation import correlation as correlation
 from ._diagnosis import Diagnosis as Diagnosis, diagnose as diagnose
 from ._explicit import response as response
 from ._linear import Impulse as Impulse, LinearResponse as LinearResponse, Parts as Parts

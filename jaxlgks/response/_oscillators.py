@@ -4,7 +4,7 @@ Enters: a model, a polynomial V, observables, a master equation. Leaves: a respo
 `LinearResponse`, from φ(τ) = ⟨L₁† e^{L₀†τ} A⟩ with both factors in closed form.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import ClassVar
 
 import equinox as eqx
@@ -39,8 +39,7 @@ class QuasiFreeResponse(eqx.Module):
 
     def static(self) -> Parts:
         """The change of ⟨A⟩ per δ after the new steady state is reached, Φ(∞)."""
-        still = jnp.zeros(())
-        return self._parts(-self._paired(lambda T: resolvent(T, self.drift, still, self.diagonal)).real)
+        return self._parts(-self._resolved(jnp.zeros(())).real)
 
     def step(self, t: Numbers) -> Parts:
         """Φ(t), the change of ⟨A⟩ per δ at time t after V is switched on. `t` ≥ 0: scalar or [t]."""
@@ -55,10 +54,8 @@ class QuasiFreeResponse(eqx.Module):
         """χ(ω), complex. `omega`: real, scalar or [w]. χ(0) is the static response."""
         omega = as_frequencies(omega)
 
-        def at(w: Array) -> Array:
-            return -self._paired(lambda T: resolvent(T, self.drift, w, self.diagonal))
-
-        parts = self._parts(jnp.moveaxis(jax.vmap(at)(jnp.atleast_1d(omega)), 1, 0))
+        values = -jax.vmap(self._resolved)(jnp.atleast_1d(omega))
+        parts = self._parts(jnp.moveaxis(values, 1, 0))
         return parts if omega.ndim else jax.tree.map(lambda x: x[0], parts)
 
     def member(self, index: int) -> "QuasiFreeResponse":
@@ -68,22 +65,35 @@ class QuasiFreeResponse(eqx.Module):
 
     def _in_time(self, t: Numbers, how: Callable) -> Parts:
         t = as_delays(t)
-        at = lambda t: self._paired(lambda T: how(T, self.drift, t, self.diagonal)).real  # noqa: E731
+        at = lambda t: paired(self.sources, self.observables, self.drift, t, self.diagonal, how).real  # noqa: E731
         values = jax.vmap(at)(jnp.where(t < 0, jnp.nan, t).reshape(-1))
         parts = self._parts(jnp.moveaxis(values, 1, 0))
         return parts if t.ndim else jax.tree.map(lambda x: x[0], parts)
 
-    def _paired(self, function: Callable[[Array], Array]) -> Complex[Array, "3 ..."]:
-        """Σ_k sources · function(A), function acting on one tensor."""
-        shape = self.explicit.shape
-        total = jnp.zeros((3, *shape), complex)
-        for k, (f, T) in enumerate(zip(self.sources, self.observables, strict=True), start=1):
-            flat = jax.vmap(function)(T.reshape(-1, *T.shape[T.ndim - k :])).reshape(T.shape)
-            total = total + jnp.tensordot(f, flat, axes=(tuple(range(1, k + 1)), tuple(range(T.ndim - k, T.ndim))))
-        return total
+    def _resolved(self, omega: Array) -> Complex[Array, "parts *a"]:
+        return paired(self.sources, self.observables, self.drift, omega, self.diagonal)
 
     def _parts(self, values: Array) -> Parts:
         return Parts(values[0], values[1], values[2], jnp.broadcast_to(self.explicit, values.shape[1:]))
+
+
+def paired(
+    sources: tuple[Array, ...],
+    observables: Sequence[Array],
+    drift: Array,
+    x: Array,
+    diagonal: bool,
+    how: Callable = resolvent,
+) -> Complex[Array, "parts *a"]:
+    """Σ_k f^(k) · how(T^(k), drift, x), ranks from one on: f [s, n, …] for every source, T [*a, n, …] for every
+    observable."""
+    total = jnp.zeros((), complex)
+    for k, (f, T) in enumerate(zip(sources, observables, strict=True), start=1):
+        flat = jax.vmap(lambda one: how(one, drift, x, diagonal))(T.reshape(-1, *T.shape[T.ndim - k :])).reshape(
+            T.shape
+        )
+        total = total + jnp.tensordot(f, flat, axes=(tuple(range(1, k + 1)), tuple(range(T.ndim - k, T.ndim))))
+    return total
 
 
 def quasifree_response(model: QuasiFree, V, A, equation: AbstractEquation) -> QuasiFreeResponse:

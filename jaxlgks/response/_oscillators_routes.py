@@ -86,7 +86,7 @@ def quasifree_autodiff(model: QuasiFree, V, A, equation: AbstractEquation, order
 
 @eqx.filter_jit
 def _derivative(model: QuasiFree, V: Polynomial, A, equation: AbstractEquation) -> Array:
-    nominal = _groups(model, equation)
+    nominal = pinned_groups(model, equation)
     value = lambda delta: quasifree_value(_moved(model, V, delta), A, equation, nominal)  # noqa: E731
     zero = jnp.zeros(())
     return jax.jvp(value, (zero,), (jnp.ones_like(zero),))[1]
@@ -96,7 +96,8 @@ def _moved(model: QuasiFree, V: Polynomial, delta: Array) -> QuasiFree:
     return eqx.tree_at(lambda m: m.hamiltonian, model, model.hamiltonian + delta * V)
 
 
-def _groups(model: QuasiFree, equation: AbstractEquation) -> Array:
+def pinned_groups(model: QuasiFree, equation: AbstractEquation) -> Array:
+    """The groups as they are, to be held while the model changes."""
     home = model
     if isinstance(equation, Local):
         home = eqx.tree_at(lambda m: m.hamiltonian, model, equation.reference)
@@ -113,7 +114,7 @@ def quasifree_difference(
 
 @eqx.filter_jit
 def _romberg(model: QuasiFree, V: Polynomial, A, equation: AbstractEquation, h: Array) -> Array:
-    nominal = _groups(model, equation)
+    nominal = pinned_groups(model, equation)
     points = h * jnp.array([1.0, -1.0, 0.5, -0.5, 0.25, -0.25])
     value = lambda delta: quasifree_value(_moved(model, V, delta), A, equation, nominal)  # noqa: E731
     values = jax.lax.map(value, points)

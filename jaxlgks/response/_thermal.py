@@ -18,11 +18,13 @@ from jaxtyping import Array, Float
 from .._errors import InputError
 from .._inputs import is_concrete
 from .._observables import expectation
+from .._oscillators import QuasiFree
 from .._system import System
 from ..bohr import centred
 from ..equations import AbstractEquation, Davies
 from ..generator import BlockGenerator, Partition, block_generator, converged, find_partition, generator
 from ..steady import steady_state
+from ._oscillators_thermal import quasifree_autodiff_thermal, quasifree_thermal
 from ._quantities import EntropyProduction, HeatCurrent, as_quantity, steady_value
 
 
@@ -36,7 +38,7 @@ class ThermalResponse(eqx.Module):
     strengths: Float[Array, "*a baths"]
 
 
-def thermal_response(system: System, A, equation: AbstractEquation = Davies()) -> ThermalResponse:
+def thermal_response(system: System | QuasiFree, A, equation: AbstractEquation = Davies()) -> ThermalResponse:
     """The static response of a quantity to temperatures and coupling strengths, by the explicit generator.
 
     **Arguments:** `system`, `equation` (its groups stay as they are); `A`: an observable [d, d], several [..., d, d],
@@ -54,6 +56,8 @@ def thermal_response(system: System, A, equation: AbstractEquation = Davies()) -
     r.temperatures, r.strengths
     ```
     """
+    if isinstance(system, QuasiFree):
+        return ThermalResponse(*quasifree_thermal(system, A, equation))
     A = as_quantity(A, system)
     state = steady_state(system, equation).rho
     found = _explicit(system, equation.fixed(system), state, A, find_partition(system, equation))
@@ -117,7 +121,7 @@ def _block_dissipators(
     return [of(alone) for alone in system.one_by_one]
 
 
-def autodiff_thermal_response(system: System, A, equation: AbstractEquation = Davies()) -> ThermalResponse:
+def autodiff_thermal_response(system: System | QuasiFree, A, equation: AbstractEquation = Davies()) -> ThermalResponse:
     """The same as `thermal_response`, by JAX through the steady state.
 
     **Arguments, Returns, Raises:** as `thermal_response`.
@@ -129,6 +133,8 @@ def autodiff_thermal_response(system: System, A, equation: AbstractEquation = Da
     lgks.autodiff_thermal_response(system, lgks.HeatCurrent("a")).temperatures
     ```
     """
+    if isinstance(system, QuasiFree):
+        return ThermalResponse(*quasifree_autodiff_thermal(system, A, equation))
     A = as_quantity(A, system)
     steady_value(system, A, equation)  # raises here what would be NaN inside the compiled derivative
     return _autodiff(system, equation.fixed(system), A)
@@ -149,7 +155,7 @@ def _autodiff(system: System, equation: AbstractEquation, A) -> ThermalResponse:
     return ThermalResponse(*jax.jacfwd(value, (0, 1))(system.temperatures, still))
 
 
-def onsager_matrix(system: System, equation: AbstractEquation = Davies()) -> Float[Array, "baths baths"]:
+def onsager_matrix(system: System | QuasiFree, equation: AbstractEquation = Davies()) -> Float[Array, "baths baths"]:
     """L_αβ = T² ∂J_α/∂T_β at one common temperature T: the linear heat currents J_α = Σ_β L_αβ (T_β − T)/T².
 
     Symmetric for `Davies` (detailed balance of each bath), its rows sum to zero (first law, and no current at one

@@ -1,0 +1,69 @@
+"""Two-time functions of the steady state, by quantum regression.
+
+Enters: a system, two operators, times. Leaves ⟨A(t)B(0)⟩ = Tr[A e^{L₀t}(B π₀)], without the average of either.
+"""
+
+import equinox as eqx
+import jax.numpy as jnp
+from jaxtyping import Array, Complex
+
+from .._inputs import Numbers, as_operator
+from .._oscillators import QuasiFree
+from .._system import System
+from ..equations import AbstractEquation, Davies, counted
+from ..generator import Partition, find_partition, generator
+from ..quasifree import gaussian_correlation
+from ..steady import steady_state
+from ._linear import as_delays
+
+
+def correlation(
+    system: System | QuasiFree, A, B, t: Numbers, equation: AbstractEquation = Davies()
+) -> Complex[Array, "*t"]:
+    """The two-time function of the steady state, by quantum regression,
+
+        C(t) = ⟨A(t) B(0)⟩ = Tr[A e^{L₀t} (B π₀)],     t ≥ 0.
+
+    It goes from ⟨AB⟩ to ⟨A⟩⟨B⟩. Regression holds as far as the master equation does.
+
+    **Arguments:**
+
+    - `system`: a `System`, then A and B are matrices [d, d], Hermitian or not; or a `QuasiFree` model, then they are
+      `Polynomial`s, and the result is exact at any occupation (Wick's theorem at two times).
+    - `t`: scalar or [t], not negative. `equation`: the master equation.
+
+    **Returns:** complex, the shape of `t`.
+
+    **Raises:** as `steady_state`; `ShapeError`, `InputError`.
+
+    ```python
+    import jax; jax.config.update("jax_enable_x64", True)
+    import jaxlgks as lgks
+    a, = lgks.modes(1)
+    model = lgks.QuasiFree(a.dag * a, lgks.Bath(a + a.dag, 2.0, lgks.Flat(0.1)))
+    lgks.correlation(model, a.dag, a, [0.0, 1.0])     # n e^(it - γt/2), n = 1/(e^(1/2) − 1)
+    ```
+    """
+    t = as_delays(t)
+    if isinstance(system, QuasiFree):
+        return gaussian_correlation(system, A, B, t, equation)
+    A = as_operator(A, "correlation: A", system.dim, hermitian=False).astype(system.hamiltonian.dtype)
+    B = as_operator(B, "correlation: B", system.dim, hermitian=False).astype(system.hamiltonian.dtype)
+    state = steady_state(system, equation).rho
+    times = jnp.where(t < 0, jnp.nan, t).astype(state.real.dtype)
+    return _correlation(system, counted(equation, system), state, A, B, times, find_partition(system, equation))
+
+
+@eqx.filter_jit
+def _correlation(
+    system: System, equation: AbstractEquation, state: Array, A: Array, B: Array, t: Array, partition: Partition | None
+) -> Array:
+    L = generator(system, equation, partition)
+    # Generators are kept for Hermitian arguments (their h.c. is added): Hermitian and anti-Hermitian part apart.
+    halves = lambda X: jnp.stack([(X + X.conj().T) / 2, (X - X.conj().T) / 2j])  # noqa: E731
+    flat = t.reshape(-1)
+    order = jnp.argsort(flat)
+    ascending = jnp.concatenate([jnp.zeros(1, flat.dtype), flat[order]])
+    values = L.propagate(L.to(halves(B @ state)), ascending, L.to(halves(A)))[1:][jnp.argsort(order)]
+    unit = jnp.array([1, 1j])
+    return jnp.einsum("tsa,s,a->t", values, unit, unit).reshape(t.shape)
