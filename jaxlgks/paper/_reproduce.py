@@ -25,6 +25,7 @@ BEHIND = {
     "fig4": "qubits",
     "fig5": "qubits",
     "crossover": "crossover",
+    "resonance": "oscillators",
 }
 
 
@@ -41,7 +42,7 @@ class Outcome(NamedTuple):
 
 
 def selected(names: Sequence[str]) -> tuple[str, ...]:
-    """Figures by name, in the paper's order, the crossover last; nothing or "all" means every one."""
+    """Figures by name, in the paper's order, those that are not in it last; nothing or "all" means every one."""
     unknown = [name for name in names if name not in (*FIGURES, "all")]
     if unknown:
         raise InputError(f"unknown figure {', '.join(unknown)}; valid names are {', '.join(FIGURES)} and all.")
