@@ -112,7 +112,7 @@ EQUATIONS = [
 CASES = [
     (1, 13, 4, 4, EQUATIONS[0]),
     (2, 6, 4, 2, EQUATIONS[0]),
-    (3, 4, 3, 2, EQUATIONS[0]),
+    (3, 5, 4, 2, EQUATIONS[0]),
     *((2, 5, 3, 2, equation) for equation in EQUATIONS[1:-1]),
     (2, 6, 3, 2, EQUATIONS[-1]),  # its Lamb shift feels the cut more: 5e−6 at five excitations, 1e−7 at six
 ]
