@@ -140,6 +140,8 @@ def _by_name(name: str, squares: bool, scaled: bool) -> AbstractMethod:
     import optax
     import optimistix as optx
 
+    from ._descent import levenberg_marquardt
+
     near: dict[str, Any] = {"rtol": TOLERANCE, "atol": TOLERANCE}
     close: dict[str, Any] = {"rtol": TOLERANCE, "atol": SCALED} if scaled else near
     makers: dict[str, Callable[[], AbstractMethod]] = {
@@ -150,7 +152,7 @@ def _by_name(name: str, squares: bool, scaled: bool) -> AbstractMethod:
     }
     if squares:
         makers |= {
-            "levenberg-marquardt": lambda: Optimistix(solver=optx.LevenbergMarquardt(**close), squares=True, steps=200),
+            "levenberg-marquardt": lambda: Optimistix(solver=levenberg_marquardt(**close), squares=True, steps=200),
             "gauss-newton": lambda: Optimistix(solver=optx.GaussNewton(**close), squares=True, steps=200),
             "dogleg": lambda: Optimistix(solver=optx.Dogleg(**close), squares=True, steps=200),
         }
