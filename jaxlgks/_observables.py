@@ -18,7 +18,14 @@ from ._system import System
 from .bohr import Structure, bohr_structure, centred
 from .equations import AbstractEquation, Davies, Dissipator, counted
 from .generator import Partition, block_generator, find_partition
-from .quasifree import GaussianState, gaussian_channels, gaussian_currents, gaussian_entropy_rate, same_channel
+from .quasifree import (
+    GaussianState,
+    gaussian_channels,
+    gaussian_currents,
+    gaussian_entropy_rate,
+    require_physical,
+    same_channel,
+)
 from .steady import (
     UNROLLED,
     AbstractSolver,
@@ -121,6 +128,7 @@ def _gaussian_state(
             f"the state rho of a QuasiFree model must be a GaussianState of {model.modes} mode(s); got "
             f"{type(rho).__name__}."
         )
+    require_physical(rho, "the state rho")
     return rho
 
 

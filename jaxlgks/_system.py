@@ -228,6 +228,15 @@ def _as_mixing(mixing, coupling: Array | Polynomial, label: str) -> Array:
     return jnp.asarray(M, float)
 
 
+def require_matrices(system, who: str) -> None:
+    """Raise `InputError` for a model that is not a `System`."""
+    if not isinstance(system, System):
+        raise InputError(
+            f"{who} is for a System of matrices; got {type(system).__name__}. Of a QuasiFree model, "
+            "truncated(model, excitations).system is one."
+        )
+
+
 def _cast(bath: Bath, dtype) -> Bath:
     """The bath with all its numbers in the precision of the system."""
     real = jnp.finfo(dtype).dtype

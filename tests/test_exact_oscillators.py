@@ -1,5 +1,6 @@
 """The exact steady state of coupled oscillators and their baths, by other ways, and as judge of master equations."""
 
+import jax
 import numpy as np
 import pytest
 import scipy.linalg as sl
@@ -111,3 +112,35 @@ def test_the_local_equation_breaks_the_second_law():
     assert float(exact.sum()) == pytest.approx(0.0, abs=1e-15)
     assert float(lgks.entropy_production(model)) > 0
     assert float(lgks.heat_currents(model)[0]) == pytest.approx(float(exact[0]), rel=0.05)
+
+
+def test_derivatives_in_everything():
+    """Against central differences, Richardson's: in temperatures too, forwards and backwards."""
+
+    def current(x):
+        spectrum = lgks.DrudeLorentz(x[2], x[3])
+        H = A.dag * A + 1.1 * B.dag * B + x[4] * (A.dag * B + B.dag * A)
+        baths = [lgks.Bath(o + o.dag, T, spectrum) for o, T in zip((A, B), (x[0], x[1]), strict=True)]
+        return lgks.exact_steady_state(lgks.QuasiFree(H, baths)).heat_currents[0]
+
+    x = np.array([1.0, 0.5, 0.005, 5.0, 0.1])
+    compiled = jax.jit(current)
+    slope = np.asarray(jax.jit(jax.grad(current))(x))
+    np.testing.assert_allclose(jax.jit(jax.jacfwd(current))(x), slope, rtol=1e-12)
+    for i in range(x.size):
+        to = np.where(np.arange(x.size) == i, x, 0.0)
+        near, far = (float(compiled(x + h * to) - compiled(x - h * to)) for h in (1e-3, 2e-3))
+        quotient = (8 * near - far) / (12e-3 * x[i])
+        assert slope[i] == pytest.approx(quotient, rel=1e-6), i
+
+
+@pytest.mark.parametrize(
+    ("cold", "expected"), [(0.015, 6.25956687e-13), (0.005, 6.94986534e-15), (0.0005, 6.86625e-19)]
+)
+def test_cold_baths_leave_a_power_of_the_temperature(cold, expected):
+    """Where Davies has e^{−ω/T}. Expected: mpmath's quadrature, 25 digits, printed to those given."""
+    H = A.dag * A + B.dag * B + 0.1 * (A.dag * B + B.dag * A)
+    spectrum = lgks.DrudeLorentz(0.005, 5.0)
+    model = lgks.QuasiFree(H, [lgks.Bath(o + o.dag, T, spectrum) for o, T in ((A, 2 * cold), (B, cold))])
+    found = float(lgks.exact_steady_state(model).heat_currents[0])
+    assert found == pytest.approx(expected, rel=1e-6 if cold < 1e-3 else 2e-9)

@@ -107,7 +107,7 @@ def test_where_the_slope_of_a_rate_does_not_exist_its_terms_are_named():
 
 
 def test_the_second_route_says_where_a_fock_space_would_be_too_large():
-    with pytest.raises(TruncationError, match=r"degree 3 leaves the quasi-free family.*at most 40"):
+    with pytest.raises(TruncationError, match=r"degree 3 leaves the quasi-free family.*at most 150"):
         lgks.autodiff_response(two(1.5, temperature=300.0), (A + A.dag) ** 3, A + A.dag)
     with pytest.raises(DerivativeOrderError, match="first derivative"):
         lgks.autodiff_response(two(1.5), A.dag * A, A.dag * A, order=2)
@@ -131,3 +131,48 @@ def test_exact_steady_states_refuse_what_they_cannot_do():
         lgks.exact_steady_state(two(1.5, lgks.Flat(0.01)))
     with pytest.raises(UnstableHamiltonianError, match="soften"):
         lgks.exact_steady_state(two(1.5, lgks.DrudeLorentz(0.3, 3.0)))
+
+
+def test_a_reference_of_the_local_equation_is_checked():
+    a, b = lgks.modes(2)
+    H = a.dag * a + 1.4 * b.dag * b
+    spectrum = lgks.DrudeLorentz(0.005, 3.0)
+    model = lgks.QuasiFree(H, [lgks.Bath(x + x.dag, T, spectrum) for x, T in ((a, 1.0), (b, 0.5))])
+    for reference, error in (
+        (H + (a + a.dag) ** 3, DegreeError),
+        (H + 0.1 * a, NotHermitianError),
+        (a.dag * a - 1.4 * b.dag * b, UnstableHamiltonianError),
+    ):
+        with pytest.raises(error):
+            lgks.heat_currents(model, lgks.Local(reference))
+
+
+def test_products_of_modes_beside_a_frequency_are_named():
+    """V is far from resonance; the coupling that it makes of two modes is not."""
+    d1, d2, d3 = lgks.modes(3)
+    spectrum = lgks.DrudeLorentz(0.002, 5.0)
+    x = lambda d: d + d.dag  # noqa: E731
+    H = d1.dag * d1 + 2.001 * d2.dag * d2 + 3.7 * d3.dag * d3
+    baths = [lgks.Bath(x(d1) + x(d2) + 0.5 * x(d3), 1.0, spectrum), lgks.Bath(x(d2) - x(d3), 0.6, spectrum)]
+    V, A = d1 * d1 * d3.dag, d1.dag * d1.dag * d2
+    with pytest.warns(lgks.ValidityWarning, match="d1² beside d2"):
+        lgks.response(lgks.QuasiFree(H, baths), V + V.dag, A + A.dag)
+
+
+def test_a_state_below_the_vacuum_is_refused():
+    a, b = lgks.modes(2)
+    spectrum = lgks.DrudeLorentz(0.005, 3.0)
+    model = lgks.QuasiFree(a.dag * a + 1.4 * b.dag * b, [lgks.Bath(x + x.dag, 1.0, spectrum) for x in (a, b)])
+    with pytest.raises(InputError, match="uncertainty"):
+        lgks.entropy_production(model, rho=lgks.GaussianState(jnp.zeros(4), 0.1 * jnp.eye(4)))
+    assert (a ** np.int64(2)).degree == 2
+
+
+def test_many_modes_take_little_memory():
+    """Twenty modes: 820 unknowns with forty neighbours each, no table of 10⁹ numbers. Occupations by hand."""
+    a = lgks.modes(20, degree=2)
+    H = sum(((1 + 0.1 * k) * x.dag * x for k, x in enumerate(a)), 0.0 * a[0])
+    coupling = sum((x + x.dag for x in a), 0.0 * a[0])
+    state = lgks.steady_state(lgks.QuasiFree(H, lgks.Bath(coupling, 1.0, lgks.DrudeLorentz(1e-4, 5.0))))
+    occupied = np.diag(np.asarray(state.covariance))[:20] - 0.5
+    np.testing.assert_allclose(occupied, 1 / np.expm1(1 + 0.1 * np.arange(20)), rtol=1e-9)

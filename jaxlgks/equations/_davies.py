@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import equinox as eqx
 
 from .._errors import InputError
-from .._system import Noise, System
+from .._system import Noise, System, require_matrices
 from ..bohr import Groups, Reference, Structure, bohr_structure, find_groups, follow, pin
 from ._base import AbstractEquation, Filter
 from ._dissipator import Dissipator
@@ -56,6 +56,7 @@ class Davies(AbstractEquation):
         return follow(self.reference, structure)
 
     def fixed(self, system: System) -> "Davies":
+        require_matrices(system, "fixed")
         if self.reference is not None:
             return self
         structure = bohr_structure(system.hamiltonian)

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from .._errors import InputError
-from .._system import Noise, System
+from .._system import Noise, System, require_matrices
 from ..bohr import Groups, Reference, Structure, bohr_structure, find_groups, follow, pin
 from ._base import AbstractEquation, Filter
 from ._dissipator import Dissipator
@@ -72,6 +72,7 @@ class Unified(AbstractEquation):
         return jnp.where(memory > 0, jnp.sqrt(fast / jnp.where(memory > 0, memory, 1.0)), fast)
 
     def fixed(self, system: System) -> "Unified":
+        require_matrices(system, "fixed")
         if self.reference is not None:
             return self
         structure = bohr_structure(system.hamiltonian)

@@ -7,7 +7,7 @@ turn matrices into vectors and back.
 import jax.numpy as jnp
 from jaxtyping import Array, Complex
 
-from .._system import System
+from .._system import System, require_matrices
 from ..bohr import centred
 from ..equations import AbstractEquation, Davies
 
@@ -43,6 +43,7 @@ def liouvillian(system: System, equation: AbstractEquation = Davies()) -> Comple
     lgks.liouvillian(system).shape                 # (16, 16)
     ```
     """
+    require_matrices(system, "liouvillian")
     total = commutator_matrix(centred(system.hamiltonian))
     for dissipator in equation.dissipators(system):
         total = total + dissipator.matrix()

@@ -33,8 +33,8 @@ CAPTIONS = {
     "resonance": "Steady heat current between two oscillators of frequency $\\omega$, each with a Drude–Lorentz bath "
     "that damps it at the rate $\\kappa$, beside the exact current of oscillators and baths. (a) At resonance Davies "
     "keeps a current where the coupling is below the damping and little flows. (b) Through resonance; the local "
-    "equation, right as long as $g \\ll \\omega$, lies under the others. (c) Frequencies 1.5 and 1, $g = 0.1$: the local "
-    "equation lets heat flow from cold to hot above $T_c/T_h = 2/3$.",
+    "equation, right as long as $g \\ll \\omega$, lies under the others. (c) Frequencies 1.5 and 1, $g = 0.1$: the "
+    "local equation lets heat flow from cold to hot above $T_c/T_h = 2/3$.",
 }
 
 

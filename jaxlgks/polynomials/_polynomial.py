@@ -6,6 +6,7 @@ arrays, of a degree known before anything is computed.
 
 import itertools
 import numbers
+import operator
 from typing import Any
 
 import equinox as eqx
@@ -115,8 +116,12 @@ class Polynomial(eqx.Module):
         return self * (1.0 / _as_number(other)) if _is_number(other) else NotImplemented
 
     def __pow__(self, power: int) -> "Polynomial":
-        if not isinstance(power, int) or power < 0:
-            raise InputError(f"a polynomial has powers 0, 1, 2, …; got {power!r}.")
+        try:
+            power = operator.index(power)
+        except TypeError:
+            power = -1
+        if power < 0:
+            raise InputError("a polynomial has powers 0, 1, 2, …; got another one.")
         out = constant(1.0, self.modes, self.limit)
         for _ in range(power):
             out = out * self

@@ -38,5 +38,6 @@ from ._state import (
     GaussianState as GaussianState,
     expectation as expectation,
     gaussian_steady_state as gaussian_steady_state,
+    require_physical as require_physical,
 )
 from ._truncated import Truncated as Truncated, truncated as truncated

@@ -5,6 +5,8 @@ Enters: a model, a master equation, a state. Leaves, with dm_α = 𝒟_α(m − 
     J^α = ⟨D_α†H⟩ = ½ tr[h dV_α] + (h m + f)·dm_α,      dS/dt = ½ tr[G Σ_α dV_α],     −ln ρ = ½ (R−m)ᵀ G (R−m) + const.
 """
 
+from typing import Any
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -76,5 +78,7 @@ def log_form(V: Float[Array, "n n"]) -> Float[Array, "n n"]:
 
 def _log_ratio(c: Array) -> Array:
     size = jnp.abs(c)
+    hot: Any = size < 1  # no logarithm of nearly one there
+    half = jnp.where(hot, size, 1.0) / 2
     empty = jnp.maximum(1 - size / 2, jnp.finfo(c.dtype).eps ** 2)
-    return jnp.log((1 + size / 2) / empty) / size
+    return jnp.where(hot, jnp.arctanh(half) / half, jnp.log((1 + size / 2) / empty) / size)

@@ -23,7 +23,7 @@ from .._oscillators import QuasiFree, linear_part, symplectic
 from .._system import Noise
 from ..bohr import derivative
 from ..equations import AbstractEquation, Davies, Local, Unified, each_noise
-from ..polynomials import Polynomial
+from ..polynomials import Polynomial, as_polynomial
 from ._kernel import two_sided
 from ._modes import MERGED, NormalModes, clustered, normal_modes, together
 from ._rates import kernel_of
@@ -54,7 +54,8 @@ def home(model: QuasiFree, equation: AbstractEquation) -> QuasiFree:
             f"Local: for a QuasiFree model of {model.modes} mode(s) the reference must be one too; got "
             f"{getattr(equation.reference, 'modes', 'a matrix')}."
         )
-    return eqx.tree_at(lambda m: m.hamiltonian, model, equation.reference)
+    reference = as_polynomial(equation.reference, "Local: the reference", model.modes, degree=2)
+    return QuasiFree(reference, model.baths)
 
 
 def coupling_form(noise: Noise) -> tuple[Array, Array]:

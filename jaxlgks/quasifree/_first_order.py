@@ -22,6 +22,7 @@ Groups are those of the frequencies of d and d† (a linear coupling has no othe
 its nominal frequency. What lies in no group has no partner at zeroth order and drops out.
 """
 
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -31,7 +32,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool
 
-from .._errors import ResonanceError, SingularDensityError
+from .._errors import ResonanceError, SingularDensityError, ValidityWarning
 from .._oscillators import QuasiFree
 from .._system import Noise
 from ..equations import AbstractEquation, Local, each_noise
@@ -49,7 +50,7 @@ from ..polynomials import (
     symmetric_average,
     with_linear,
 )
-from ._dynamics import coupling_form
+from ._dynamics import coupling_form, one_noise_each
 from ._flow import sums
 from ._frame import Frame
 from ._modes import MERGED
@@ -219,6 +220,45 @@ def admit(model: QuasiFree, V: Symbol, at: Frame, scale: Array, equation: Abstra
             "are close."
         )
     _refuse_singular(model, at, soft, equation)
+    _warn_of_neighbours(model, V, at, rates)
+
+
+def _warn_of_neighbours(model: QuasiFree, V: Symbol, at: Frame, rates: np.ndarray) -> None:
+    """`ValidityWarning` where V turns a coupling into a product of modes that lies nearer to another frequency of the
+    coupling than both decay, outside of its group: what they do together is dropped."""
+    signed, nominal = np.asarray(at.signed), np.concatenate([at.nominal, -at.nominal])
+    if not np.any(nominal):
+        return  # one group
+    couplings = [np.abs(np.asarray(at.modes.forms.T @ coupling_form(noise)[0])) for noise in one_noise_each(model)]
+    coupled = [1e-12 * np.max(S) < S for S in couplings]
+    size, decay, found = len(signed), np.tile(rates, 2), {}
+    for k, v in enumerate(np.asarray(x) for x in V):
+        for index in monomials(size, k):
+            if k < 3 or abs(v[index]) <= 1e-12 * np.max(np.abs(v)):
+                continue
+            for removed in set(index):
+                rest = list(index)
+                rest.remove(removed)
+                by = [S for S in coupled if S[(removed + size // 2) % size]]
+                apart = np.abs(nominal[rest].sum() - nominal) > k * MERGED * np.max(nominal)
+                gap, width = np.abs(signed[rest].sum() - signed), (decay[rest].sum() + decay) / 2
+                for other in np.flatnonzero(apart & (gap < width) & np.any([np.zeros(size, bool), *by], axis=0)):
+                    words = _word(rest, size), _word([other], size)
+                    found[words[0]] = f"{words[0]} beside {words[1]} (distance {gap[other]:.3g})"
+    if found:
+        warnings.warn(
+            "The perturbation makes, of the couplings, products of modes that lie nearer to a mode's frequency than "
+            f"they decay and are treated apart: {'; '.join(list(found.values())[:6])}. Their part of the response is "
+            "missing; compare with Redfield() or UniversalLindblad(), or tune to resonance.",
+            ValidityWarning,
+            stacklevel=4,
+        )
+
+
+def _word(index: list, size: int) -> str:
+    """Normal modes by name."""
+    powers = np.bincount(np.asarray(index, int), minlength=size)
+    return name(powers[size // 2 :].tolist(), powers[: size // 2].tolist(), [f"d{k + 1}" for k in range(size // 2)])
 
 
 def _refuse_singular(model: QuasiFree, at: Frame, soft: list[str], equation: AbstractEquation) -> None:

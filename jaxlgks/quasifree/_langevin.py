@@ -30,6 +30,7 @@ from ._state import GaussianState
 
 _GAUSS, _WEIGHTS = np.polynomial.legendre.leggauss(16)
 _STEPS = 2.0 ** np.arange(-4, 44)
+_THERMAL = 2.0 ** np.arange(-3, 7)  # n is a power below, nothing above
 
 
 class ExactSteadyState(eqx.Module):
@@ -87,7 +88,7 @@ def _exact(model: QuasiFree) -> tuple[ExactSteadyState, Array]:
     )
     softened = h - 2 * jnp.einsum("b,bi,bj->ij", strength, s, s)
     mean = -jnp.linalg.solve(softened, model.field - 2 * (strength * c) @ s)
-    omega, weight = _nodes(_embedded(h, s, strength, cutoff))
+    omega, weight = _nodes(_embedded(h, s, strength, cutoff), model.temperatures)
 
     def at(w: Array) -> tuple[Array, Array]:
         response = -2 * strength * cutoff / (cutoff - 1j * w)
@@ -95,7 +96,8 @@ def _exact(model: QuasiFree) -> tuple[ExactSteadyState, Array]:
         u = jnp.linalg.solve(inverse, (s @ J.T).T.astype(complex))  # columns u_α
         density = 2 * strength * w * cutoff / (w**2 + cutoff**2)
         # ω coth(ω/2T)/2 and ω n are finite at ω = 0 and for any T.
-        occupied = w / jnp.expm1(w / model.temperatures)
+        x = w / model.temperatures
+        occupied = w * jnp.exp(-x) / -jnp.expm1(-x)  # no overflow, in derivatives either
         noise = density / w * (2 * occupied + w)
         through = 4 * density[:, None] * density[None, :] * jnp.abs(s @ u) ** 2
         flow = jnp.sum(through * (occupied[:, None] - occupied[None, :]), axis=1)
@@ -116,14 +118,16 @@ def _embedded(h: Array, s: Array, strength: Array, cutoff: Array) -> Array:
     return jnp.concatenate([top, bottom])
 
 
-def _nodes(matrix: Array) -> tuple[Array, Array]:
-    """Gauss–Legendre panels on ω > 0, cut at distances that double from the real part of each pole outwards."""
+def _nodes(matrix: Array, temperatures: Array) -> tuple[Array, Array]:
+    """Gauss–Legendre panels on ω > 0, cut at distances that double from the real part of each pole outwards, and from
+    zero about each temperature, where n(ω) lives."""
     poles = jnp.linalg.eigvals(jax.lax.stop_gradient(matrix))
     centre, width = jnp.abs(poles.imag), jnp.abs(poles.real)
     reach = width[:, None] * _STEPS
     cuts = jnp.concatenate([centre, (centre[:, None] + reach).reshape(-1), (centre[:, None] - reach).reshape(-1)])
     far = 1e8 * jnp.max(jnp.abs(poles))
-    ends = jnp.sort(jnp.clip(jnp.append(cuts, far), 0.0, far))
+    thermal = (jax.lax.stop_gradient(temperatures)[:, None] * _THERMAL).reshape(-1)
+    ends = jnp.sort(jnp.clip(jnp.concatenate([cuts, thermal, far[None]]), 0.0, far))
     ends = jnp.concatenate([jnp.zeros(1), ends])
     half = (ends[1:] - ends[:-1]) / 2
     omega = ends[:-1, None] + half[:, None] * (1 + jnp.asarray(_GAUSS))

@@ -17,12 +17,12 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Complex, Float
 
-from .._errors import NonUniqueSteadyStateError, SteadyStateError
+from .._errors import InputError, NonUniqueSteadyStateError, SteadyStateError
 from .._inputs import is_concrete, spoil
 from .._oscillators import QuasiFree, lowering_forms, symplectic
 from ..equations import AbstractEquation, Davies
 from ..polynomials import Polynomial, as_polynomial, moved, reordered, vacuum
-from ._dynamics import Dynamics, dynamics
+from ._dynamics import Dynamics, dynamics, home
 from ._kernel import matrix_function
 
 UNDAMPED = 1e-13
@@ -67,9 +67,24 @@ class GaussianState(eqx.Module):
 
 
 def _entropy_of(b: Array) -> Array:
-    """(n+1) ln(n+1) − n ln n of n = |b| − ½; b and −b each count half."""
+    """(n+1) ln(n+1) − n ln n = ln n + (n+1) ln(1 + 1/n), of n = |b| − ½; b and −b each count half."""
     n = jnp.maximum(jnp.abs(b) - 0.5, jnp.finfo(b.dtype).eps ** 2)
-    return (n + 1) * jnp.log1p(n) - n * jnp.log(n)
+    hot: Any = n > 1  # no difference of two large numbers there
+    m = jnp.where(hot, n, 1.0)
+    return jnp.where(hot, jnp.log(m) + (m + 1) * jnp.log1p(1 / m), (n + 1) * jnp.log1p(n) - n * jnp.log(n))
+
+
+def require_physical(state: GaussianState, what: str) -> None:
+    """Raise `InputError` for a known covariance that breaks the uncertainty relation V + iΩ/2 ≥ 0."""
+    if not is_concrete(state):
+        return
+    V = np.asarray(state.covariance)
+    lowest = np.linalg.eigvalsh(V + 0.5j * symplectic(state.modes))[0]
+    if not lowest > -1e-9 * np.max(np.abs(V)):
+        raise InputError(
+            f"{what}: the covariance breaks the uncertainty relation V + i Omega/2 >= 0 (lowest eigenvalue "
+            f"{lowest:.3g}). The vacuum has V = 1/2: check the units of the quadratures, x = (a + a.dag)/sqrt(2)."
+        )
 
 
 def expectation(A: Polynomial, state: GaussianState) -> Float[Array, ""]:
@@ -90,6 +105,7 @@ def steady_flow(
     model: QuasiFree, equation: AbstractEquation, *, nominal: Array | None = None, throw: bool = True
 ) -> tuple[GaussianState, Dynamics]:
     """The same, with the generator behind it."""
+    home(model, equation)  # raises here, by name, what a compiled program could not
     state, flow, slowest, lowest = _solved(model, equation, nominal)
     if not throw:
         return state, flow
@@ -144,23 +160,24 @@ def _slowest(K: Float[Array, "n n"]) -> Float[Array, ""]:
 
 def lyapunov(K: Float[Array, "n n"], N: Float[Array, "n n"]) -> Float[Array, "n n"]:
     """The symmetric V with K V + V Kᵀ + N = 0."""
-    table, rows, columns, place = _symmetric(K.shape[0])
-    A = jnp.einsum("pqij,ij->pq", table, K)
+    equations, unknowns, source, rows, columns, place = _symmetric(K.shape[0])
+    A = jnp.zeros((rows.size, rows.size)).at[equations, unknowns].add(K[source])
     return -jnp.linalg.solve(A, N[rows, columns])[place]
 
 
 @functools.cache
-def _symmetric(n: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """V ↦ K V + V Kᵀ on the elements (row ≤ column) of a symmetric V, as a table linear in K."""
+def _symmetric(n: int):
+    """V ↦ K V + V Kᵀ on the elements (row ≤ column) of a symmetric V: in which equation which unknown stands with
+    which element of K."""
     rows, columns = np.triu_indices(n)
     place = np.zeros((n, n), int)
     place[rows, columns] = place[columns, rows] = np.arange(rows.size)
-    table = np.zeros((rows.size, rows.size, n, n))
-    for p, (i, j) in enumerate(zip(rows, columns, strict=True)):
-        for k in range(n):
-            table[p, place[k, j], i, k] += 1
-            table[p, place[i, k], j, k] += 1
-    return table, rows, columns, place
+    k = np.arange(n)
+    equations = np.repeat(np.arange(rows.size), 2 * n)
+    unknowns = np.concatenate([place[k, columns[:, None]], place[rows[:, None], k]], axis=1).reshape(-1)
+    left = np.concatenate([np.repeat(rows[:, None], n, 1), np.repeat(columns[:, None], n, 1)], axis=1).reshape(-1)
+    right = np.tile(np.concatenate([k, k]), rows.size)
+    return equations, unknowns, (left, right), rows, columns, place
 
 
 def _undamped(model: QuasiFree, equation: AbstractEquation, nominal) -> str:

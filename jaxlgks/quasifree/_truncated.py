@@ -7,6 +7,7 @@ but what lies beyond the cut.
 
 import functools
 import itertools
+import math
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -54,7 +55,7 @@ def truncated(model: QuasiFree, excitations: int) -> Truncated:
     if not isinstance(excitations, int) or excitations < 1:
         raise InputError(f"truncated: at least one excitation must be kept; got {excitations!r}.")
     modes = _modes(model)
-    size = len(basis(model.modes, excitations))
+    size = math.comb(excitations + model.modes, model.modes)
     if size > 1000:
         raise InputError(
             f"truncated: {excitations} excitations in {model.modes} modes are {size} states; at most 1000."

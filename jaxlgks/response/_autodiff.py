@@ -36,7 +36,7 @@ def autodiff_response(
     groups fixed, which is not that of the Gibbs state even at one temperature.
 
     Of a `QuasiFree` model the exact Gaussian steady state is differentiated for a V of degree two at most; a V of
-    higher degree is met on a truncated Fock space of up to 40 states, chosen from the occupations. `order` is then 1.
+    higher degree is met on a truncated Fock space of up to 150 states, chosen from the occupations. `order` is then 1.
 
     **Raises:** as `response`; `InputError` for another order; `TruncationError` where a Fock space would be too large.
 

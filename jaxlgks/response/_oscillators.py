@@ -70,7 +70,7 @@ class QuasiFreeResponse(eqx.Module):
         parts = self._parts(jnp.moveaxis(values, 1, 0))
         return parts if t.ndim else jax.tree.map(lambda x: x[0], parts)
 
-    def _resolved(self, omega: Array) -> Complex[Array, "parts *a"]:
+    def _resolved(self, omega: Array) -> Complex[Array, "..."]:
         return paired(self.sources, self.observables, self.drift, omega, self.diagonal)
 
     def _parts(self, values: Array) -> Parts:
@@ -84,7 +84,7 @@ def paired(
     x: Array,
     diagonal: bool,
     how: Callable = resolvent,
-) -> Complex[Array, "parts *a"]:
+) -> Complex[Array, "..."]:
     """Σ_k f^(k) · how(T^(k), drift, x), ranks from one on: f [s, n, …] for every source, T [*a, n, …] for every
     observable."""
     total = jnp.zeros((), complex)

@@ -35,7 +35,7 @@ from ._oscillators import QuasiFreeResponse, as_polynomials, quasifree_response
 from ._oscillators_thermodynamic import quasifree_thermodynamics
 from ._quantities import EntropyProduction, HeatCurrent
 
-LARGEST = 40
+LARGEST = 150
 """Dimension of a truncated model up to which its steady state is differentiated."""
 TAIL = 1e-12
 """What the last shells may hold, before the observables weight it."""
