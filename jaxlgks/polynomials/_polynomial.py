@@ -7,7 +7,7 @@ arrays, of a degree known before anything is computed.
 import itertools
 import numbers
 import operator
-from typing import Any
+from typing import Any, SupportsIndex
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -115,7 +115,7 @@ class Polynomial(eqx.Module):
     def __truediv__(self, other) -> "Polynomial":
         return self * (1.0 / _as_number(other)) if _is_number(other) else NotImplemented
 
-    def __pow__(self, power: int) -> "Polynomial":
+    def __pow__(self, power: SupportsIndex) -> "Polynomial":
         try:
             power = operator.index(power)
         except TypeError:
