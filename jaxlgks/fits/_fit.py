@@ -35,7 +35,7 @@ def fit(
     priors: Any = None,
     weights: Any = None,
     method: Any = "levenberg-marquardt",
-    starts: int | Sequence[Any] = 1,
+    starts: Any = 1,
     steps: int | None = None,
     missing: str = "raise",
     vectorised: bool = False,
