@@ -199,7 +199,8 @@ def _inside(name: str, value: float, low: float, high: float, size: float) -> fl
 def _starts(task: Task, theta: np.ndarray, init: Any, bounds: Bounds | None, starts: Any, seed: int) -> np.ndarray:
     """As of a fit; slack starts where it is."""
     if isinstance(starts, numbers.Integral):
-        return draw_starts(task.variables, theta, starts, seed, "maximise")
+        rows = draw_starts(task.variables, theta, starts, seed, "maximise")
+        return np.stack([task.variables.inward(row) for row in rows])
     given, first = parameters(init, bounds, "maximise")
     rows = listed_starts(given, first, starts, "maximise")
     return np.stack([task.variables.inward(np.concatenate([row, theta[given.count :]])) for row in rows])
