@@ -53,8 +53,11 @@ def fit(
       number, or a dictionary of the data's observables. Anything that JAX can differentiate. What depends on `params`
       alone (a diagonalisation) is computed once for all points. `vectorised=True`: it takes all points at once, `x`
       holding arrays [n].
-    - `data`: `Data`, an xarray object, a pandas DataFrame or a mapping of columns (X_error beside X).
+    - `data`: `Data`, an xarray object, a pandas DataFrame or a mapping of columns (X_error beside X). Relative errors
+      are taken of the prediction; the fit then runs several times, until they stay (`Fit.data` holds those used).
     - `init`: start values, a pytree of real numbers; entries are called by their path: `"g"`, `"bath.gamma"`, `"h[2]"`.
+      Their sizes are the scales of the search, and what an undetermined parameter is compared with. A start where
+      nothing depends on an entry to first order (g = 0, everything even in g) is moved by a hundredth of its size.
     - `bounds`: `{"g": (0, None), "gamma": "positive"}`, kept by smooth maps.
     - `priors`: `{"omega": (mean, standard deviation)}`, or a function of `params` that returns residuals.
     - `weights`: relative weights (∝ 1/σ²) by observable, where errors are known up to a common factor.
@@ -84,7 +87,8 @@ def fit(
 
     hot = np.linspace(0.15, 2.0, 20)
     J = np.array([current({"omega": 1.0, "g": 0.3}, {"hot": T})["J"] for T in hot])
-    found = lgks.fit(current, lgks.Data({"hot": hot}, {"J": J}, errors=0.01 * J), {"omega": 1.2, "g": 0.1})
+    data = lgks.Data({"hot": hot}, {"J": J}, relative_errors=0.01)
+    found = lgks.fit(current, data, {"omega": 1.2, "g": 0.1})
     found.estimates["omega"], found.estimates["g"]    # [1.0, 0.3]
     ```
     """
@@ -104,8 +108,8 @@ def fit(
         open_ = " ".join(str(d) for d in made.undetermined if np.isinf(d.deviation))
         raise IdentifiabilityError(
             f"fit: {open_} So it is at the best end, {_there(made)}; if another start may lead elsewhere, give more. "
-            "Or measure where it matters (see fisher_information, optimal_plan), give a prior, or keep a parameter fixed; "
-            "throw=False returns the fit."
+            "Or measure where it matters (see fisher_information, optimal_plan), give a prior, or keep a parameter "
+            "fixed; throw=False returns the fit."
         )
     for note in made.notes:
         warnings.warn(f"fit: {note}", FitWarning, stacklevel=2)
@@ -158,7 +162,11 @@ def _weights(weights: Any, data: Data) -> np.ndarray:
     try:
         checked = Data(data.coordinates, data.observables, given).errors or {}
     except DataError as error:
-        raise DataError(str(error).replace("error", "weight")) from error
+        said = str(error).split(" A measurement without")[0].replace("error", "weight")
+        said += (
+            " A point that should not count is left out: make it NaN and pass missing='skip'." if "zero" in said else ""
+        )
+        raise DataError(said) from error
     found = np.concatenate([x.reshape(-1) for x in checked.values()])
     if not np.all(np.isfinite(found)):
         raise DataError("fit: weights must be finite.")

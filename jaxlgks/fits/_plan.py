@@ -24,7 +24,6 @@ from ._problem import Model, Predict, checked_model
 from ._runner import run
 from ._sensitivity import outputs, sigmas_of, whitened
 
-
 SAME = 1e-2
 """Plans whose ln det F differs by less are equally good."""
 
@@ -98,8 +97,8 @@ def optimal_plan(
     may depend on the setting). `coordinates`: a first plan, k settings by name. `limits`: the range
     of each, `{"T": (0.1, 2)}`.
     `repeats`: measurements at each setting. `known`: information from earlier measurements: the plan then says what to
-    measure next. `starts`: how many (the criterion has many maxima): the first plan, the others drawn within the limits;
-    or a list of further first plans.
+    measure next. `starts`: how many (the criterion has many maxima): the first plan, the others drawn within the
+    limits; or a list of further first plans.
 
     **Returns:** `Plan`.
 

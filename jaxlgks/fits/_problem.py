@@ -209,9 +209,8 @@ def _traced(predict: Predict, structure: Any, shapes: tuple, sizes: tuple, where
         return jax.eval_shape(lambda tree, x: predict(tree, Noting(x)), tree, {n: number(shape) for n, shape in sizes})
     except KeyError as error:
         if not asked:
-            raise InputError(
-                f"{where}: predict asks for {error}, which is no parameter; it knows {list(tree) if isinstance(tree, Mapping) else tree}."
-            ) from error
+            known = list(tree) if isinstance(tree, Mapping) else tree
+            raise InputError(f"{where}: predict asks for {error}, which is no parameter; it knows {known}.") from error
         raise DataError(
             f"{where}: predict asks for the coordinate {asked[-1]!r}, which the data do not have; "
             f"{nearest(asked[-1], dict(sizes))}"

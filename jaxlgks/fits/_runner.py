@@ -125,8 +125,8 @@ def run(
 
 
 def fingerprint(goal: Goal, method: AbstractMethod, starts: np.ndarray, own: Any) -> str:
-    """What a checkpoint must belong to: the program itself, with all numbers in it (model, data, priors, settings of the
-    optimiser), and the starts."""
+    """What a checkpoint must belong to: the program itself, with all numbers in it (model, data, priors, settings of
+    the optimiser), and the starts."""
     z, mine = jax.tree.map(lambda x: jnp.asarray(x[0]), (starts, own))
 
     def whole(z: Array, own: Any) -> Going:

@@ -100,7 +100,8 @@ def _simulate(problem: Problem, z: Array, size: float, count: int, seed: int, kn
         drawn, end = (drawn, once(drawn, z)) if problem.relative is None else again(drawn, z)
         found = examine(drawn, end)
         norms = jnp.linalg.norm(found.jacobian, axis=0)
-        inverse = jnp.linalg.inv(jnp.linalg.qr(found.jacobian / norms, mode="r"))
+        R: Any = jnp.linalg.qr(found.jacobian / norms, mode="r")
+        inverse = jnp.linalg.inv(R)
         sigmas = jnp.sqrt(jnp.sum(inverse**2, axis=1)) / norms
         return found.theta, sigmas, jnp.sum(found.residuals**2), _distance(problem.model.parameters, found)
 
@@ -114,6 +115,6 @@ def _distance(given: Parameters, found: Any) -> Array:
     slope = found.jacobian.T @ found.residuals
     held = ((found.theta - given.lower <= close) & (slope > 0)) | ((given.upper - found.theta <= close) & (slope < 0))
     J = jnp.where(held, 0.0, found.jacobian * alone)
-    Q, R = jnp.linalg.qr(J)
-    U, s, _ = jnp.linalg.svd(R)
-    return jnp.linalg.norm(jnp.where(s > RANK * s[0], U.T @ (Q.T @ found.residuals), 0.0))
+    reduced: Any = jnp.linalg.qr(J)
+    U, s, _ = jnp.linalg.svd(reduced[1])
+    return jnp.linalg.norm(jnp.where(s > RANK * s[0], U.T @ (reduced[0].T @ found.residuals), 0.0))
