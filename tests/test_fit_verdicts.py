@@ -94,6 +94,16 @@ def test_repetitions_that_end_at_a_bound_count():
         assert part == pytest.approx(0.977, abs=4 * np.sqrt(0.977 * 0.023 / 1000))
 
 
+def test_repetitions_come_away_from_a_bound():
+    """b ends at its bound, 0; half of the draws have their minimum inside, and are led there."""
+    x = np.linspace(0, 1, 30)
+    line = lambda p, c: p["a"] + p["b"] * c["x"]  # noqa: E731
+    data = lgks.Data({"x": x}, {"y": 1 - 0.1 * x}, 0.1)
+    many = quiet(line, data, {"a": 1.0, "b": 1.0}, bounds={"b": (0, 10)}).repeat(300)
+    assert many.converged.mean() > 0.99
+    assert np.mean(many.estimates[:, 1] > 1e-3) == pytest.approx(0.5, abs=4 * 0.5 / np.sqrt(300))
+
+
 def test_degrees_of_freedom_count_what_is_seen():
     """Of a·b·e^{−kt} two combinations: the scatter, and intervals of k, are those of c·e^{−kt}."""
     t, y = np.array([0.0, 1.0, 2.0, 3.0]), np.array([2.03, 1.0, 0.47, 0.26])

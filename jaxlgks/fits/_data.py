@@ -81,10 +81,10 @@ class Data(eqx.Module):
 
 
 def _numbers(values: Any, what: str) -> np.ndarray:
+    if (kind := np.asarray(values).dtype).kind in "cmM":
+        raise DataError(f"data: {what} must hold real numbers; got {kind}.")
     try:
         array = np.asarray(values)
-        if array.dtype.kind in "cmM":
-            raise DataError(f"data: {what} must hold real numbers; got {array.dtype}.")
         array = array if array.dtype.kind in "fiu" else np.asarray(values, float)  # None and pandas' NA become NaN
     except (TypeError, ValueError) as error:
         raise DataError(f"data: {what} must hold real numbers: {error}") from error

@@ -134,7 +134,9 @@ def _bounds(bounds: Bounds, names: Sequence[str], where: str) -> tuple[np.ndarra
         at = addressed(key, names, f"{where}: bounds")
         pair = (0.0, None) if isinstance(given, str) and given == "positive" else given
         try:
-            first, second = () if isinstance(pair, str) else pair
+            if isinstance(pair, str):
+                raise TypeError
+            first, second = pair
             low, high = -np.inf if first is None else _end(first), np.inf if second is None else _end(second)
         except (TypeError, ValueError):
             said = f"the bounds of {key!r} are a pair (lower, upper) or 'positive'; got {given!r}."

@@ -67,7 +67,8 @@ def simulate(
     if dof is not None:
         r = np.asarray(problem.residuals(jnp.asarray(theta)))
         size = float(np.sqrt(np.sum(r**2) / dof))
-    out = _simulate(problem, jnp.asarray(problem.model.parameters.inward(theta)), size, count, seed, dof is None)
+    start = problem.model.parameters.inward(_inside(problem.model.parameters, theta, information.sigmas))
+    out = _simulate(problem, jnp.asarray(theta), jnp.asarray(start), size, count, seed, dof is None)
     estimates, sigmas, chi, distance = (np.asarray(x) for x in out)
     if dof is not None:
         scatter = np.sqrt(chi / dof)[:, None]
@@ -75,10 +76,18 @@ def simulate(
     return Simulation(information.names, theta, estimates, sigmas, chi, distance < CLOSE, dof)
 
 
+def _inside(given: Parameters, theta: np.ndarray, sigmas: np.ndarray) -> np.ndarray:
+    """Where repetitions start: half a standard deviation inside bounds. At a bound itself the smooth map is flat, and
+    no optimiser would come away from it."""
+    lower, upper = np.asarray(given.lower), np.asarray(given.upper)
+    margin = np.where(np.isfinite(sigmas), np.minimum(0.5 * sigmas, 0.25 * (upper - lower)), 0.0)
+    return np.clip(theta, lower + margin, upper - margin)
+
+
 @eqx.filter_jit
-def _simulate(problem: Problem, z: Array, size: float, count: int, seed: int, known: bool):
+def _simulate(problem: Problem, theta: Array, z: Array, size: float, count: int, seed: int, known: bool):
     method = as_method("levenberg-marquardt", True, "repeat", scaled=known)
-    mean = problem.model.flat(problem.model.parameters.outward(z), problem.x)[problem.row]
+    mean = problem.model.flat(theta, problem.x)[problem.row]
 
     def once(drawn: Problem, z: Array) -> Array:
         return advance(drawn, method, begin(drawn, method, z), jnp.asarray(method.steps)).z
@@ -115,6 +124,6 @@ def _distance(given: Parameters, found: Any) -> Array:
     slope = found.jacobian.T @ found.residuals
     held = ((found.theta - given.lower <= close) & (slope > 0)) | ((given.upper - found.theta <= close) & (slope < 0))
     J = jnp.where(held, 0.0, found.jacobian * alone)
-    reduced: Any = jnp.linalg.qr(J)
-    U, s, _ = jnp.linalg.svd(reduced[1])
-    return jnp.linalg.norm(jnp.where(s > RANK * s[0], U.T @ (reduced[0].T @ found.residuals), 0.0))
+    Q, R = jnp.linalg.qr(J, mode="reduced")  # pyright: ignore
+    U, s, _ = jnp.linalg.svd(R)  # pyright: ignore
+    return jnp.linalg.norm(jnp.where(s > RANK * s[0], U.T @ (Q.T @ found.residuals), 0.0))
