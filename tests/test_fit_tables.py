@@ -94,13 +94,13 @@ def test_bands_want_the_coordinates_of_the_data():
 
 def test_weights_and_starts_and_parameters_that_do_not_fit():
     data, init = lgks.Data({"t": T}, {"y": Y}), {"a": 1.0, "k": 1.0}
-    with pytest.raises(DataError, match="weights of 'y' must be positive; 1 are zero.*should not count is left out"):
+    with pytest.raises(DataError, match=r"weights of 'y' must be positive; 1 are zero.*should not count is left out"):
         lgks.fit(decay, data, init, weights={"y": np.r_[0.0, np.ones(11)]})
     with pytest.raises(InputError, match="predict asks for 'kk', which is no parameter"):
         lgks.fit(lambda p, x: {"y": p["kk"] * x["t"]}, data, init)
     with pytest.raises(InputError, match="a list of start values"):
         lgks.fit(decay, data, init, starts={"a": 2.0, "k": 1.0})
-    with pytest.raises(InputError, match="a pair .lower, upper. or 'positive'"):
+    with pytest.raises(InputError, match=r"a pair .lower, upper. or 'positive'"):
         lgks.fit(decay, data, init, bounds={"a": [0.0, "inf"]})
     found = lgks.fit(decay, data, init, starts=np.int64(2), bounds={"a": np.array([0.0, 5.0])})
     assert len(found.starts.outcomes) == 2

@@ -75,7 +75,7 @@ def test_relative_and_absolute_errors_add_in_squares():
     sigma = data.sigma({"y": 3 * x, "z": x + 1})
     np.testing.assert_allclose(sigma["y"], np.sqrt(0.01 + (0.6 * x) ** 2))
     np.testing.assert_allclose(sigma["z"], 0.1 * (x + 1))
-    with pytest.raises(InputError, match="errors of .'z'. are missing"):
+    with pytest.raises(InputError, match=r"errors of .'z'. are missing"):
         lgks.Data({"x": x}, {"y": x, "z": x}, relative_errors={"y": 0.1})
     with pytest.raises(InputError, match="relative errors of 'y' must be positive"):
         lgks.Data({"x": x}, {"y": x}, relative_errors=0.0)

@@ -177,8 +177,8 @@ def test_bad_input():
 
 @pytest.mark.parametrize("optimum", [2e-4, 0.99995])
 def test_an_optimum_beside_a_bound_is_not_put_on_it(optimum):
-    """Ends of the first stage lie on either side of the optimum, closer to the bound than a thousandth: the bound is let
-    go where f grows inwards. Newton's method ends at rounding."""
+    """Ends of the first stage lie on either side of the optimum, closer to the bound than a thousandth: the bound is
+    let go where f grows inwards. Newton's method ends at rounding."""
     starts = [{"x": float(x)} for x in np.linspace(0.11, 0.93, 12)]
     f = lambda p: 1 - (p["x"] - optimum) ** 2  # noqa: E731
     found = lgks.maximise(f, {"x": 0.5}, bounds={"x": (0.0, 1.0)}, starts=starts)
