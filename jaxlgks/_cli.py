@@ -145,18 +145,30 @@ def fit(data: Path, config: Path, *, out: Path | None = None, progress: bool = T
     from .fits import fit as run, read_fit
 
     def work(say) -> int:
+        target = data.with_suffix(".fit.nc") if out is None else out
+        picture = _beside(target)
         plan = read_fit(data, config)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", FitWarning)  # the summary says the same
             found = run(plan.predict, plan.data, plan.init, progress=progress, **plan.options)
-        target = data.with_suffix(".fit.nc") if out is None else out
-        found.save(target)
-        found.plot(target.with_suffix(".png"))
         say(found.summary(), markup=False, highlight=False, soft_wrap=True)
-        say(f"See {target} and {target.with_suffix('.png')}", soft_wrap=True)
+        found.save(target)
+        found.plot(picture)
+        say(f"See {target} and {picture}", soft_wrap=True)
         return 1 if found.notes else 0
 
     return _reported("fit", work)
+
+
+def _beside(target: Path) -> Path:
+    """The picture beside a netCDF file; before anything is computed it is known that both can be written."""
+    from ._errors import InputError
+
+    if target.suffix not in (".nc", ".nc4", ".h5"):
+        raise InputError(f"--out is a netCDF file, such as {target.with_suffix('.nc')}; got {target}.")
+    if not target.parent.is_dir():
+        raise InputError(f"--out: there is no folder {target.parent}.")
+    return target.with_suffix(".png")
 
 
 def _reported(command: str, work) -> int:

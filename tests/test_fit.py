@@ -305,8 +305,16 @@ def test_a_checkpoint_resumes_where_it_stopped(tmp_path):
     assert list(resumed.starts.steps) == [60, 60]
     with np.load(path, allow_pickle=False) as file:  # no object in it
         assert all(file[name].dtype != object for name in file.files)
-    with pytest.raises(InputError, match="belongs to another problem"):
-        lgks.fit(decay, measured(seed=1), **arguments, steps=60, checkpoint=path)
+    twice = lambda p, x: {"y": 2 * decay(p, x)["y"]}  # noqa: E731
+    others = (
+        (decay, {}, measured(seed=1)),
+        (twice, {}, data),
+        (decay, {"priors": lambda p: (p["k"] - 0.7) / 0.1}, data),
+        (decay, {"method": optax.adam(0.3)}, data),
+    )
+    for model, more, table in others:
+        with pytest.raises(InputError, match="belongs to another problem"):
+            lgks.fit(model, table, **arguments | more, steps=60, checkpoint=path)
     path.write_text("something else")
     with pytest.raises(InputError, match="is no checkpoint"):
         lgks.fit(decay, data, **arguments, steps=60, checkpoint=path)
@@ -315,6 +323,26 @@ def test_a_checkpoint_resumes_where_it_stopped(tmp_path):
 test_a_checkpoint_resumes_where_it_stopped = pytest.mark.filterwarnings("ignore::jaxlgks.FitWarning")(
     test_a_checkpoint_resumes_where_it_stopped
 )
+
+
+@pytest.mark.parametrize("pause", ["warm-up", "collected"])
+def test_an_update_of_zero_is_a_pause(pause):
+    """A schedule that starts from zero, and gradients collected over three steps: no arrival at the first step."""
+    schedule = optax.warmup_cosine_decay_schedule(0.0, 0.1, 20, 600, 1e-4)
+    method = optax.adam(schedule) if pause == "warm-up" else optax.MultiSteps(optax.adam(0.05), 3)
+    found = lgks.fit(decay, measured(), {"a": 1.5, "k": 1.0}, method=method)
+    assert found.starts.steps[0] > 100
+    assert found.starts.outcomes[0] == "converged (best)"
+
+
+def test_a_fit_with_relative_errors_resumes(tmp_path):
+    """Each turn, with its own errors, has a file of its own."""
+    data = lgks.Data({"t": TIMES}, {"y": measured().observables["y"] + 1.0}, relative_errors=0.02)
+    lifted = lambda p, x: {"y": decay(p, x)["y"] + 1.0}  # noqa: E731
+    first = lgks.fit(lifted, data, {"a": 1.0, "k": 1.0}, checkpoint=tmp_path / "fit.npz")
+    again = lgks.fit(lifted, data, {"a": 1.0, "k": 1.0}, checkpoint=tmp_path / "fit.npz")
+    assert len(list(tmp_path.iterdir())) > 1
+    np.testing.assert_array_equal(first.vector, again.vector)
 
 
 def test_a_bar_shows_steps(capsys):

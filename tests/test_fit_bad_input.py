@@ -44,7 +44,7 @@ def test_missing_points_are_skipped_by_choice():
     np.testing.assert_allclose(skipped.vector, left.vector, rtol=1e-9)
     np.testing.assert_allclose(skipped.covariance, left.covariance, rtol=1e-9)
     assert skipped.degrees_of_freedom == 1
-    assert "3 measured numbers (2 skipped)" in skipped.summary()
+    assert "3 measured numbers (2 skipped: y at point(s) 1, 4)" in skipped.summary()
     assert np.isnan(skipped.residuals["y"]).tolist() == [False, True, False, False, True]
 
 

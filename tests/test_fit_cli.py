@@ -69,7 +69,7 @@ def test_a_fit_from_the_shell(tmp_path, monkeypatch, capsys):
     code = _run(monkeypatch, "fit", str(tmp_path / "data.csv"), str(tmp_path / "fit.toml"), "--no-progress")
     said = capsys.readouterr().out
     assert code == 0, said
-    assert "59 measured numbers (1 skipped)" in said
+    assert "59 measured numbers (1 skipped: J at point(s) 5)" in said
     assert "2 start(s) by levenberg-marquardt" in said
     found = lgks.Fit.load(tmp_path / "data.fit.nc")
     assert found.units["g"] == "K"
@@ -105,7 +105,8 @@ def test_a_fixed_temperature_and_an_operator():
     qubits = lgks.models.two_qubits(1.0, 0.3, spectrum=spectra, temperatures=(0.43, 0.23))
     rho = lgks.steady_state(qubits).rho
     assert float(value) == pytest.approx(float(np.trace(lgks.models.pauli("ZI") @ rho).real), rel=1e-9)
-    np.testing.assert_allclose(made.data.errors["z"], [0.005, 0.004])
+    np.testing.assert_allclose(made.data.relative["z"], 0.01)
+    np.testing.assert_allclose(made.data.sigma({"z": np.array([-0.6, 0.3])})["z"], [0.006, 0.003])
 
 
 def changed(path: str, value=None) -> dict:
@@ -132,7 +133,9 @@ MISTAKES = {
     "unknown key 'output.quantities.heat'": ("observables.J.quantity", "heat"),
     "no bath 'c'": ("observables.J.bath", "c"),
     "no column 'sigma'": ("observables.J.error", "sigma"),
-    "either error or relative_error": ("observables.J.relative_error", 0.1),
+    "relative_error must be a number": ("observables.J.relative_error", "1 %"),
+    "temperature_a is set by more than one column": ("coordinates.J", "temperature_a"),
+    "temperature_offset needs every temperature.*temperature_b": ("coordinates.cold", None),
     "a column or a number": ("observables.J.error", True),
     "unknown key 'observables.J.units'; did you mean 'unit'": ("observables.J.units", "W"),
     "parameters.g.start must be a number": ("parameters.g.start", "small"),
@@ -152,7 +155,25 @@ def test_mistakes_in_a_config_are_named(message):
         fit_plan(columns(), changed(*MISTAKES[message]))
 
 
+def test_files_that_cannot_be_written_are_named_first(tmp_path, monkeypatch, capsys):
+    write(tmp_path / "data.csv", columns())
+    (tmp_path / "fit.toml").write_text(CONFIG)
+    for out, message in (("res.png", "is a netCDF file"), ("nodir/x.nc", "there is no folder")):
+        given = (str(tmp_path / "data.csv"), str(tmp_path / "fit.toml"), "--out", str(tmp_path / out))
+        assert _run(monkeypatch, "fit", *given) == 2
+        assert message in " ".join(capsys.readouterr().err.split())
+    assert not (tmp_path / "res.png").exists()
+
+
+def test_bounds_that_are_no_numbers():
+    made = fit_plan(columns(), changed("parameters.g.bounds", [0.0, "inf"]))
+    with pytest.raises(InputError, match="the bounds of 'g' are a pair"):
+        lgks.fit(made.predict, made.data, made.init, **made.options)
+
+
 def test_mistakes_in_a_table_are_named(tmp_path):
+    with pytest.raises(DataError, match="the column 'cold' holds no number"):
+        fit_plan({**columns(), "cold": np.full(60, np.nan)}, tomllib.loads(CONFIG))
     path = tmp_path / "data.csv"
     for text, message in {
         "a,b\n": "a line of names and lines of numbers",
@@ -163,6 +184,9 @@ def test_mistakes_in_a_table_are_named(tmp_path):
         path.write_text(text)
         with pytest.raises(DataError, match=message):
             read_table(path)
+    path.write_bytes("T in °C,b\n1,2\n".encode("latin-1"))
+    with pytest.raises(DataError, match="no text in UTF-8"):
+        read_table(path)
     path.write_text("\ufeffa, b\n1, NA\n")
     table = read_table(path)
     assert table["a"] == [1.0]

@@ -173,3 +173,52 @@ def test_bad_input():
         lgks.maximise(
             peak, START, bounds={"x": (0, 1), "y": (0, 1)}, constraints={"s": (lambda p: p["x"] + p["y"], 9.0)}
         )
+
+
+@pytest.mark.parametrize("optimum", [2e-4, 0.99995])
+def test_an_optimum_beside_a_bound_is_not_put_on_it(optimum):
+    """Ends of the first stage lie on either side of the optimum, closer to the bound than a thousandth: the bound is
+    let go where f grows inwards. Newton's method ends at rounding."""
+    starts = [{"x": float(x)} for x in np.linspace(0.11, 0.93, 12)]
+    f = lambda p: 1 - (p["x"] - optimum) ** 2  # noqa: E731
+    found = lgks.maximise(f, {"x": 0.5}, bounds={"x": (0.0, 1.0)}, starts=starts)
+    assert np.all(1 - found.starts < 1e-13)  # at the bound nearby: 2.5e−9 or 4e−8
+    assert found.values["x"] == pytest.approx(optimum, abs=1e-12)
+    assert not found.active
+    assert not found.notes
+    positive = lgks.maximise(f, {"x": 0.5}, bounds={"x": "positive"}, starts=[{"x": x} for x in (0.7, 1.0, 2.0)])
+    assert np.all(1 - positive.starts < 1e-13)
+
+
+def test_bounds_hold_and_are_let_go_together():
+    """A plane rises to the corner; with a curved ridge one bound holds and the other variable is free, beside its
+    bound. Where f bends upwards towards a bound, Newton's method must not go to the minimum."""
+    box = {"x": (0.0, 1.0), "y": (0.0, 1.0)}
+    corner = lgks.maximise(lambda p: p["x"] - 2 * p["y"] + 3, START, bounds=box)
+    assert corner.values == pytest.approx({"x": 1.0, "y": 0.0}, abs=1e-14)
+    assert corner.residual == 0
+    ridge = lgks.maximise(lambda p: 1 - p["x"] - (p["y"] - 3e-4 - p["x"]) ** 2, START, bounds=box)
+    assert ridge.values == pytest.approx({"x": 0.0, "y": 3e-4}, abs=1e-12)
+    assert ridge.active == {"x": "lower bound 0"}
+    bowl = lgks.maximise(lambda p: (p["x"] - 0.2) ** 2 + 1, {"x": 0.3}, bounds={"x": (0.0, 1.0)})
+    assert bowl.values["x"] == 1.0
+    assert bowl.active == {"x": "upper bound 1"}
+
+
+def test_an_optimum_of_zero():
+    """The gradient is compared with the curvature where the figure itself vanishes."""
+    f = lambda p: -((jnp.sin(p["x"]) - 0.3) ** 2) - (jnp.exp(p["y"]) - 3.0) ** 2  # noqa: E731
+    found = lgks.maximise(f, {"x": 0.2, "y": 0.5}, starts=[{"x": 0.4, "y": 1.5}])
+    assert found.values == pytest.approx({"x": np.arcsin(0.3), "y": np.log(3.0)}, abs=1e-9)
+    assert not found.notes
+    assert "lower" not in found.outcomes[0] + found.outcomes[1]
+
+
+def test_starts_have_the_names_of_the_first():
+    for bad in ([{"z": 1.0, "y": 3.0}], [{"x": 1.0}]):
+        with pytest.raises(InputError, match="must have the entries"):
+            lgks.maximise(peak, START, starts=bad)
+    with pytest.raises(InputError, match="a list of start values"):
+        lgks.maximise(peak, START, starts={"x": 1.0, "y": 2.0})
+    found = lgks.maximise(peak, START, starts=np.int64(2), bounds={"x": np.array([0.0, 5.0])})
+    assert len(found.starts) == 2

@@ -1,5 +1,8 @@
 """What depends on what, and what a plan of measurement can tell: closed forms and finite differences."""
 
+import itertools
+import warnings
+
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -23,6 +26,7 @@ def test_a_table_with_units():
     assert table.elasticity.sel(observable="P").values == pytest.approx([1, 2, 0, 0])
     assert table.units.sel(observable="P", parameter="a") == "W / K"
     assert table.units.sel(observable="v[1]", parameter="b") == "1"
+    assert table.units.sel(parameter="h[1]").values.tolist() == ["W / T", "1 / T", "1 / T"]
     frame = table.to_dataframe()
     assert frame.loc[("P", "b"), "derivative"] == pytest.approx(12)
 
@@ -106,6 +110,38 @@ def test_the_next_measurement_where_something_is_known():
     assert known.rank == 1
     plan = lgks.optimal_plan(decay, {"a": 1.0, "k": 0.5}, {"t": [0.5]}, 0.01, limits={"t": (0.0, 10.0)}, known=known)
     assert plan.coordinates["t"] == pytest.approx([2.0], abs=1e-5)
+
+
+def test_information_about_other_parameters_is_refused():
+    slow = lambda p, x: p["a"] * jnp.exp(-x["t"] / p["tau"])  # noqa: E731
+    other = lgks.fisher_information(slow, {"a": 1.0, "tau": 2.0}, {"t": [1.0, 2.0]}, 1e-6)
+    p = {"a": 1.0, "k": 0.5}
+    with pytest.raises(InputError, match=r"same parameters; got \['a', 'k'\] and \['a', 'tau'\]"):
+        lgks.optimal_plan(decay, p, {"t": [0.5, 1.0]}, 0.01, limits={"t": (0.0, 10.0)}, known=other)
+    with pytest.raises(InputError, match="same parameters"):
+        lgks.fisher_information(decay, p, {"t": [1.0, 2.0]}, 0.01).plus(other)
+
+
+def test_a_criterion_with_many_maxima():
+    """Three times of a damped cosine: no worse than the best of all triples of a grid; every start is reported, and
+    a plan that one start alone found is not taken for certain."""
+    f = lambda p, x: p["a"] * jnp.cos(p["w"] * x["t"]) * jnp.exp(-p["k"] * x["t"])  # noqa: E731
+    p = {"a": 1.0, "w": 2.0, "k": 0.1}
+    t = np.linspace(0, 20, 161)
+    c, s, e = np.cos(2 * t), np.sin(2 * t), np.exp(-0.1 * t)
+    rows = np.stack([c * e, -t * c * e, -t * s * e], 1) / 0.01
+    triples = np.array(list(itertools.combinations(range(161), 3)))
+    grid = 2 * np.log(np.abs(np.linalg.det(rows[triples])).max())
+    first, limits = {"t": [1.0, 2.0, 3.0]}, {"t": (0.0, 20.0)}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", lgks.FitWarning)
+        plan = lgks.optimal_plan(f, p, first, 0.01, limits=limits)
+        few = lgks.optimal_plan(f, p, first, 0.01, limits=limits, starts=2)
+    assert plan.information.log_determinant > grid
+    assert len(plan.outcomes) == len(plan.starts) == 32
+    assert plan.starts.max() == pytest.approx(plan.information.log_determinant, abs=1e-6)
+    assert any("a poorer plan" in said for said in plan.outcomes)
+    assert "take more starts" in few.notes[0]
 
 
 def test_bad_input():

@@ -17,19 +17,22 @@ named a, `gamma_b` of its density; `temperature_offset` is added to every temper
     [observables.J]                            # a column that was measured
     quantity = "heat_currents"                 # or operator = "ZI"
     bath = "a"
-    error = "J_error"                          # a column, a number, or relative_error = 0.01
+    error = "J_error"                          # a column or a number
+    relative_error = 0.01                      # a part of the prediction; with error: the two add in squares
     unit = "W"
     [parameters.g]
     start = 0.2
     bounds = [0.0, 0.6]                        # or "positive"
     [parameters.temperature_offset]
     start = 0.0
+    bounds = [-0.03, 0.3]                      # starts are drawn between these
     [fit]
     starts = 8
 """
 
 import copy
 import csv
+import io
 import tomllib
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -72,7 +75,7 @@ def read_table(path: str | Path) -> dict[str, np.ndarray]:
 
     **Raises:** `DataError`, naming line and column.
     """
-    with open(path, newline="", encoding="utf-8-sig") as file:
+    with _opened(path) as file:
         lines = [(n, line) for n, line in enumerate(file, 1) if line.strip() and not line.lstrip().startswith("#")]
     rows = list(csv.reader([line for _, line in lines], skipinitialspace=True))
     if len(rows) < 2:
@@ -90,6 +93,14 @@ def read_table(path: str | Path) -> dict[str, np.ndarray]:
             except ValueError:
                 raise DataError(f"{path}, line {number}: {cell!r} in column {name!r} is no number.") from None
     return {name: np.array(values) for name, values in columns.items()}
+
+
+def _opened(path: str | Path) -> io.StringIO:
+    """The text of a file in UTF-8."""
+    try:
+        return io.StringIO(Path(path).read_bytes().decode("utf-8-sig"), newline="")
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path}: this is no text in UTF-8 ({error}); save it as such.") from error
 
 
 def read_fit(table: str | Path, config: str | Path) -> FitPlan:
@@ -120,6 +131,8 @@ def fit_plan(columns: Mapping[str, np.ndarray], config: dict) -> FitPlan:
     given = {str(name): require_table(t, f"parameters.{name}") for name, t in config["parameters"].items()}
     require_known(dict.fromkeys(sets.values()), (*where, *(PAIR if len(temperatures) == 2 else ())), "coordinates")
     require_known(given, (*where, OFFSET), "parameters")
+    if twice := sorted({name for name in sets.values() if list(sets.values()).count(name) > 1}):
+        raise InputError(f"coordinates: {', '.join(twice)} is set by more than one column; keep one.")
     if both := sorted(set(sets.values()) & set(given)):
         raise InputError(f"{', '.join(both)}: set by a column and fitted; keep one of the two.")
     for name in (*given, *sets.values()):
@@ -131,13 +144,25 @@ def fit_plan(columns: Mapping[str, np.ndarray], config: dict) -> FitPlan:
     build = builder(config, where)
     units = {name: str(t["unit"]) for name, t in {**measured, **given}.items() if "unit" in t}
     observables = {name: np.asarray(columns[name]) for name in measured}
-    data = Data({c: columns[c] for c in sets}, observables, _errors(measured, columns), units)
+    errors, relative = _errors(measured, columns)
+    data = Data({c: columns[c] for c in sets}, observables, errors, units, relative)
     init = {name: _start(name, table) for name, table in given.items()}
     fixed = {name: _value(config, where[name]) for name in temperatures}
+    open_ = [name for name, value in fixed.items() if value is None and name not in (*sets.values(), *given)]
+    if OFFSET in given and open_ and not set(PAIR) & {*sets.values(), *given}:
+        raise InputError(f"{OFFSET} needs every temperature: no column, parameter or number sets {', '.join(open_)}.")
     predict = _predict(build, sets, fixed, _measured(measured, config))
-    first = {column: float(columns[column][np.isfinite(columns[column])][0]) for column in sets}
+    first = {column: _first(columns[column], column) for column in sets}
     predict(init, first)  # mistakes are named before anything is compiled
     return FitPlan(predict, data, init, _options(config.get("fit", {}), given, units))
+
+
+def _first(column: Any, name: str) -> float:
+    """The first number of a column."""
+    numbers = np.asarray(column)[np.isfinite(column)]
+    if not numbers.size:
+        raise DataError(f"the column {name!r} holds no number.")
+    return float(numbers[0])
 
 
 def _predict(build: Callable, sets: Mapping[str, str], fixed: Mapping[str, Any], made: Mapping[str, Callable]):
@@ -157,9 +182,10 @@ def _predict(build: Callable, sets: Mapping[str, str], fixed: Mapping[str, Any],
 
 
 def _value(config: Any, address: tuple) -> Any:
-    for key in address:
+    """What the config has there; None where it is left out."""
+    for key in address[:-1]:
         config = config[key]
-    return config
+    return config.get(address[-1]) if isinstance(config, dict) else config[address[-1]]
 
 
 def _measured(tables: Mapping[str, dict], config: dict) -> dict[str, Callable]:
@@ -193,26 +219,25 @@ def _current(name: str, bath: Any, config: dict, equation: Any, solver: Any) -> 
     return lambda system: heat_currents(system, equation, solver=solver)[at]
 
 
-def _errors(tables: Mapping[str, dict], columns: Mapping[str, np.ndarray]) -> dict[str, Any] | None:
-    made: dict[str, Any] = {}
+def _errors(tables: Mapping[str, dict], columns: Mapping[str, np.ndarray]) -> tuple[dict | None, dict | None]:
+    """Errors, and relative errors (parts of the prediction), by observable."""
+    errors: dict[str, Any] = {}
+    relative: dict[str, Any] = {}
     for name, table in tables.items():
-        if "error" in table and "relative_error" in table:
-            raise InputError(f"observables.{name}: give either error or relative_error.")
-        if "relative_error" in table:
-            if not is_number(table["relative_error"]):
-                raise InputError(
-                    f"observables.{name}.relative_error must be a number; got {table['relative_error']!r}."
-                )
-            made[name] = table["relative_error"] * np.abs(columns[name])
-        elif isinstance(table.get("error"), str):
-            if table["error"] not in columns:
-                raise DataError(f"the data have no column {table['error']!r}; {nearest(table['error'], columns)}")
-            made[name] = columns[table["error"]]
-        elif "error" in table:
-            if not is_number(table["error"]):
-                raise InputError(f"observables.{name}.error must be a column or a number; got {table['error']!r}.")
-            made[name] = table["error"]
-    return made or None
+        part, error = table.get("relative_error"), table.get("error")
+        if part is not None:
+            if not is_number(part):
+                raise InputError(f"observables.{name}.relative_error must be a number; got {part!r}.")
+            relative[name] = part
+        if isinstance(error, str):
+            if error not in columns:
+                raise DataError(f"the data have no column {error!r}; {nearest(error, columns)}")
+            errors[name] = columns[error]
+        elif error is not None:
+            if not is_number(error):
+                raise InputError(f"observables.{name}.error must be a column or a number; got {error!r}.")
+            errors[name] = error
+    return errors or None, relative or None
 
 
 def _start(name: str, table: dict) -> float:

@@ -4,26 +4,26 @@ Enters: a model, data, start values. Leaves: `Fit`. The minimum is sought in coo
 are made in the parameters themselves.
 """
 
-import hashlib
+import numbers
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import equinox as eqx
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from .._errors import DataError, FitError, FitWarning, IdentifiabilityError
-from ._data import Data, as_data, usable
-from ._information import information_of
+from ._data import Data, usable
+from ._information import Information, information_of
 from ._methods import as_method
-from ._parameters import Bounds, Parameters, draw_starts, parameters
-from ._problem import Examined, Predict, Problem, as_priors, checked_model, distinct, examine
+from ._parameters import Bounds, Parameters, draw_starts, own_sizes, parameters, spread_units
+from ._problem import Examined, Predict, Problem, as_priors, checked_model, distinct
 from ._result import Fit
-from ._runner import Ended, each, run
-from ._verdict import notes_of, pressed, starts_of
+from ._seek import Sought, given_at, seek
+from ._tables import as_data
+from ._verdict import RIDGE, notes_of, starts_of, weighed_by_measured
 
 
 def fit(
@@ -35,7 +35,7 @@ def fit(
     priors: Any = None,
     weights: Any = None,
     method: Any = "levenberg-marquardt",
-    starts: int | Sequence[Any] = 1,
+    starts: Any = 1,
     steps: int | None = None,
     missing: str = "raise",
     vectorised: bool = False,
@@ -53,8 +53,11 @@ def fit(
       number, or a dictionary of the data's observables. Anything that JAX can differentiate. What depends on `params`
       alone (a diagonalisation) is computed once for all points. `vectorised=True`: it takes all points at once, `x`
       holding arrays [n].
-    - `data`: `Data`, an xarray object, a pandas DataFrame or a mapping of columns (X_error beside X).
+    - `data`: `Data`, an xarray object, a pandas DataFrame or a mapping of columns (X_error beside X). Relative errors
+      are taken of the prediction; the fit then runs several times, until they stay (`Fit.data` holds those used).
     - `init`: start values, a pytree of real numbers; entries are called by their path: `"g"`, `"bath.gamma"`, `"h[2]"`.
+      Their sizes are the scales of the search, and what an undetermined parameter is compared with. A start where
+      nothing depends on an entry to first order (g = 0, everything even in g) is moved by a hundredth of its size.
     - `bounds`: `{"g": (0, None), "gamma": "positive"}`, kept by smooth maps.
     - `priors`: `{"omega": (mean, standard deviation)}`, or a function of `params` that returns residuals.
     - `weights`: relative weights (∝ 1/σ²) by observable, where errors are known up to a common factor.
@@ -84,7 +87,8 @@ def fit(
 
     hot = np.linspace(0.15, 2.0, 20)
     J = np.array([current({"omega": 1.0, "g": 0.3}, {"hot": T})["J"] for T in hot])
-    found = lgks.fit(current, lgks.Data({"hot": hot}, {"J": J}, errors=0.01 * J), {"omega": 1.2, "g": 0.1})
+    data = lgks.Data({"hot": hot}, {"J": J}, relative_errors=0.01)
+    found = lgks.fit(current, data, {"omega": 1.2, "g": 0.1})
     found.estimates["omega"], found.estimates["g"]    # [1.0, 0.3]
     ```
     """
@@ -92,29 +96,30 @@ def fit(
     given, theta = parameters(init, bounds, "fit")
     problem, unit = _problem(predict, measured, given, priors, weights, missing, vectorised)
     chosen = as_method(method, True, "fit", scaled=measured.errors is not None)
-    z = draw_starts(given, theta, starts, seed, "fit")
+    rows = draw_starts(given, theta, starts, seed, "fit")
+    sizes = own_sizes(given, np.where(rows == 0, theta, rows), isinstance(starts, numbers.Integral))
     limit = chosen.steps if steps is None else steps
     label = method if isinstance(method, str) else type(method).__name__
-    mark = _fingerprint(problem, z, label) if checkpoint is not None else ""
-    ended = run(problem, chosen, z, limit, progress=progress, checkpoint=checkpoint, fingerprint=mark)
-    seen, initial = jax.tree.map(np.asarray, _examined(problem, jnp.asarray(ended.z), jnp.asarray(z)))
-    known_units = {**measured.units, **(units or {})}
-    made = _result(problem, measured, seen, ended, initial, unit, label, known_units)
-    if made.information.rank < given.count and throw:
+    sought = seek(problem, chosen, rows, sizes, limit, progress, checkpoint)
+    known_units = {**measured.units, **(units or {}), **spread_units(units or {}, given.names)}
+    made = _result(problem, measured, sought, sizes, unit, label, known_units)
+    ridge = made.starts.outcomes[int(np.argmin(made.starts.chi_squared))].startswith(RIDGE)
+    if made.information.rank < given.count and throw and not ridge:
         open_ = " ".join(str(d) for d in made.undetermined if np.isinf(d.deviation))
         raise IdentifiabilityError(
-            f"fit: {open_} Measure where it matters (see fisher_information, optimal_plan), give a prior, or keep a "
-            "parameter fixed; throw=False returns the fit."
+            f"fit: {open_} So it is at the best end, {_there(made)}; if another start may lead elsewhere, give more. "
+            "Or measure where it matters (see fisher_information, optimal_plan), give a prior, or keep a parameter "
+            "fixed; throw=False returns the fit."
         )
     for note in made.notes:
         warnings.warn(f"fit: {note}", FitWarning, stacklevel=2)
     return made
 
 
-@eqx.filter_jit
-def _examined(problem: Problem, ends: jax.Array, starts: jax.Array) -> tuple[Examined, jax.Array]:
-    """Ends, and the parameters of the starts."""
-    return each(lambda one: examine(problem, one), ends), jax.vmap(problem.model.parameters.outward)(starts)
+def _there(made: Fit) -> str:
+    """Where a fit ended, in at most six numbers."""
+    values = [f"{name} = {value:.4g}" for name, value in made.estimates.items()]
+    return ", ".join(values[:6]) + (", ..." if len(values) > 6 else "")
 
 
 def _problem(
@@ -126,10 +131,16 @@ def _problem(
     kept = usable(data, missing)
     y = np.concatenate([x.reshape(-1) for x in data.observables.values()])[kept]
     unit = 1.0
+    relative = None
+    fixed = np.zeros_like(y)
     if data.errors is not None:
         if weights is not None:
             raise DataError("fit: errors and weights are given; weights are for errors of unknown size. Keep one.")
-        sigma = np.concatenate([x.reshape(-1) for x in data.errors.values()])[kept]
+        sigma = fixed = np.concatenate([x.reshape(-1) for x in data.errors.values()])[kept]
+        if data.relative is not None:
+            relative = np.concatenate([x.reshape(-1) for x in data.relative.values()])[kept]
+            # To begin with a part of what was measured, no less than of a hundredth of the largest.
+            sigma = np.hypot(fixed, relative * np.maximum(np.abs(y), 0.01 * np.max(np.abs(y)) or 1.0))
     else:
         if prior.index.size or prior.function is not None:
             raise DataError("fit: a prior must be weighed against the data: give their errors.")
@@ -142,7 +153,7 @@ def _problem(
                 "more, give errors, or fit fewer parameters."
             )
     x, row = distinct(data, kept, vectorised)
-    return Problem(model, prior, x, y, sigma, kept, row), unit
+    return Problem(model, prior, x, y, sigma, fixed, relative, kept, row), unit
 
 
 def _weights(weights: Any, data: Data) -> np.ndarray:
@@ -151,66 +162,50 @@ def _weights(weights: Any, data: Data) -> np.ndarray:
     try:
         checked = Data(data.coordinates, data.observables, given).errors or {}
     except DataError as error:
-        raise DataError(str(error).replace("error", "weight")) from error
+        said = str(error).split(" A measurement without")[0].replace("error", "weight")
+        said += (
+            " A point that should not count is left out: make it NaN and pass missing='skip'." if "zero" in said else ""
+        )
+        raise DataError(said) from error
     found = np.concatenate([x.reshape(-1) for x in checked.values()])
     if not np.all(np.isfinite(found)):
         raise DataError("fit: weights must be finite.")
     return found
 
 
-def _fingerprint(problem: Problem, z: np.ndarray, method: str) -> str:
-    """What a checkpoint must belong to."""
-    digest = hashlib.sha256(repr((problem.model.parameters.names, problem.model.observables, method)).encode())
-    numbers = [x for x in jax.tree.leaves(problem) if isinstance(x, np.ndarray | jax.Array)]
-    for x in (*numbers, z):
-        digest.update(np.ascontiguousarray(x).tobytes())
-    return digest.hexdigest()
-
-
 def _result(
-    problem: Problem,
-    data: Data,
-    seen: Any,
-    ended: Ended,
-    initial: np.ndarray,
-    unit: float,
-    label: str,
-    units: dict,
+    problem: Problem, data: Data, sought: Sought, sizes: np.ndarray, unit: float, label: str, units: dict
 ) -> Fit:
     """The best end, and what may be said about it."""
     from scipy.stats import chi2
 
-    given, known = problem.model.parameters, data.errors is not None
-    chi = np.sum(seen.residuals**2, axis=1)
-    usable_end = np.isfinite(chi) & np.all(np.isfinite(seen.jacobian), axis=(1, 2)) & np.all(np.isfinite(seen.theta), 1)
-    chi = np.where(usable_end & (chi < 1e250), chi, np.inf)
-    if not np.isfinite(chi).any():
-        raise FitError(
-            f"fit: no start leads to a finite χ²: predictions or their derivatives are NaN at each of the {len(chi)} "
-            "end(s). Start elsewhere; where levels coincide use an equation and solver that allow it (Unified(), "
-            "Dense())."
-        )
+    known, seen = data.errors is not None, sought.seen
+    chi = _finite_chi(seen)
     best = int(np.argmin(chi))
-    theta, jacobian, residuals_there, slope = (
-        np.asarray(x[best]) for x in (seen.theta, seen.jacobian, seen.residuals, seen.slope)
-    )
-    dof = seen.residuals.shape[1] - given.count
-    size = 1.0 if known else float(np.sqrt(chi[best] / dof))
-    size = size if known else max(size, 1e-12)  # data without scatter: what is left is rounding
-    information = information_of(given, theta, jacobian / size, units)
-    starts = starts_of(given, seen, ended, initial, chi, size, information.sigmas)
+    here = jax.tree.map(lambda x: x[best], seen)
+    problem, given = problem.owned(jax.tree.map(lambda x: x[best], sought.own)), given_at(problem, sought.own, best)
+    signal = float(np.linalg.norm(problem.y / problem.sigma + here.residuals[: len(problem.y)]))
+
+    def told(size: float) -> Information:
+        return information_of(given, here.theta, here.jacobian / size, units, sizes[best], signal / size)
+
+    dof = len(here.residuals) - told(1.0).rank  # combinations without a trace take nothing from the scatter
+    # Data without scatter: what is left is rounding.
+    size = 1.0 if known else max(float(np.sqrt(chi[best] / dof)), 1e-12)
+    information = told(size)
+    starts, at = starts_of(problem, sought, chi, size, information.sigmas)
     starts = eqx.tree_at(lambda s: s.chi_squared, starts, starts.chi_squared * unit**2)
-    at = pressed(given, theta, jacobian, residuals_there)
-    predicted, residuals = _by_observable(problem, data, residuals_there)
+    predicted, residuals = _by_observable(problem, data, here.residuals)
     p_value = float(chi2.sf(chi[best], dof)) if known and dof > 0 else 1.0
+    notes = weighed_by_measured(data, problem, size, here) + notes_of(starts, information, at, p_value)
     return Fit(
-        estimates=given.values(theta),
-        vector=theta,
-        slope=slope,
+        estimates=given.values(here.theta),
+        vector=here.theta,
+        slope=here.slope,
         covariance=information.covariance,
         information=information,
         parameters=given,
-        data=data,
+        data=data if data.relative is None else data.with_errors(_used(problem, data)),
         predictions=predicted,
         residuals={name: r / size for name, r in residuals.items()},
         chi_squared=float(chi[best] * unit**2),
@@ -218,23 +213,46 @@ def _result(
         starts=starts,
         errors_known=known,
         method=label,
-        notes=notes_of(starts, information, at, p_value),
+        notes=notes,
         units=units,
         model=problem.model,
         problem=problem,
     )
 
 
-def _by_observable(problem: Problem, data: Data, residuals: np.ndarray) -> tuple[dict, dict]:
-    """Predictions, and residuals (y − f)/σ, NaN where a point was not used."""
-    size = sum(y.size for y in data.observables.values())
-    predicted, left = np.full(size, np.nan), np.full(size, np.nan)
-    r = residuals[: len(problem.kept)]
-    predicted[problem.kept] = problem.y + problem.sigma * r
-    left[problem.kept] = -r
-    found, at = ({}, {}), 0
+def _finite_chi(seen: Examined) -> np.ndarray:
+    """χ² of each end, infinite where something is not finite.
+
+    **Raises:** `FitError` where that is so of all."""
+    chi = np.sum(seen.residuals**2, axis=1)
+    good = np.isfinite(chi) & np.all(np.isfinite(seen.jacobian), axis=(1, 2)) & np.all(np.isfinite(seen.theta), 1)
+    chi = np.where(good & (chi < 1e250), chi, np.inf)
+    if not np.isfinite(chi).any():
+        raise FitError(
+            f"fit: no start leads to a finite χ²: predictions or their derivatives are NaN at each of the {len(chi)} "
+            "end(s). Start elsewhere; where levels coincide use an equation and solver that allow it (Unified(), "
+            "Dense())."
+        )
+    return chi
+
+
+def _used(problem: Problem, data: Data) -> dict[str, np.ndarray]:
+    """The errors that the fit used, by observable; NaN where a point was not used."""
+    return _spread(data, problem.kept, problem.sigma)
+
+
+def _spread(data: Data, kept: Any, values: Any) -> dict[str, np.ndarray]:
+    """Numbers of the points that were used in the shapes of the observables, NaN elsewhere."""
+    row = np.full(sum(y.size for y in data.observables.values()), np.nan)
+    row[kept] = values
+    found, at = {}, 0
     for name, y in data.observables.items():
-        for kind, row in zip(found, (predicted, left), strict=True):
-            kind[name] = row[at : at + y.size].reshape(y.shape)
+        found[name] = row[at : at + y.size].reshape(y.shape)
         at += y.size
     return found
+
+
+def _by_observable(problem: Problem, data: Data, residuals: np.ndarray) -> tuple[dict, dict]:
+    """Predictions, and residuals (y − f)/σ, NaN where a point was not used."""
+    r = residuals[: len(problem.kept)]
+    return _spread(data, problem.kept, problem.y + problem.sigma * r), _spread(data, problem.kept, -r)

@@ -11,6 +11,7 @@ to rounding: the first stage need not be accurate, and the second gives multipli
 """
 
 import dataclasses
+import numbers
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -24,7 +25,7 @@ from .._errors import FitError, FitWarning, InputError
 from .._inputs import require_x64
 from ._methods import as_method
 from ._newton import Stationary, solve
-from ._parameters import Bounds, Parameters, draw_starts, parameters, require_inside
+from ._parameters import Bounds, Parameters, draw_starts, listed_starts, parameters
 from ._runner import run
 
 PENALTIES = (1e1, 1e3, 1e5)
@@ -110,7 +111,7 @@ def maximise(
     bounds: Bounds | None = None,
     constraints: Mapping[str, Any] | None = None,
     method: Any = "bfgs",
-    starts: int | Sequence[Any] = 1,
+    starts: Any = 1,
     steps: int | None = None,
     seed: int = 0,
     progress: bool = False,
@@ -197,12 +198,11 @@ def _inside(name: str, value: float, low: float, high: float, size: float) -> fl
 
 def _starts(task: Task, theta: np.ndarray, init: Any, bounds: Bounds | None, starts: Any, seed: int) -> np.ndarray:
     """As of a fit; slack starts where it is."""
-    if isinstance(starts, int):
-        return draw_starts(task.variables, theta, starts, seed, "maximise")
+    if isinstance(starts, numbers.Integral):
+        rows = draw_starts(task.variables, theta, starts, seed, "maximise")
+        return np.stack([task.variables.inward(row) for row in rows])
     given, first = parameters(init, bounds, "maximise")
-    rows = [first, *(parameters(one, None, "maximise: starts")[1] for one in starts)]
-    for row in rows:
-        require_inside(row, given.lower, given.upper, given.names, "maximise: starts")
+    rows = listed_starts(given, first, starts, "maximise")
     return np.stack([task.variables.inward(np.concatenate([row, theta[given.count :]])) for row in rows])
 
 
@@ -222,7 +222,8 @@ def _design(task: Task, ends: list[Stationary], names: list[str], init: Any) -> 
     found = ends[best]
     outcomes = []
     for value in figures:
-        same = abs(value - figures[best]) <= CLOSE * abs(figures[best])
+        # At an optimum of about zero, what counts is the size of the figure at the start.
+        same = abs(value - figures[best]) <= CLOSE * max(abs(figures[best]), CLOSE * unit)
         lost = not np.isfinite(value)
         said = "not finite, or constraints not met" if lost else f"{value:.8g}" + ("" if same else ", a lower maximum")
         outcomes.append(said)

@@ -103,16 +103,18 @@ class _OptaxState(eqx.Module):
     inner: Any
     last: Any
     moved: Array
+    waiting: Array
 
 
 class Optax(AbstractMethod):
-    """A gradient transformation of optax. Where value or gradient is not finite it goes back half of its last step."""
+    """A gradient transformation of optax. Where value or gradient is not finite it goes back half of its last step. An
+    update of exactly zero on a slope is a pause (the start of a schedule, gradients being collected), no arrival."""
 
     optimiser: Any
     steps: int = eqx.field(static=True)
 
     def init(self, goal: Goal, z: Float[Array, " p"]) -> Any:
-        return _OptaxState(self.optimiser.init(z), z, jnp.asarray(jnp.inf))
+        return _OptaxState(self.optimiser.init(z), z, jnp.asarray(jnp.inf), jnp.asarray(False))
 
     def step(self, goal: Goal, z: Float[Array, " p"], state: Any) -> tuple[Float[Array, " p"], Any]:
         import optax
@@ -128,11 +130,12 @@ class Optax(AbstractMethod):
         forward: Any = jnp.where(jnp.all(jnp.isfinite(update)), z + update, z)
         moved = jnp.max(jnp.abs(forward - z)) / (1 + jnp.max(jnp.abs(z)))
         last: Any = jnp.where(good, z, state.last)
-        state = _OptaxState(inner, last, jnp.where(good, moved, jnp.inf))
+        waiting = jnp.all(update == 0) & jnp.any(slope != 0)
+        state = _OptaxState(inner, last, jnp.where(good, moved, jnp.inf), waiting)
         return jnp.where(good, forward, (z + state.last) / 2), state
 
     def finished(self, goal: Goal, z: Float[Array, " p"], state: Any) -> Bool[Array, ""]:
-        return state.moved <= TOLERANCE * 1e-2
+        return (state.moved <= TOLERANCE * 1e-2) & ~state.waiting
 
 
 @functools.cache

@@ -8,6 +8,7 @@ in which optimisers move; s is the size of the start value, so that a step of on
 """
 
 import difflib
+import numbers
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -132,13 +133,25 @@ def _bounds(bounds: Bounds, names: Sequence[str], where: str) -> tuple[np.ndarra
     for key, given in bounds.items():
         at = addressed(key, names, f"{where}: bounds")
         pair = (0.0, None) if isinstance(given, str) and given == "positive" else given
-        if isinstance(pair, str) or not isinstance(pair, Sequence) or len(pair) != 2:
-            raise InputError(f"{where}: the bounds of {key!r} are a pair (lower, upper) or 'positive'; got {given!r}.")
-        low, high = (-np.inf if pair[0] is None else pair[0]), (np.inf if pair[1] is None else pair[1])
+        try:
+            if isinstance(pair, str):
+                raise TypeError
+            first, second = pair
+            low, high = -np.inf if first is None else _end(first), np.inf if second is None else _end(second)
+        except (TypeError, ValueError):
+            said = f"the bounds of {key!r} are a pair (lower, upper) or 'positive'; got {given!r}."
+            raise InputError(f"{where}: {said}") from None
         if not low < high:
             raise InputError(f"{where}: the bounds of {key!r} leave nothing between them; got {pair!r}.")
         lower[at], upper[at] = low, high
     return lower, upper
+
+
+def _end(value: Any) -> float:
+    """A number that is one (no text that could be read as one)."""
+    if not isinstance(value, numbers.Real):
+        raise TypeError
+    return float(value)
 
 
 def require_inside(theta: Any, lower: Any, upper: Any, names: Sequence[str], where: str) -> None:
@@ -160,6 +173,16 @@ def addressed(key: str, names: Sequence[str], where: str) -> list[int]:
     return at
 
 
+def spread_units(units: Mapping[str, str], names: Sequence[str]) -> dict[str, str]:
+    """Units of entries: their own, or that of the array (or branch of the pytree) that they belong to."""
+    found = {}
+    for name in names:
+        whole = [key for key in units if name == key or name.startswith((f"{key}[", f"{key}."))]
+        if whole:
+            found[name] = units[max(whole, key=len)]
+    return found
+
+
 def nearest(key: str, names: Iterable[str]) -> str:
     """A hint: the nearest of some names, or all of them."""
     names = [str(name) for name in names]
@@ -167,31 +190,48 @@ def nearest(key: str, names: Iterable[str]) -> str:
     return f"did you mean {near[0]!r}?" if near else f"there are {', '.join(names)}."
 
 
-def draw_starts(given: Parameters, theta: np.ndarray, starts: int | Sequence[Any], seed: int, where: str) -> np.ndarray:
-    """Start values [s, p] in the coordinates z: the given one first, then others around it; uniform between two bounds
-    (in the logarithm where both are positive and far apart), else log-normal or normal with the size of the start."""
-    if not isinstance(starts, int):
-        rows = [theta]
-        for one in starts:
-            other, vector = parameters(one, None, f"{where}: starts")
-            if other.names != given.names:
-                raise InputError(f"{where}: each of the starts must have the entries {given.names}; got {other.names}.")
-            require_inside(vector, given.lower, given.upper, given.names, f"{where}: starts")
-            rows.append(vector)
-        return np.stack([given.inward(row) for row in rows])
+def listed_starts(given: Parameters, theta: np.ndarray, starts: Any, where: str) -> list[np.ndarray]:
+    """The given start and a list of further ones, checked: the same entries, inside their bounds."""
+    if isinstance(starts, Mapping | str) or not isinstance(starts, Iterable):
+        raise InputError(f"{where}: starts is a number or a list of start values like init; got {starts!r}.")
+    rows = [theta]
+    for one in starts:
+        other, vector = parameters(one, None, f"{where}: starts")
+        if other.names != given.names:
+            raise InputError(f"{where}: each of the starts must have the entries {given.names}; got {other.names}.")
+        require_inside(vector, given.lower, given.upper, given.names, f"{where}: starts")
+        rows.append(vector)
+    return rows
+
+
+def draw_starts(given: Parameters, theta: np.ndarray, starts: Any, seed: int, where: str) -> np.ndarray:
+    """Start values [s, p]: the given one first, then those of a list, or others drawn around it: uniform between two
+    bounds (in the logarithm where both are positive and far apart), else log-normal or normal with the size of the
+    start."""
+    if not isinstance(starts, numbers.Integral):
+        return np.stack(listed_starts(given, theta, starts, where))
     if starts < 1:
         raise InputError(f"{where}: at least one start is needed; got {starts}.")
     rng = np.random.default_rng(seed)
     first = given.inward(theta)
-    rows = [first]
+    rows = [theta]
     both = np.array(given.below, bool) & np.array(given.above, bool)
     low, high = np.where(both, given.lower, 0.0), np.where(both, given.upper, 1.0)
     wide = both & (low > 0) & (high > 10 * low)
-    for _ in range(starts - 1):
+    for _ in range(int(starts) - 1):
         u = rng.uniform(0.02, 0.98, given.count)
         inside = np.where(
             wide, np.where(wide, low, 1) ** (1 - u) * np.where(wide, high, 1) ** u, low + u * (high - low)
         )
-        around = first + rng.normal(size=given.count) * 0.7
-        rows.append(np.where(both, given.inward(np.where(both, inside, theta)), around))
+        around = np.asarray(given.outward(jnp.asarray(first + rng.normal(size=given.count) * 0.7)))
+        rows.append(np.where(both, inside, around))
     return np.stack(rows)
+
+
+def own_sizes(given: Parameters, rows: np.ndarray, drawn: bool) -> np.ndarray:
+    """The size of each entry at each start [s, p], zero where nothing tells: the distance from its bound, else its own
+    value. Starts of a list have sizes of their own, a poor one does not spoil the scales of the others; those drawn
+    around the first one, and entries that start from zero, have that of the first."""
+    below, above = np.array(given.below, bool), np.array(given.above, bool)
+    own = np.where(below, rows - given.lower, np.where(above, given.upper - rows, np.abs(rows)))
+    return np.where((own > 0) & (not drawn), own, own[0])

@@ -5,6 +5,7 @@ largest determinant, that is, the smallest volume of the confidence ellipsoid. T
 or combinations of parameters.
 """
 
+import warnings
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,14 +15,17 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from .._errors import FitError, IdentifiabilityError, InputError
+from .._errors import FitError, FitWarning, IdentifiabilityError, InputError
 from ._data import Data
-from ._information import Information, information_of
+from ._information import Information, information_of, require_same
 from ._methods import as_method
 from ._parameters import Bounds, Parameters, draw_starts, parameters
 from ._problem import Model, Predict, checked_model
 from ._runner import run
 from ._sensitivity import outputs, sigmas_of, whitened
+
+SAME = 1e-2
+"""Plans whose ln det F differs by less are equally good."""
 
 
 class Plan(eqx.Module):
@@ -30,12 +34,16 @@ class Plan(eqx.Module):
     - `coordinates`: settings [k] by name; each is to be measured `repeats` times.
     - `information`: of these measurements, with what was known before; prints as a table.
     - `gain`: increase of ln det F over the first plan.
+    - `starts`: ln det F that each start led to, `outcomes`: the same in words; `notes`: what asks for a look.
     """
 
     coordinates: dict[str, np.ndarray]
     repeats: int
     information: Information
     gain: float
+    starts: Float[np.ndarray, " s"]
+    outcomes: tuple[str, ...] = eqx.field(static=True)
+    notes: tuple[str, ...] = eqx.field(static=True)
 
     @property
     def points(self) -> dict[str, np.ndarray]:
@@ -78,7 +86,7 @@ def optimal_plan(
     bounds: Bounds | None = None,
     vectorised: bool = False,
     units: Mapping[str, str] | None = None,
-    starts: int = 8,
+    starts: Any = 32,
     method: Any = "bfgs",
     seed: int = 0,
     progress: bool = False,
@@ -89,9 +97,12 @@ def optimal_plan(
     may depend on the setting). `coordinates`: a first plan, k settings by name. `limits`: the range
     of each, `{"T": (0.1, 2)}`.
     `repeats`: measurements at each setting. `known`: information from earlier measurements: the plan then says what to
-    measure next. `starts`: the first plan and others drawn within the limits.
+    measure next. `starts`: how many (the criterion has many maxima): the first plan, the others drawn within the
+    limits; or a list of further first plans.
 
     **Returns:** `Plan`.
+
+    **Warns:** `FitWarning` where only one start leads to the best plan: there may be a better one.
 
     **Raises:** `IdentifiabilityError` where no plan tried fixes all parameters, naming what stays open; `InputError`.
 
@@ -116,27 +127,51 @@ def optimal_plan(
     model = checked_model(predict, given, Data(first, shaped), vectorised, "optimal_plan")
     natural = np.where(theta != 0, np.abs(theta), 1.0)
     before = np.zeros((0, given.count)) if known is None else known.root
+    if known is not None:
+        require_same(given.names, known.names, "optimal_plan: known")
 
     def told(x: Mapping[str, np.ndarray]) -> Information:
-        J = repeats**0.5 * whitened(predict, given, theta, x, errors, vectorised, "optimal_plan")
-        return information_of(given, theta, np.concatenate([before, J]), dict(units or {}))
+        J, signal = whitened(predict, given, theta, x, errors, vectorised, "optimal_plan")
+        J = np.concatenate([before, repeats**0.5 * J])
+        return information_of(given, theta, J, dict(units or {}), np.abs(theta), repeats**0.5 * signal)
 
     if len(before) + sum(y.size for y in shaped.values()) < given.count:
         raise _too_few(told(first), n)
     goal = _Volume(model, plan, jnp.asarray(theta), jnp.asarray(natural), jnp.asarray(before), errors, float(repeats))
     chosen = as_method(method, False, "optimal_plan")
-    z = draw_starts(plan, x0, starts, seed, "optimal_plan")
+    rows = draw_starts(plan, x0, starts, seed, "optimal_plan")
+    z = np.stack([plan.inward(row) for row in rows])
     ended = run(goal, chosen, z, chosen.steps, progress=progress, title="plan")
-    volumes = np.asarray(_volumes(goal, jnp.asarray(ended.z)))
+    # ln det F in the parameters themselves: the goal is −½ of that in units of their sizes.
+    volumes = -2 * np.asarray(_volumes(goal, jnp.asarray(ended.z))) - 2 * float(np.sum(np.log(natural)))
+    volumes = np.where(np.isfinite(volumes), volumes, -np.inf)
     if not np.isfinite(volumes).any():
         raise FitError("optimal_plan: no start leads to a plan with finite predictions and derivatives.")
-    z_best = ended.z[int(np.argmin(np.where(np.isfinite(volumes), volumes, np.inf)))]
+    z_best = ended.z[int(np.argmax(volumes))]
     best = {k: np.asarray(v) for k, v in plan.tree(plan.outward(jnp.asarray(z_best))).items()}
 
     found = told(best)
     if found.rank < given.count:
         raise _too_few(found, n)
-    return Plan(best, repeats, found, found.log_determinant - told(first).log_determinant)
+    gain = found.log_determinant - told(first).log_determinant
+    outcomes, notes = _said(volumes)
+    for note in notes:
+        warnings.warn(f"optimal_plan: {note}", FitWarning, stacklevel=2)
+    return Plan(best, repeats, found, gain, volumes, outcomes, notes)
+
+
+def _said(volumes: np.ndarray) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """What became of each start, and whether the best plan was found more than once."""
+    best, words = volumes.max(), []
+    for value in volumes:
+        lost = "not finite, or not all parameters fixed"
+        same = f"ln det F = {value:.6g}" + ("" if best - value < SAME else ", a poorer plan")
+        words.append(same if np.isfinite(value) else lost)
+    if len(volumes) > 1 and np.sum(best - volumes < SAME) < 2:
+        ends = np.sort(volumes)[::-1]
+        said = f"one of {len(ends)} starts alone leads to the best plan, ln det F = {best:.6g} (next {ends[1]:.6g}): "
+        return tuple(words), (said + "there may be a better one; take more starts.",)
+    return tuple(words), ()
 
 
 def _too_few(found: Information, settings: int) -> IdentifiabilityError:

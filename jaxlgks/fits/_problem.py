@@ -60,20 +60,38 @@ class Priors(eqx.Module):
         return jnp.concatenate(rows)
 
 
+class Own(eqx.Module):
+    """What differs from start to start: the scales of its coordinates, and errors where they follow predictions."""
+
+    scale: Float[Array | np.ndarray, "*s p"]
+    sigma: Float[Array | np.ndarray, "*s m"]
+
+
 class Problem(eqx.Module):
-    """Residuals of a fit. `kept` picks the numbers that are used out of all measured ones; `y` and `sigma` are theirs,
-    `row` says where each is in the predictions at points `x`, which hold repeated settings once."""
+    """Residuals of a fit. `kept` picks the numbers that are used out of all measured ones; `y`, `sigma` and `relative`
+    (errors in parts of the prediction, zero where there are none) are theirs, `row` says where each is in the
+    predictions at points `x`, which hold repeated settings once."""
 
     model: Model
     priors: Priors
     x: dict[str, Any]
     y: Float[Array | np.ndarray, " m"]
     sigma: Float[Array | np.ndarray, " m"]
+    fixed: Float[Array | np.ndarray, " m"]
+    relative: Float[Array | np.ndarray, " m"] | None
     kept: Int[Array | np.ndarray, " m"]
     row: Int[Array | np.ndarray, " m"]
 
     def __call__(self, z: Float[Array, " p"]) -> Float[Array, " r"]:
         return self.residuals(self.model.parameters.outward(z))
+
+    def owned(self, own: Own) -> "Problem":
+        """The problem of one start."""
+        return eqx.tree_at(lambda p: (p.model.parameters.scale, p.sigma), self, (own.scale, own.sigma))
+
+    def errors(self, predicted: Any) -> Any:
+        """σ where these are the true values."""
+        return self.sigma if self.relative is None else jnp.hypot(self.fixed, self.relative * predicted)
 
     def residuals(self, theta: Float[Array, " p"]) -> Float[Array, " r"]:
         """r(θ)."""
@@ -145,6 +163,11 @@ def checked_model(predict: Predict, parameters: Parameters, data: Data, vectoris
     sizes = tuple((name, x.shape if vectorised else ()) for name, x in data.coordinates.items())
     out = _shapes(predict, parameters.structure, parameters.shapes, sizes, where)
     names = tuple(data.observables)
+    if isinstance(out, Mapping) and (lost := [name for name in data.coordinates if name in out and name not in names]):
+        raise DataError(
+            f"{where}: {lost[0]!r} is predicted, but the data hold it as a coordinate: was it measured? Name the "
+            f"observables, or call its column of errors {lost[0]}_error; otherwise do not predict it."
+        )
     if not isinstance(out, Mapping):
         if len(names) != 1:
             raise DataError(f"{where}: the data hold {names}; predict must return a dictionary with these names.")
@@ -186,7 +209,8 @@ def _traced(predict: Predict, structure: Any, shapes: tuple, sizes: tuple, where
         return jax.eval_shape(lambda tree, x: predict(tree, Noting(x)), tree, {n: number(shape) for n, shape in sizes})
     except KeyError as error:
         if not asked:
-            raise
+            known = list(tree) if isinstance(tree, Mapping) else tree
+            raise InputError(f"{where}: predict asks for {error}, which is no parameter; it knows {known}.") from error
         raise DataError(
             f"{where}: predict asks for the coordinate {asked[-1]!r}, which the data do not have; "
             f"{nearest(asked[-1], dict(sizes))}"

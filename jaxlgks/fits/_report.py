@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .._errors import InputError
+from ._data import listed
 
 if TYPE_CHECKING:
     import xarray
@@ -45,7 +46,8 @@ def summary(fit: Any) -> str:
 def _goodness(fit: Any) -> list[str]:
     used = sum(int(np.isfinite(r).sum()) for r in fit.residuals.values())
     skipped = sum(r.size for r in fit.residuals.values()) - used
-    points = f"{used} measured numbers{f' ({skipped} skipped)' if skipped else ''}"
+    where = "; ".join(f"{name} at {listed(at, 20)}" for name, at in fit.skipped.items())
+    points = f"{used} measured numbers{f' ({skipped} skipped: {where})' if skipped else ''}"
     if fit.errors_known:
         return [
             f"{points}, χ² = {fit.chi_squared:.5g} with {fit.degrees_of_freedom} degrees of freedom, reduced "
@@ -143,16 +145,34 @@ def as_dataset(fit: Any) -> "xarray.Dataset":
     for level in (68, 95):
         ends = np.array(list(fit.intervals(level / 100).values()))
         made[f"interval_{level}"] = ((p, "end"), ends)
+    stored = stored_names(fit)
     for name, y in fit.data.observables.items():
-        dims = ("point", *(f"{name}_{i}" for i in range(y.ndim - 1)))
-        made[f"measured_{name}"] = (dims, y, unit(name))
-        made[f"predicted_{name}"] = (dims, fit.predictions[name], unit(name))
-        made[f"residual_{name}"] = (dims, fit.residuals[name])
+        own = stored[name]
+        dims = ("point", *(f"{own}_axis_{i}" for i in range(y.ndim - 1)))
+        made[f"measured_{own}"] = (dims, y, unit(name))
+        made[f"predicted_{own}"] = (dims, fit.predictions[name], unit(name))
+        made[f"residual_{own}"] = (dims, fit.residuals[name])
         if fit.data.errors is not None:
-            made[f"error_{name}"] = (dims, fit.data.errors[name], unit(name))
-    coords = {p: list(fit.names), "parameter_2": list(fit.names)}
-    coords |= {name: ("point", x, unit(name)) for name, x in fit.data.coordinates.items()}
-    return xarray.Dataset(made, coords, _attributes(fit))
+            made[f"error_{own}"] = (dims, fit.data.errors[name], unit(name))
+    coords: dict[str, Any] = {p: list(fit.names), "parameter_2": list(fit.names)}
+    taken = {*made, *coords, "point", "row", "end", "start"}
+    taken |= {dim for name in fit.data.observables for dim in made[f"measured_{stored[name]}"][0]}
+    at = {name: stored[name] for name in fit.data.coordinates}
+    at = {name: own if own not in taken else f"coordinate_{own}" for name, own in at.items()}
+    coords |= {at[name]: ("point", x, unit(name)) for name, x in fit.data.coordinates.items()}
+    names = {"observable_names": json.dumps(stored), "coordinate_names": json.dumps(at)}
+    return xarray.Dataset(made, coords, _attributes(fit) | names)
+
+
+def stored_names(fit: Any) -> dict[str, str]:
+    """Names of columns as netCDF allows them (no slash): each its own."""
+    found: dict[str, str] = {}
+    for name in (*fit.data.observables, *fit.data.coordinates):
+        plain = name.replace("/", "_per_") or "_"
+        while plain in found.values() and name not in found:
+            plain += "_"
+        found.setdefault(name, plain)
+    return found
 
 
 def _attributes(fit: Any) -> dict[str, Any]:
@@ -171,7 +191,6 @@ def _attributes(fit: Any) -> dict[str, Any]:
         "units": json.dumps(fit.units),
         "notes": json.dumps(fit.notes),
         "observables": json.dumps(list(fit.data.observables)),
-        "coordinate_names": json.dumps(list(fit.data.coordinates)),
     }
 
 

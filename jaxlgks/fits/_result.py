@@ -86,6 +86,12 @@ class Fit(eqx.Module):
             return self.covariance / np.outer(size, size)
 
     @property
+    def skipped(self) -> dict[str, np.ndarray]:
+        """Points that were not used since something of them is missing, by observable."""
+        at = {name: np.unique(np.argwhere(np.isnan(r))[:, 0]) for name, r in self.residuals.items()}
+        return {name: points for name, points in at.items() if len(points)}
+
+    @property
     def undetermined(self) -> tuple[Direction, ...]:
         """What the data do not fix."""
         return self.information.undetermined
@@ -148,11 +154,12 @@ class Fit(eqx.Module):
 
         **Arguments:** `coordinates`: points [n] by name, the measured ones when left out. `level`.
 
-        **Raises:** `InputError` for a fit that was loaded from a file without its `predict`.
+        **Raises:** `InputError` for a fit that was loaded from a file without its `predict`, and for coordinates that
+        are not those of the data.
         """
         if self.model is None:
             raise InputError("band: this fit came from a file; load it with Fit.load(path, predict=...).")
-        x = {k: np.asarray(v, float) for k, v in (coordinates or self.data.coordinates).items()}
+        x = _points(coordinates or self.data.coordinates, tuple(self.data.coordinates))
         value, jacobian = _with_jacobian(self.model, jnp.asarray(self.vector), x)
         q, found = self.quantile(level), {}
         for name, y in value.items():
@@ -209,6 +216,19 @@ class Fit(eqx.Module):
         )
         starts = Starts(**parts.pop("starts"))
         return Fit(**parts, starts=starts, model=model)
+
+
+def _points(given: Mapping[str, Any], names: tuple[str, ...]) -> dict[str, np.ndarray]:
+    """Coordinates [n] by name: all of the data's, equally long; a single number is one point or goes with all."""
+    if set(given) != set(names):
+        raise InputError(f"band: the coordinates are {list(names)}; got {list(given)}.")
+    try:
+        rows = np.broadcast_arrays(*(np.atleast_1d(np.asarray(x, float)) for x in given.values()))
+    except ValueError as error:
+        raise InputError(f"band: coordinates must be equally long numbers [n]: {error}") from error
+    if rows[0].ndim != 1:
+        raise InputError(f"band: a coordinate is one number a point, [n]; got shape {rows[0].shape}.")
+    return dict(zip(given, rows, strict=True))
 
 
 @eqx.filter_jit

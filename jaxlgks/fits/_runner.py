@@ -6,6 +6,7 @@ moves and a checkpoint is written: arrays in npz, a line of JSON, nothing that c
 """
 
 import contextlib
+import hashlib
 import json
 import os
 from collections.abc import Callable, Iterator
@@ -71,14 +72,23 @@ def each(f: Callable, many: Any) -> Any:
     return jax.tree.map(lambda x: x[None], f(jax.tree.map(lambda x: x[0], many)))
 
 
-@eqx.filter_jit
-def _first(goal: Goal, method: AbstractMethod, z: Array, limit: Array) -> Going:
-    return each(lambda one: advance(goal, method, begin(goal, method, one), limit), z)
+def _of(goal: Any, own: Any) -> Goal:
+    """The goal of one start."""
+    return goal if own is None else goal.owned(own)
 
 
 @eqx.filter_jit
-def _further(goal: Goal, method: AbstractMethod, going: Going, limit: Array) -> Going:
-    return each(lambda one: advance(goal, method, one, limit), going)
+def _first(goal: Goal, method: AbstractMethod, z: Array, own: Any, limit: Array) -> Going:
+    def one(given: tuple) -> Going:
+        mine = _of(goal, given[1])
+        return advance(mine, method, begin(mine, method, given[0]), limit)
+
+    return each(one, (z, own))
+
+
+@eqx.filter_jit
+def _further(goal: Goal, method: AbstractMethod, going: Going, own: Any, limit: Array) -> Going:
+    return each(lambda one: advance(_of(goal, one[1]), method, one[0], limit), (going, own))
 
 
 def run(
@@ -87,42 +97,58 @@ def run(
     starts: np.ndarray,
     steps: int,
     *,
+    own: Any = None,
     progress: bool = False,
     checkpoint: str | Path | None = None,
-    fingerprint: str = "",
+    mark: str = "",
     title: str = "fit",
 ) -> Ended:
-    """All starts to their ends, at most `steps` steps each."""
+    """All starts to their ends, at most `steps` steps each. `own`: numbers of the goal that each start has for itself,
+    `goal.owned(own)`."""
     watched = progress or checkpoint is not None
     block = max(BLOCK, steps // 50) if watched else steps
-    going = None if checkpoint is None else _read(Path(checkpoint), fingerprint, goal, method, starts)
+    going = None if checkpoint is None else _read(Path(checkpoint), mark, goal, method, starts)
     with _bar(progress, title, steps, len(starts)) as tick:
         while True:
             done = 0 if going is None else int(np.max(np.where(going.finished, 0, going.steps)))
             limit = jnp.asarray(min(done + block, steps))
             if going is None:
-                going = _first(goal, method, jnp.asarray(starts), limit)
+                going = _first(goal, method, jnp.asarray(starts), own, limit)
             else:
-                going = _further(goal, method, going, limit)
+                going = _further(goal, method, going, own, limit)
             if checkpoint is not None:
-                _write(Path(checkpoint), fingerprint, going)
+                _write(Path(checkpoint), mark, going)
             finished = np.asarray(going.finished)
             tick(int(limit), int(finished.sum()))
             if finished.all() or int(limit) >= steps:
                 return Ended(np.asarray(going.z), np.asarray(going.steps), finished)
 
 
-def _write(path: Path, fingerprint: str, going: Going) -> None:
+def fingerprint(goal: Goal, method: AbstractMethod, starts: np.ndarray, own: Any) -> str:
+    """What a checkpoint must belong to: the program itself, with all numbers in it (model, data, priors, settings of
+    the optimiser), and the starts."""
+    z, mine = jax.tree.map(lambda x: jnp.asarray(x[0]), (starts, own))
+
+    def whole(z: Array, own: Any) -> Going:
+        return advance(_of(goal, own), method, begin(_of(goal, own), method, z), jnp.asarray(1))
+
+    digest = hashlib.sha256(jax.jit(whole).lower(z, mine).as_text().encode())
+    for x in (np.asarray(starts), *(np.asarray(x) for x in jax.tree.leaves(own))):
+        digest.update(np.ascontiguousarray(x).tobytes())
+    return digest.hexdigest()
+
+
+def _write(path: Path, mark: str, going: Going) -> None:
     """Whole or not at all: a new file takes the place of the old one."""
     numbers: dict[str, Any] = {f"state_{i}": np.asarray(x) for i, x in enumerate(going.state)}
     numbers |= {name: np.asarray(getattr(going, name)) for name in ("z", "steps", "finished")}
     new = path.with_name(path.name + ".new")
     with open(new, "wb") as file:
-        np.savez(file, meta=np.array(json.dumps({"fingerprint": fingerprint})), **numbers)
+        np.savez(file, meta=np.array(json.dumps({"fingerprint": mark})), **numbers)
     os.replace(new, path)
 
 
-def _read(path: Path, fingerprint: str, goal: Goal, method: AbstractMethod, starts: np.ndarray) -> Going | None:
+def _read(path: Path, mark: str, goal: Goal, method: AbstractMethod, starts: np.ndarray) -> Going | None:
     if not path.exists():
         return None
     try:
@@ -134,10 +160,10 @@ def _read(path: Path, fingerprint: str, goal: Goal, method: AbstractMethod, star
     like = jax.eval_shape(lambda z: jax.vmap(lambda one: begin(goal, method, one))(z), jnp.asarray(starts))
     state = [found.get(f"state_{i}") for i in range(len(like.state))]
     fits = all(x is not None and x.shape == s.shape for x, s in zip(state, like.state, strict=True))
-    if meta.get("fingerprint") != fingerprint or not fits:
+    if meta.get("fingerprint") != mark or not fits:
         raise InputError(
-            f"checkpoint: {path} belongs to another problem: other data, parameters, bounds, starts or method. Remove "
-            "it or give another name."
+            f"checkpoint: {path} belongs to another problem: another model, other data, parameters, "
+            "bounds, priors, starts or optimiser. Remove it or give another name."
         )
     numbers = [jnp.asarray(x, s.dtype) for x, s in zip(state, like.state, strict=True)]
     return Going(jnp.asarray(found["z"]), numbers, jnp.asarray(found["steps"]), jnp.asarray(found["finished"]))

@@ -16,7 +16,7 @@ from .._errors import DataError, InputError
 from .._inputs import require_x64
 from ._data import Data
 from ._information import Information, information_of
-from ._parameters import Bounds, Parameters, parameters
+from ._parameters import Bounds, Parameters, parameters, spread_units
 from ._problem import Predict, checked_model
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def sensitivity(f: Callable[[Any], Any], params: Any, *, units: Mapping[str, str
         columns.append(np.asarray(leaf).reshape(-1))
     rows = [np.asarray(leaf).reshape(-1, given.count) for leaf in jax.tree.leaves(jacobian)]
     values, derivative = np.concatenate(columns), np.concatenate(rows)
-    unit = units or {}
+    unit = {**(units or {}), **spread_units(units or {}, given.names)}
     said = [[_per(unit.get(name), unit.get(by)) for by in given.names] for name, _ in names]
     with np.errstate(divide="ignore", invalid="ignore"):
         elasticity = np.where(values[:, None] != 0, derivative * theta / values[:, None], np.nan)
@@ -120,8 +120,8 @@ def fisher_information(
     ```
     """
     given, theta = parameters(params, bounds, "fisher_information")
-    jacobian = whitened(predict, given, theta, coordinates, errors, vectorised, "fisher_information")
-    return information_of(given, theta, jacobian, dict(units or {}))
+    jacobian, signal = whitened(predict, given, theta, coordinates, errors, vectorised, "fisher_information")
+    return information_of(given, theta, jacobian, dict(units or {}), np.abs(theta), signal)
 
 
 def whitened(
@@ -132,8 +132,8 @@ def whitened(
     errors: Any,
     vectorised: bool,
     where: str,
-) -> np.ndarray:
-    """The Jacobian of predictions over their errors, [m, p]."""
+) -> tuple[np.ndarray, float]:
+    """The Jacobian of predictions over their errors, [m, p], and the length of these predictions."""
     names, shapes = outputs(predict, given, coordinates, vectorised)
     n = len(np.atleast_1d(np.asarray(next(iter(coordinates.values())))))
     data = Data(coordinates, {k: np.zeros(s if vectorised else (n, *s)) for k, s in zip(names, shapes, strict=True)})
@@ -147,7 +147,7 @@ def whitened(
     found = np.concatenate(rows)
     if not np.all(np.isfinite(found)) or not all(np.all(np.isfinite(v)) for v in y.values()):
         raise DataError(f"{where}: predictions or their derivatives are not finite at these parameters and this plan.")
-    return found
+    return found, float(np.sqrt(sum(np.sum((y[name] / sigma[name]) ** 2) for name in y)))
 
 
 def outputs(predict: Predict, given: Parameters, coordinates: Mapping[str, Any], vectorised: bool) -> tuple:

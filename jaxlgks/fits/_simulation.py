@@ -4,6 +4,8 @@ Enters: a fitted problem. Leaves: estimates and standard deviations of many fits
 all in one compiled program; how often intervals hold the value that made the data.
 """
 
+from typing import Any
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -11,12 +13,15 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from .._errors import InputError
-from ._information import Information
+from ._information import RANK, Information
 from ._methods import as_method
+from ._parameters import Parameters
 from ._problem import Problem, examine
 from ._runner import advance, begin
-from ._verdict import CLOSE
+from ._verdict import BOUND, BOUND_SCALE, CLOSE
 
+TURNS = 6
+"""So often are errors that follow predictions made anew: each time what is left falls by about a relative error."""
 BATCH = 250
 """Fits at a time: enough to fill the processor, few enough for its memory."""
 
@@ -62,7 +67,8 @@ def simulate(
     if dof is not None:
         r = np.asarray(problem.residuals(jnp.asarray(theta)))
         size = float(np.sqrt(np.sum(r**2) / dof))
-    out = _simulate(problem, jnp.asarray(problem.model.parameters.inward(theta)), size, count, seed, dof is None)
+    start = problem.model.parameters.inward(_inside(problem.model.parameters, theta, information.sigmas))
+    out = _simulate(problem, jnp.asarray(theta), jnp.asarray(start), size, count, seed, dof is None)
     estimates, sigmas, chi, distance = (np.asarray(x) for x in out)
     if dof is not None:
         scatter = np.sqrt(chi / dof)[:, None]
@@ -70,21 +76,54 @@ def simulate(
     return Simulation(information.names, theta, estimates, sigmas, chi, distance < CLOSE, dof)
 
 
+def _inside(given: Parameters, theta: np.ndarray, sigmas: np.ndarray) -> np.ndarray:
+    """Where repetitions start: half a standard deviation inside bounds. At a bound itself the smooth map is flat, and
+    no optimiser would come away from it."""
+    lower, upper = np.asarray(given.lower), np.asarray(given.upper)
+    margin = np.where(np.isfinite(sigmas), np.minimum(0.5 * sigmas, 0.25 * (upper - lower)), 0.0)
+    return np.clip(theta, lower + margin, upper - margin)
+
+
 @eqx.filter_jit
-def _simulate(problem: Problem, z: Array, size: float, count: int, seed: int, known: bool):
+def _simulate(problem: Problem, theta: Array, z: Array, size: float, count: int, seed: int, known: bool):
     method = as_method("levenberg-marquardt", True, "repeat", scaled=known)
-    mean = problem.model.flat(problem.model.parameters.outward(z), problem.x)[problem.row]
+    mean = problem.model.flat(theta, problem.x)[problem.row]
+
+    def once(drawn: Problem, z: Array) -> Array:
+        return advance(drawn, method, begin(drawn, method, z), jnp.asarray(method.steps)).z
+
+    def again(drawn: Problem, z: Array) -> tuple[Problem, Array]:
+        """With errors that follow the predictions."""
+
+        def turn(_, now: tuple) -> tuple:
+            mine = eqx.tree_at(lambda p: p.sigma, drawn, now[1])
+            z = once(mine, now[0])
+            return z, mine.errors(mine.y + mine.sigma * mine(z)[: mine.y.size])
+
+        z, sigma = jax.lax.fori_loop(0, TURNS, turn, (z, drawn.sigma))
+        return eqx.tree_at(lambda p: p.sigma, drawn, sigma), z
 
     def one(key: Array) -> tuple:
         y = mean + size * problem.sigma * jax.random.normal(key, mean.shape)
-        drawn = eqx.tree_at(lambda p: p.y, problem, y)
-        end = advance(drawn, method, begin(drawn, method, z), jnp.asarray(method.steps))
-        found = examine(drawn, end.z)
+        drawn = eqx.tree_at(lambda p: (p.y, p.sigma), problem, (y, jnp.asarray(problem.sigma)))
+        drawn, end = (drawn, once(drawn, z)) if problem.relative is None else again(drawn, z)
+        found = examine(drawn, end)
         norms = jnp.linalg.norm(found.jacobian, axis=0)
-        Q, R = jnp.linalg.qr(found.jacobian / norms)
+        R: Any = jnp.linalg.qr(found.jacobian / norms, mode="r")
         inverse = jnp.linalg.inv(R)
         sigmas = jnp.sqrt(jnp.sum(inverse**2, axis=1)) / norms
-        distance = jnp.linalg.norm(Q.T @ found.residuals)
-        return found.theta, sigmas, jnp.sum(found.residuals**2), distance
+        return found.theta, sigmas, jnp.sum(found.residuals**2), _distance(problem.model.parameters, found)
 
     return jax.lax.map(one, jax.random.split(jax.random.key(seed), count), batch_size=min(BATCH, count))
+
+
+def _distance(given: Parameters, found: Any) -> Array:
+    """As of a fit (`_verdict.distance`): in parameters that no bound holds."""
+    alone = 1 / jnp.linalg.norm(found.jacobian, axis=0)
+    close = jnp.maximum(BOUND * alone, BOUND_SCALE * given.scale)
+    slope = found.jacobian.T @ found.residuals
+    held = ((found.theta - given.lower <= close) & (slope > 0)) | ((given.upper - found.theta <= close) & (slope < 0))
+    J = jnp.where(held, 0.0, found.jacobian * alone)
+    Q, R = jnp.linalg.qr(J, mode="reduced")  # pyright: ignore
+    U, s, _ = jnp.linalg.svd(R)  # pyright: ignore
+    return jnp.linalg.norm(jnp.where(s > RANK * s[0], U.T @ (Q.T @ found.residuals), 0.0))

@@ -42,9 +42,10 @@ def read(path: str | Path) -> dict[str, Any]:
         {k: v for k, v in units.items() if k in names},
     )
     observables = json.loads(data.attrs["observables"])
-    of = lambda kind: {name: number(f"{kind}_{name}") for name in observables}  # noqa: E731
+    stored = json.loads(data.attrs["observable_names"])
+    of = lambda kind: {name: number(f"{kind}_{stored[name]}") for name in observables}  # noqa: E731
     known = data.attrs["errors"] == "given"
-    coordinates = {name: number(name) for name in json.loads(data.attrs["coordinate_names"])}
+    coordinates = {name: number(at) for name, at in json.loads(data.attrs["coordinate_names"]).items()}
     measured = {k: v for k, v in units.items() if k not in names}
     return {
         "estimates": dict(zip(names, map(float, vector), strict=True)),

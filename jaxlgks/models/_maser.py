@@ -31,7 +31,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Complex, Float
 
 from .._errors import InputError
-from .._inputs import Numbers, as_positive, as_real, as_scalar
+from .._inputs import Numbers, as_positive, as_real, as_scalar, is_concrete
 from .._system import Bath, System
 from ..spectra import AbstractSpectrum, Flat
 
@@ -100,7 +100,8 @@ def three_level_maser(
 
     **Arguments:**
 
-    - `omega_hot`, `omega_cold`: transition frequencies, ω_h > ω_c > 0. `drive`: ε, with 2ε < ω_c. `detuning`: Δ.
+    - `omega_hot`, `omega_cold`: transition frequencies, ω_h > ω_c > 0. `drive`: ε, with 2|ε| < ω_c. `detuning`: Δ.
+      (Both are checked where numbers are known, not inside `jit`.)
     - `gamma`: constant rates (`Flat`), one or (hot, cold); or `spectrum`, one density or (hot, cold).
     - `temperatures`: (T_h, T_c).
 
@@ -130,6 +131,12 @@ def three_level_maser(
     lower = as_positive(omega_cold, "three_level_maser: omega_cold", InputError, "a frequency")
     delta = as_scalar(detuning, "three_level_maser: detuning")
     strength = as_scalar(drive, "three_level_maser: drive")
+    if is_concrete(omega_hot, omega_cold) and not float(omega_hot) > float(omega_cold):  # pyright: ignore
+        raise InputError(f"three_level_maser: omega_hot must exceed omega_cold; got {omega_hot} and {omega_cold}.")
+    if is_concrete(drive, omega_cold) and not 2 * abs(float(drive)) < float(omega_cold):  # pyright: ignore
+        raise InputError(
+            f"three_level_maser: 2|drive| must be below omega_cold, or dressed levels cross; got {drive}, {omega_cold}."
+        )
     turning = upper - lower - delta
     H = jnp.diag(jnp.stack([jnp.zeros_like(upper), delta * jnp.ones_like(upper), upper])).astype(complex)
     H = H + strength * _unit(0, 1)
