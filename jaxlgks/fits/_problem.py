@@ -83,7 +83,19 @@ class Problem(eqx.Module):
     row: Int[Array | np.ndarray, " m"]
 
     def __call__(self, z: Float[Array, " p"]) -> Float[Array, " r"]:
-        return self.residuals(self.model.parameters.outward(z))
+        """Residuals with the same sum of squares as r(θ(z)), at every θ: numbers with one prediction f are one,
+
+        Σ_i (f − y_i)²/σ_i² = W (f − ȳ)² + Σ_i (y_i − ȳ)²/σ_i²,     W = Σ 1/σ_i²,     ȳ = Σ y_i/(W σ_i²).
+        """
+        theta = self.model.parameters.outward(z)
+        predicted = self.model.flat(theta, self.x)
+        together = lambda x: jnp.zeros(predicted.size).at[self.row].add(x)  # noqa: E731
+        W = together(1 / self.sigma**2)
+        used: Any = W > 0
+        mean = together(self.y / self.sigma**2) / jnp.where(used, W, 1.0)
+        rest = jnp.sqrt(jnp.sum(((self.y - mean[self.row]) / self.sigma) ** 2))
+        apart = jnp.sqrt(W) * jnp.where(used, predicted - mean, 0.0)
+        return jnp.concatenate([apart, rest[None], self.priors.residuals(self.model.parameters, theta)])
 
     def owned(self, own: Own) -> "Problem":
         """The problem of one start."""
