@@ -19,10 +19,14 @@ import lineax as lx
 import optimistix as optx
 from jaxtyping import Array
 
+REACH = 2.0
+"""No coordinate z moves by more than this times 1 + |z| in a step: in a logarithm more is no small change of anything."""
+
 
 class _State(eqx.Module):
     info: Any
     D: Array
+    y: Array
 
 
 class ScaledDescent(optx.AbstractDescent):
@@ -30,11 +34,10 @@ class ScaledDescent(optx.AbstractDescent):
 
     def init(self, y: Array, f_info_struct: Any) -> _State:
         blank = lambda x: jnp.zeros(x.shape, x.dtype) if isinstance(x, jax.ShapeDtypeStruct) else x  # noqa: E731
-        return _State(jax.tree.map(blank, f_info_struct), jnp.zeros_like(y))
+        return _State(jax.tree.map(blank, f_info_struct), jnp.zeros_like(y), y)
 
     def query(self, y: Array, f_info: Any, state: _State) -> _State:
-        del y
-        return _State(f_info, jnp.maximum(state.D, jnp.linalg.norm(f_info.jac.as_matrix(), axis=0)))
+        return _State(f_info, jnp.maximum(state.D, jnp.linalg.norm(f_info.jac.as_matrix(), axis=0)), y)
 
     def step(self, step_size: Array, state: _State):
         J, r = state.info.jac.as_matrix(), state.info.residual
@@ -42,7 +45,9 @@ class ScaledDescent(optx.AbstractDescent):
         damping = 1 / jnp.sqrt(jnp.maximum(step_size, jnp.finfo(J.dtype).tiny))
         stacked = lx.MatrixLinearOperator(jnp.concatenate([J / D, damping * jnp.eye(D.size, dtype=J.dtype)]))
         found = lx.linear_solve(stacked, jnp.concatenate([r, jnp.zeros_like(D)]), lx.QR(), throw=False)
-        return -found.value / D, optx.RESULTS.promote(found.result)
+        p = -found.value / D
+        far = jnp.max(jnp.abs(p) / (REACH * (1 + jnp.abs(state.y))))
+        return p / jnp.maximum(far, 1.0), optx.RESULTS.promote(found.result)
 
 
 def levenberg_marquardt(rtol: float, atol: float) -> optx.LevenbergMarquardt:
