@@ -28,12 +28,36 @@ PACKAGES = ("jaxlgks", "jax", "jaxlib", "numpy", "scipy", "qutip", "dynamiqs", "
 
 
 def write(rows: list[dict], out: Path) -> None:
-    """Table, numbers and plot."""
+    """Table, numbers and plot. What was measured before and not again stays, with its commit."""
     out.mkdir(parents=True, exist_ok=True)
     made = machine()
+    rows = [row | {"commit": made["commit"]} for row in rows]
+    if (out / "results.json").exists():
+        rows = merged(json.loads((out / "results.json").read_text()), rows)
     (out / "results.json").write_text(json.dumps({"machine": made, "rows": rows}, indent=1, ensure_ascii=False) + "\n")
     (out / "results.md").write_text(_markdown(rows, made))
     _plot(rows, out / "results.png")
+
+
+def merged(before: dict, rows: list[dict]) -> list[dict]:
+    """Old rows replaced work by work and size by size, so that ratios are of one run; in the order of the sections."""
+    old = [{"commit": before["machine"]["commit"]} | row for row in before["rows"]]
+    groups: dict[tuple, list[dict]] = {}
+    for row in old:
+        groups.setdefault(_work(row), []).append(row)
+    fresh: dict[tuple, list[dict]] = {}
+    for row in rows:
+        fresh.setdefault(_work(row), []).append(row)
+    for key, found in fresh.items():
+        methods = {row["method"] for row in found}
+        if all(row["method"] in methods for row in groups.get(key, [])):
+            groups[key] = found
+    order = list(TITLES)
+    return [row for key in sorted(groups, key=lambda key: order.index(key[0])) for row in groups[key]]
+
+
+def _work(row: dict) -> tuple[str, str, str]:
+    return row["task"], row["work"], row["size"]
 
 
 def machine() -> dict[str, str]:
@@ -69,7 +93,8 @@ def _markdown(rows: list[dict], made: dict[str, str]) -> str:
         "",
         "`python -m benchmarks`. Medians, of a unit of work: a point, a steady state, a response. Compilation is in",
         "the first call only. *Ratio*: time over that of the first row of the same work. Each row had a process of its",
-        "own; *memory* is its peak, interpreter and libraries included.",
+        "own; *memory* is its peak, interpreter and libraries included. *Commit*: of the code measured; rows of one",
+        "work and size are of one run. The newest run:",
         "",
         *(f"- {name}: {what}" for name, what in made.items()),
         "",
@@ -82,8 +107,8 @@ def _markdown(rows: list[dict], made: dict[str, str]) -> str:
             "",
             "| work | size | method | first call (s) | time (s) | per second | ratio |",
         ]
-        lines[-1] += " error | against | memory (GB) | note |"
-        lines.append("|---|---|---|---:|---:|---:|---:|---:|---|---:|---|")
+        lines[-1] += " error | against | memory (GB) | note | commit |"
+        lines.append("|---|---|---|---:|---:|---:|---:|---:|---|---:|---|---|")
         firsts: dict[tuple[str, str], dict] = {}
         lines += [_line(row, firsts.setdefault((row["work"], row["size"]), row)) for row in of_task]
     return "\n".join(lines) + "\n"
@@ -92,12 +117,12 @@ def _markdown(rows: list[dict], made: dict[str, str]) -> str:
 def _line(row: dict, first: dict) -> str:
     head = f"| {row['work']} | {row['size']} | {row['method']} |"
     if not row["success"]:
-        return f"{head} | | | | | | | {row['note']} |"
+        return f"{head} | | | | | | | {row['note']} | {row['commit']} |"
     seconds = row["seconds"]
     ratio = f"{short(seconds / first['seconds'])}" if first["success"] else ""
     error = "" if row["error"] is None else f"{row['error']:.0e}"
     numbers = f" {short(row['first'])} | {short(seconds)} | {short(1 / seconds)} | {ratio} | {error} |"
-    return f"{head}{numbers} {row['against']} | {row['peak_gb']:.1f} | {row['note']} |"
+    return f"{head}{numbers} {row['against']} | {row['peak_gb']:.1f} | {row['note']} | {row['commit']} |"
 
 
 def _plot(rows: list[dict], path: Path) -> None:

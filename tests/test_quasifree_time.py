@@ -33,15 +33,13 @@ def test_two_time_functions_of_one_oscillator_are_closed_forms():
 
 
 @pytest.mark.parametrize(
-    "equation",
-    [lgks.Davies(), lgks.Redfield(lamb_shift=True)],
-    ids=lambda e: type(e).__name__,
+    ("modes", "equation"), [(2, lgks.Davies()), (1, lgks.Redfield(lamb_shift=True))], ids=["Davies", "Redfield"]
 )
-def test_two_time_functions_are_those_of_a_fock_space(equation):
-    """Squeezing, hopping, fields; A and B not Hermitian. Six quanta at n = 1e−3: 1e−6."""
-    model = oscillators.model(2, 2, (0.13, 0.1))
-    few = lgks.truncated(model, 6)
-    a, b = lgks.modes(2)
+def test_two_time_functions_are_those_of_a_fock_space(modes, equation):
+    """Squeezing, hopping, fields; A and B not Hermitian. Quanta at n = 1e−3: 1e−6."""
+    model = oscillators.model(2, modes, (0.13, 0.1))
+    few = lgks.truncated(model, 6 if modes == 2 else 12)
+    a, b = lgks.modes(2) if modes == 2 else lgks.modes(1) * 2
     matrix = lambda P: few.operator((P + P.dag) / 2) + 1j * few.operator((P - P.dag) / 2j)  # noqa: E731
     A, B = a.dag * b + (0.3 + 0.1j) * a, b * b + 0.7j * a.dag
     ours = lgks.correlation(model, A, B, TIMES, equation)

@@ -20,7 +20,7 @@ import optimistix as optx
 from jaxtyping import Array
 
 REACH = 2.0
-"""No coordinate z moves by more than this times 1 + |z| in a step: in a logarithm more is no small change of anything."""
+"""No coordinate z moves by more than this times 1 + |z| in a step: what is a logarithm would lose its way."""
 
 
 class _State(eqx.Module):
