@@ -7,7 +7,6 @@ the interaction picture.
 
 from typing import Literal, overload
 
-import diffrax
 import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
@@ -21,12 +20,10 @@ from ._system import System
 from .equations import AbstractEquation, counted
 from .generator import (
     AbstractGenerator,
-    Integration,
     OperatorGenerator,
     Partition,
     find_partition,
     generator,
-    integrate,
     operator_generator,
 )
 from .quasifree import GaussianEvolution, GaussianState, gaussian_evolution
@@ -56,7 +53,7 @@ def evolve(
     atol: float = ...,
     max_steps: int = ...,
     progress: bool = ...,
-    adjoint: diffrax.AbstractAdjoint | None = ...,
+    adjoint: eqx.Module | None = ...,
 ) -> Evolution: ...
 @overload
 def evolve(system: QuasiFree, equation: AbstractEquation, rho0: GaussianState, ts: Numbers) -> GaussianEvolution: ...
@@ -71,7 +68,7 @@ def evolve(
     atol: float = 1e-12,
     max_steps: int = 100_000,
     progress: bool = False,
-    adjoint: diffrax.AbstractAdjoint | None = None,
+    adjoint: eqx.Module | None = None,
 ) -> Evolution | GaussianEvolution:
     """Solve dρ/dt = L ρ (paper, Eq. 11) from ρ(ts[0]) = rho0.
 
@@ -115,11 +112,9 @@ def evolve(
         L = _generator(system, counted(equation, system), find_partition(system, equation))
         return Evolution(ts, L.back(L.propagate(L.to(rho0)[None], ts)[:, 0]))
     if method == "diffrax":
-        meter = diffrax.TextProgressMeter() if progress else diffrax.NoProgressMeter()
-        adjoint = diffrax.RecursiveCheckpointAdjoint() if adjoint is None else adjoint
-        by = Integration(rtol, atol, max_steps=max_steps, meter=meter, adjoint=adjoint)
         L = _operators(system, counted(equation, system))
-        return Evolution(ts, L.back(integrate(L, L.to(rho0)[None], ts, None, None, by)[:, 0]))
+        options = {"rtol": rtol, "atol": atol, "max_steps": max_steps, "progress": progress, "adjoint": adjoint}
+        return Evolution(ts, L.back(L.integrated(L.to(rho0)[None], ts, **options)[:, 0]))
     raise InputError(f"evolve: method must be 'expm' or 'diffrax'; got {method!r}.")
 
 

@@ -18,9 +18,4 @@ from ._dense import (
     trace_vector as trace_vector,
 )
 from ._matrix import liouvillian as liouvillian, unvec as unvec, vec as vec
-from ._operators import (
-    Integration as Integration,
-    OperatorGenerator as OperatorGenerator,
-    integrate as integrate,
-    operator_generator as operator_generator,
-)
+from ._operators import OperatorGenerator as OperatorGenerator, operator_generator as operator_generator

@@ -72,33 +72,37 @@ def converged(X: Array, B: Array) -> Array:
     return X
 
 
-Flow = Callable[[Float[Array, ""], Complex[Array, "k d d"] | None], Any]
-"""What carries X over dt, a pytree of arrays: e^{L dt}, and ∫₀^dt e^{Ls} ds B for a constant drive B."""
-Advance = Callable[[Any, Complex[Array, "k d d"]], Complex[Array, "k d d"]]
-"""X after the interval of such a flow."""
+class StepwiseGenerator(AbstractGenerator):
+    """Carried from time to time by exponentials, with matrices in a form of its own, any pytree of arrays."""
 
+    @abc.abstractmethod
+    def enter(self, X: Complex[Array, "k d d"]) -> Any:
+        """Matrices in the member's own form."""
 
-def march(
-    flow: Flow,
-    advance: Advance,
-    start: Complex[Array, "k d d"],
-    ts: Float[Array, " t"],
-    A: Observables,
-    drive: Complex[Array, "k d d"] | None,
-) -> Array:
-    """`propagate` from interval to interval by exponentials.
+    @abc.abstractmethod
+    def reader(self, A: Observables) -> Callable[[Any], Array]:
+        """What makes of that form the matrices again, or Tr[A X], [k, *a]."""
 
-    Equal intervals (to 1e−12 of themselves) share one exponential where the times are known; where they are traced
-    each interval pays its own.
-    """
-    steps = jnp.diff(ts, prepend=ts[:1])
-    if not is_concrete(steps):
-        return _march(flow, advance, start, steps, jnp.arange(steps.size), A, drive)
-    known = np.asarray(steps)
-    size = np.log(np.where(known > 0, known, 1.0))  # alike means alike relative to itself, whatever the others are
-    alike = np.where(known > 0, np.round(size * 1e12), -np.inf)
-    _, first, which = np.unique(alike, return_index=True, return_inverse=True)
-    return _march(flow, advance, start, steps[first], jnp.asarray(which), A, drive)
+    @abc.abstractmethod
+    def flow(self, dt: Float[Array, ""], drive: Complex[Array, "k d d"] | None) -> Any:
+        """What carries X over dt, a pytree of arrays: e^{L dt}, and ∫₀^dt e^{Ls} ds B for a constant drive B."""
+
+    @abc.abstractmethod
+    def advance(self, flow: Any, X: Any) -> Any:
+        """X after the interval of such a flow."""
+
+    def carry(self, start: Array, ts: Array, A: Array | None, drive: Array | None) -> Array:
+        """Equal intervals (to 1e−12 of themselves) share one exponential where the times are known; where they are
+        traced each interval pays its own."""
+        if not is_concrete(ts):
+            steps = jnp.diff(ts, prepend=ts[:1])
+            return _march(self, start, steps, jnp.arange(steps.size), A, drive)
+        known = np.asarray(ts)
+        known = np.diff(known, prepend=known[:1])
+        size = np.log(np.where(known > 0, known, 1.0))  # alike means alike relative to itself, whatever the others are
+        alike = np.where(known > 0, np.round(size * 1e12), -np.inf)
+        _, first, which = np.unique(alike, return_index=True, return_inverse=True)
+        return _march(self, start, jnp.asarray(known[first]), jnp.asarray(which), A, drive)
 
 
 @eqx.filter_jit
@@ -108,21 +112,25 @@ def _resolvent(generator: AbstractGenerator, B: Array, omegas: Array, A: Array |
 
 @eqx.filter_jit
 def _march(
-    flow: Flow, advance: Advance, start: Array, intervals: Array, which: Array, A: Array | None, drive: Array | None
+    generator: StepwiseGenerator, start: Array, intervals: Array, which: Array, A: Array | None, drive: Array | None
 ) -> Array:
     # A scan keeps the exponentials out of batched LAPACK calls.
-    flows = jax.lax.map(lambda dt: flow(dt, drive), intervals)
+    flows, read = jax.lax.map(lambda dt: generator.flow(dt, drive), intervals), generator.reader(A)
 
     def step(X, i):
-        X = advance(jax.tree.map(lambda x: x[i], flows), X)
-        return X, seen(X, A)
+        X = generator.advance(jax.tree.map(lambda x: x[i], flows), X)
+        return X, read(X)
 
-    return jax.lax.scan(step, start, which)[1]
+    return jax.lax.scan(step, generator.enter(start), which)[1]
+
+
+def rows_of(A: Complex[Array, "*a d d"]) -> Complex[Array, "*a n"]:
+    """Tr[A X] = Σ_ij A_ji X_ij: what X, row by row, is multiplied with."""
+    return jnp.swapaxes(A, -1, -2).reshape(*A.shape[:-2], -1)
 
 
 def seen(X: Complex[Array, "k d d"], A: Observables) -> Array:
     """X, or Tr[A X]."""
     if A is None:
         return X
-    rows = jnp.swapaxes(A, -1, -2).reshape(*A.shape[:-2], -1)  # Tr[A X] = Σ A_ij X_ji
-    return jnp.tensordot(X.reshape(X.shape[0], -1), rows, axes=[[-1], [-1]])
+    return jnp.tensordot(X.reshape(X.shape[0], -1), rows_of(A), axes=[[-1], [-1]])

@@ -11,6 +11,7 @@ equal Bohr frequency, populations are one block of d. Which elements share a blo
 outside compiled programs, where levels must be known. Nothing of size d²×d² is made.
 """
 
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 import equinox as eqx
@@ -22,7 +23,7 @@ from jaxtyping import Array, Complex, Float, Int
 from .._system import Noise, System
 from ..bohr import Groups, Structure, bohr_structure
 from ..equations import AbstractEquation, Slope, secular_drift
-from ._base import AbstractGenerator, march
+from ._base import Observables, StepwiseGenerator, rows_of
 from ._dense import Pinned, exponential, linear_solve, pinned_generator
 
 BATCHED = 8
@@ -86,8 +87,10 @@ def partition_of(groups: Groups, limit: int) -> Partition | None:
         return None
     # All pairs of transitions m → i, n → j of one group: they join X_mn to X_ij. With i = j they are a term of K,
     # which joins X_mx to X_nx and X_xm to X_xn for every x.
-    first = np.repeat(order, np.repeat(sizes, sizes))
-    second = np.concatenate([np.tile(order[s : s + n], n) for s, n in zip(starts, sizes, strict=True)])
+    often = np.repeat(sizes, sizes)  # each is the first of as many pairs as its group has members
+    first = np.repeat(order, often)
+    begin = np.repeat(np.cumsum(often) - often, often)
+    second = order[np.repeat(np.repeat(starts, sizes), often) + np.arange(first.size) - begin]
     i, m, j, n = first // dim, first % dim, second // dim, second % dim
     same = (i == j) & (m < n)
     pairs = np.unique(np.stack([m[same], n[same]]), axis=1)[:, :, None]
@@ -108,7 +111,7 @@ def partition_of(groups: Groups, limit: int) -> Partition | None:
     return Partition(groups.labels, tuple(jnp.asarray(where) for where in (populations[None], *others)))
 
 
-class BlockGenerator(AbstractGenerator):
+class BlockGenerator(StepwiseGenerator):
     """L of a secular equation, block by block, in the eigenbasis of H."""
 
     structure: Structure
@@ -138,19 +141,27 @@ class BlockGenerator(AbstractGenerator):
         """D X, without the commutator."""
         return self.partition.apply(self.dissipative, X)
 
-    def carry(self, start: Array, ts: Array, A: Array | None, drive: Array | None) -> Array:
-        return march(self._flow, self._advance, start, ts, A, drive)
+    def enter(self, X: Complex[Array, "k d d"]) -> list[Array]:
+        return self.partition.split(X)
 
-    def _flow(self, dt: Float[Array, ""], drive: Complex[Array, "k d d"] | None) -> list[tuple[Array, Array | None]]:
+    def reader(self, A: Observables) -> Callable[[list[Array]], Array]:
+        if A is None:
+            shape = self.partition.labels.shape
+            return lambda parts: self.partition.join(jnp.zeros((parts[0].shape[0], *shape), parts[0].dtype), parts)
+        rows = [rows_of(A)[..., where] for where in self.partition.positions]
+        axes = [[-2, -1], [-2, -1]]
+        return lambda parts: sum(jnp.tensordot(x, r, axes=axes) for x, r in zip(parts, rows, strict=True))
+
+    def flow(self, dt: Float[Array, ""], drive: Complex[Array, "k d d"] | None) -> list[tuple[Array, Array | None]]:
         pushes = [None] * len(self.matrices) if drive is None else self.partition.split(drive)
         return [_exponentials(M, b, dt) for M, b in zip(self.matrices, pushes, strict=True)]
 
-    def _advance(self, flow: list[tuple[Array, Array | None]], X: Complex[Array, "k d d"]) -> Complex[Array, "k d d"]:
+    def advance(self, flow: list[tuple[Array, Array | None]], X: list[Array]) -> list[Array]:
         parts = []
-        for (turn, push), x in zip(flow, self.partition.split(X), strict=True):
-            moved = jnp.einsum("cij,kcj->kci", turn, x)
+        for (turn, push), x in zip(flow, X, strict=True):
+            moved = turn[:, 0] * x if x.shape[-1] == 1 else jnp.einsum("cij,kcj->kci", turn, x)
             parts.append(moved if push is None else moved + push)
-        return self.partition.join(X, parts)
+        return parts
 
 
 def _each(function: Any, *stacks: Array) -> Any:

@@ -11,6 +11,7 @@ s is the largest decay rate on the diagonal of L: of the size of the rates that 
 frequencies are, so that the pin neither drowns them nor vanishes in any unit.
 """
 
+from collections.abc import Callable
 from typing import ClassVar
 
 import equinox as eqx
@@ -23,7 +24,7 @@ from .._inputs import spoil
 from .._system import System
 from ..bohr import Structure, bohr_structure
 from ..equations import AbstractEquation
-from ._base import AbstractGenerator, march
+from ._base import Observables, StepwiseGenerator, seen
 from ._matrix import commutator_matrix, unvec, vec
 
 HALVED = 48
@@ -107,7 +108,7 @@ def exponential(L: Complex[Array, "n n"], drive: Complex[Array, "n k"] | None, d
     return both[:n, :n], both[:n, n:]
 
 
-class DenseGenerator(AbstractGenerator):
+class DenseGenerator(StepwiseGenerator):
     """The generator in the eigenbasis of H.
 
     In this basis frequencies sit on the diagonal: the populations, which move with the rates γ, are not mixed by
@@ -123,16 +124,19 @@ class DenseGenerator(AbstractGenerator):
         M = M + (1j * omega).astype(M.dtype) * jnp.eye(M.shape[-1], dtype=M.dtype)
         return _matrices(linear_solve(M, _columns(B)))
 
-    def carry(self, start: Array, ts: Array, A: Array | None, drive: Array | None) -> Array:
-        return march(self._flow, self._advance, start, ts, A, drive)
+    def enter(self, X: Complex[Array, "k d d"]) -> Complex[Array, "n k"]:
+        return _columns(X)
 
-    def _flow(self, dt: Float[Array, ""], drive: Complex[Array, "k d d"] | None) -> tuple[Array, Array | None]:
+    def reader(self, A: Observables) -> Callable[[Array], Array]:
+        return lambda X: seen(_matrices(X), A)
+
+    def flow(self, dt: Float[Array, ""], drive: Complex[Array, "k d d"] | None) -> tuple[Array, Array | None]:
         return exponential(self.matrix, None if drive is None else _columns(drive), dt)
 
-    def _advance(self, flow: tuple[Array, Array | None], X: Complex[Array, "k d d"]) -> Complex[Array, "k d d"]:
+    def advance(self, flow: tuple[Array, Array | None], X: Complex[Array, "n k"]) -> Complex[Array, "n k"]:
         turn, push = flow
-        columns = jnp.matmul(turn, _columns(X), precision="highest")
-        return _matrices(columns if push is None else columns + push)
+        columns = jnp.matmul(turn, X, precision="highest")
+        return columns if push is None else columns + push
 
 
 def _columns(X: Complex[Array, "k d d"]) -> Complex[Array, "n k"]:

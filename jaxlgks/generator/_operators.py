@@ -16,22 +16,19 @@ the Davies equation with its rates where levels are distinct. What is left over 
 distance of levels, so that a few tens of steps suffice at any d.
 """
 
-import functools
 from collections.abc import Callable
-from typing import ClassVar
+from typing import Any, ClassVar
 
-import diffrax
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-import numpy as np
-from jaxtyping import Array, Bool, Complex, Float
+from jaxtyping import Array, Complex, Float
 
 from .._inputs import spoil
 from .._system import System
 from ..bohr import Structure, bohr_structure
 from ..equations import AbstractEquation, Dissipator
-from ._base import AbstractGenerator, seen
+from ._base import AbstractGenerator
 
 TOLERANCE = 1e-12
 """Of the preconditioned residual: where GMRES stops."""
@@ -130,13 +127,20 @@ class OperatorGenerator(AbstractGenerator):
         return precondition, slowest
 
     def carry(self, start: Array, ts: Array, A: Array | None, drive: Array | None) -> Array:
-        """By Dormand–Prince 8(5,3) in the interaction picture of H, to 1e−10 of the largest element."""
+        """By `integrated`, to 1e−10 of the largest element."""
         # Linear: what the tolerances mean must not depend on the size of a perturbation.
         size = jnp.max(jnp.abs(start))
         size = size if drive is None else jnp.maximum(size, jnp.max(jnp.abs(drive)) / self.fastest)
         size = jax.lax.stop_gradient(jnp.where(size > 0, size, 1.0))
-        scaled = None if drive is None else drive / size
-        return size * integrate(self, start / size, ts, A, scaled, Integration())
+        return size * self.integrated(start / size, ts, A, None if drive is None else drive / size)
+
+    def integrated(
+        self, start: Array, ts: Array, A: Array | None = None, drive: Array | None = None, **options: Any
+    ) -> Array:
+        """As `propagate`, by Dormand–Prince 8(5,3) in the interaction picture of H. `options`: of `integration`."""
+        from ._integration import integrate, integration  # diffrax would be a third of the time of importing jaxlgks
+
+        return integrate(self.structure, self.action, start, ts, A, drive, integration(**options))
 
 
 def _packed(X: Complex[Array, "d d"]) -> Float[Array, "d d"]:
@@ -148,76 +152,6 @@ def _packed(X: Complex[Array, "d d"]) -> Float[Array, "d d"]:
 def _unpacked(P: Float[Array, "d d"]) -> Complex[Array, "d d"]:
     upper, lower = jnp.triu(P, 1), jnp.tril(P, -1)
     return jax.lax.complex(jnp.diag(jnp.diag(P)) + upper + upper.T, lower - lower.T)
-
-
-class Integration(eqx.Module):
-    """Options of diffrax."""
-
-    rtol: float = 1e-10
-    atol: float = 1e-12
-    max_steps: int = eqx.field(static=True, default=1_000_000)
-    meter: diffrax.AbstractProgressMeter = diffrax.NoProgressMeter()
-    adjoint: diffrax.AbstractAdjoint = diffrax.RecursiveCheckpointAdjoint()
-
-
-def _differentiated(tree) -> Bool[Array, ""]:
-    """Whether the program that computes this is a derivative in some number of the tree: a constant when compiled."""
-    return _seen([x for x in jax.tree.leaves(tree) if eqx.is_inexact_array(x)], False)
-
-
-@functools.partial(jax.custom_jvp, nondiff_argnums=(1,))
-def _seen(numbers: list[Array], differentiated: bool) -> Bool[Array, ""]:
-    del numbers
-    return jnp.asarray(differentiated)
-
-
-@_seen.defjvp
-def _seen_jvp(differentiated, primals, tangents):
-    del differentiated, tangents
-    return _seen(*primals, True), np.zeros((), jax.dtypes.float0)
-
-
-@eqx.filter_jit
-def integrate(
-    generator: OperatorGenerator, start: Array, ts: Array, A: Array | None, drive: Array | None, by: Integration
-) -> Array:
-    """As `propagate`, in the interaction picture of H."""
-    frequencies = generator.structure.frequencies
-    D = generator.action
-    # What the energies do not hold of iH: zero in value, it carries the derivative in H.
-    still = Dissipator(D.left, D.right, D.drift - 1j * jnp.diag(generator.structure.energies))
-
-    def phases(t: Array) -> Array:
-        return jnp.exp(1j * frequencies * (t - ts[0]))  # e^{−i(E_m − E_n)t}
-
-    def field(t, y, _):
-        phase = phases(t)
-        X = phase * (y[0] + 1j * y[1])
-        change = jax.vmap(still)(X) if drive is None else jax.vmap(still)(X) + drive
-        change = phase.conj() * change
-        return jnp.stack([change.real, change.imag])
-
-    # Steps are chosen for the state. Its derivatives move when it does not: with the decay rates, and in H with the
-    # Bohr frequencies.
-    turning = jnp.maximum(jnp.max(jnp.abs(frequencies)), jnp.finfo(ts.dtype).tiny)
-    longest = jnp.where(_differentiated((generator, start, drive)), 0.25 / generator.fastest, jnp.inf)
-    in_H = _differentiated(generator.structure.hamiltonian)
-    longest = jnp.where(in_H, jnp.minimum(longest, 0.5 / turning), longest)
-    solution = diffrax.diffeqsolve(
-        diffrax.ODETerm(field),  # pyright: ignore[reportArgumentType]
-        diffrax.Dopri8(),
-        t0=ts[0],
-        t1=ts[-1],
-        dt0=None,
-        y0=jnp.stack([start.real, start.imag]),
-        saveat=diffrax.SaveAt(ts=ts, fn=lambda t, y, _: seen(phases(t) * (y[0] + 1j * y[1]), A)),
-        stepsize_controller=diffrax.PIDController(rtol=by.rtol, atol=by.atol, dtmax=longest),
-        max_steps=by.max_steps,
-        progress_meter=by.meter,
-        adjoint=by.adjoint,
-    )
-    assert solution.ys is not None
-    return solution.ys
 
 
 def operator_generator(system: System, equation: AbstractEquation, **options: int) -> OperatorGenerator:

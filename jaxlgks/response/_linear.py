@@ -76,7 +76,7 @@ class LinearResponse(eqx.Module):
     def static(self) -> Parts:
         """The change of ⟨A⟩ per δ after the new steady state is reached, Φ(∞). Raises `ConvergenceError`."""
         still = jnp.zeros(1, self.explicit.dtype)
-        return self._parts(-self.generator.resolvent(self.sources, still, self.observables)[0].real)
+        return _parts(-self.generator.resolvent(self.sources, still, self.observables)[0].real, self.explicit)
 
     def step(self, t: Numbers) -> Parts:
         """Φ(t), the change of ⟨A⟩ per δ at time t after V is switched on. `t` ≥ 0: scalar or [t]."""
@@ -85,8 +85,7 @@ class LinearResponse(eqx.Module):
     def impulse(self, t: Numbers) -> Impulse:
         """φ(τ), the change of ⟨A⟩ a time τ after a kick δ(t)V. `t` ≥ 0: scalar or [t]."""
         parts = self._in_time(t, self.sources, None)
-        explicit = jnp.broadcast_to(self.explicit, parts.kubo.shape)
-        return Impulse(parts.kubo, parts.rotation, parts.shift, explicit)
+        return Impulse(parts.kubo, parts.rotation, parts.shift, parts.explicit)
 
     def susceptibility(self, omega: Numbers) -> Parts:
         """χ(ω), complex. `omega`: real, scalar or [w]. χ(0) is the static response.
@@ -94,21 +93,28 @@ class LinearResponse(eqx.Module):
         Raises `ConvergenceError`, `ShapeError`."""
         omega = as_frequencies(omega)
         first = -self.generator.resolvent(self.sources, jnp.atleast_1d(omega), self.observables)
-        parts = self._parts(jnp.moveaxis(first, 1, 0))
+        parts = _parts(jnp.moveaxis(first, 1, 0), self.explicit)
         return parts if omega.ndim else jax.tree.map(lambda x: x[0], parts)
 
     def _in_time(self, t: Numbers, start: Array, drive: Array | None) -> Parts:
         t = as_delays(t).astype(self.explicit.dtype)
-        times = jnp.where(t < 0, jnp.nan, t).reshape(-1)
-        order = jnp.argsort(times)
-        ascending = jnp.concatenate([jnp.zeros(1, t.dtype), times[order]])
-        values = self.generator.propagate(start, ascending, self.observables, drive)[1:][jnp.argsort(order)]
-        parts = self._parts(jnp.moveaxis(values.real, 1, 0))
-        return parts if t.ndim else jax.tree.map(lambda x: x[0], parts)
+        xp = np if is_concrete(t) else jnp  # what is known is sorted on the host
+        times = xp.where(t < 0, xp.nan, t).reshape(-1)
+        order = xp.argsort(times)
+        ascending = xp.concatenate([xp.zeros(1, t.dtype), times[order]])
+        values = self.generator.propagate(start, jnp.asarray(ascending), self.observables, drive)
+        return _in_order(self.explicit, values, jnp.asarray(xp.argsort(order) + 1), t.shape)
 
-    def _parts(self, values: Array) -> Parts:
-        """From the averages over the three first-order states, [3, ..., *a]."""
-        return Parts(values[0], values[1], values[2], jnp.broadcast_to(self.explicit, values.shape[1:]))
+
+def _parts(values: Array, explicit: Array) -> Parts:
+    """From the averages over the three first-order states, [3, ..., *a]."""
+    return Parts(values[0], values[1], values[2], jnp.broadcast_to(explicit, values.shape[1:]))
+
+
+@eqx.filter_jit
+def _in_order(explicit: Array, values: Array, where: Array, shape: tuple[int, ...]) -> Parts:
+    parts = _parts(jnp.moveaxis(values[where].real, 1, 0), explicit)
+    return jax.tree.map(lambda x: x.reshape(shape + x.shape[1:]), parts)
 
 
 def as_frequencies(omega: Numbers) -> Array:

@@ -170,22 +170,24 @@ def _first(
                 continue
             if throw or isinstance(error, NoPartitionError | SolverMemoryError):
                 raise
-        state = _solve(system, ready[1], ready[0])
-        coupled = state.result == RESULTS.coupled
+        state, coupled, failed = _solve(system, ready[1], ready[0])
         if last or not is_concrete(coupled) or not coupled:
-            return state, state.result != RESULTS.successful
+            return state, failed
     raise AssertionError("no solver to try")
 
 
 @eqx.filter_jit
-def _solve(system: System, equation: AbstractEquation, solver: AbstractSolver) -> SteadyState:
+def _solve(
+    system: System, equation: AbstractEquation, solver: AbstractSolver
+) -> tuple[SteadyState, Bool[Array, ""], Bool[Array, ""]]:
+    """The state, whether the solver does not apply, and whether it cannot be trusted."""
     found = solver.find(system, equation)
     rho = jax.lax.stop_gradient(found.rho)
     edge = jnp.zeros(()) if system.edge is None else jnp.trace(system.edge @ rho).real
     home = equation.home(system)
     structure = bohr_structure(home.hamiltonian) if found.structure is None else found.structure
     groups = equation.groups(system) if found.groups is None else found.groups
-    return SteadyState(
+    state = SteadyState(
         found.rho,
         found.populations,
         found.residual,
@@ -198,6 +200,7 @@ def _solve(system: System, equation: AbstractEquation, solver: AbstractSolver) -
         _verdict(found, edge),
         solver.name,
     )
+    return state, state.result == RESULTS.coupled, state.result != RESULTS.successful
 
 
 def _verdict(found: Found, edge: Array) -> RESULTS:
@@ -221,14 +224,14 @@ def _depth() -> int:
 
 def _warn(state: SteadyState, equation: AbstractEquation) -> None:
     name = type(equation).__name__
-    if state.separation < 1:
+    if float(state.separation) < 1:
         warnings.warn(
             f"{name} treats Bohr frequencies apart that lie only {float(state.separation):.2g} decay rates from each "
             "other; coherence between them is lost. Use Unified(), and diagnose(system, V, delta) for a verdict.",
             ValidityWarning,
             stacklevel=_depth(),
         )
-    if isinstance(equation, Davies | Local) and state.spread > 0:
+    if isinstance(equation, Davies | Local) and float(state.spread) > 0:
         warnings.warn(
             f"{name} treats Bohr frequencies as equal that differ by up to {float(state.spread):.2g}: they are closer "
             "than its tolerance. Use Unified(), which keeps them together with their own rates.",
