@@ -11,6 +11,7 @@ equal Bohr frequency, populations are one block of d. Which elements share a blo
 outside compiled programs, where levels must be known. Nothing of size d²×d² is made.
 """
 
+import functools
 from collections.abc import Callable
 from typing import Any, ClassVar
 
@@ -150,7 +151,8 @@ class BlockGenerator(StepwiseGenerator):
             return lambda parts: self.partition.join(jnp.zeros((parts[0].shape[0], *shape), parts[0].dtype), parts)
         rows = [rows_of(A)[..., where] for where in self.partition.positions]
         axes = [[-2, -1], [-2, -1]]
-        return lambda parts: sum(jnp.tensordot(x, r, axes=axes) for x, r in zip(parts, rows, strict=True))
+        read = lambda parts: [jnp.tensordot(x, r, axes=axes) for x, r in zip(parts, rows, strict=True)]  # noqa: E731
+        return lambda parts: functools.reduce(jnp.add, read(parts))
 
     def flow(self, dt: Float[Array, ""], drive: Complex[Array, "k d d"] | None) -> list[tuple[Array, Array | None]]:
         pushes = [None] * len(self.matrices) if drive is None else self.partition.split(drive)

@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float
 
+from .._errors import InputError
 from ..bohr import Structure
 from ..equations import Dissipator
 from ._base import seen
@@ -37,7 +38,10 @@ def integration(
 ) -> Integration:
     """Reverse mode unless told otherwise, no progress bar."""
     meter = diffrax.TextProgressMeter() if progress else diffrax.NoProgressMeter()
-    adjoint = diffrax.RecursiveCheckpointAdjoint() if adjoint is None else adjoint
+    if adjoint is None:
+        adjoint = diffrax.RecursiveCheckpointAdjoint()
+    elif not isinstance(adjoint, diffrax.AbstractAdjoint):
+        raise InputError(f"evolve: adjoint must be one of diffrax; got {type(adjoint).__name__}.")
     return Integration(rtol, atol, max_steps, meter, adjoint)
 
 
