@@ -15,9 +15,6 @@ WHY = {
     "scipy's least_squares": "scipy moves in the parameters themselves, with bounds as walls, and needs some 25 "
     "Jacobians; here bounds are smooth maps, in which this valley is curved and takes two to five times the steps.",
     "an H each": "derivatives of eigenvectors are products of 4×4 matrices, which the compiler takes one at a time.",
-    "φ at 1,000 times": "an earlier commit (24137c3) reached 32 here; whether the code or the machine is slower is not "
-    "settled.",
-    "import and first": "commit 24137c3 took 2.4 s where QuTiP took 1.1 s; in this run QuTiP takes 2.2 s.",
 }
 
 
