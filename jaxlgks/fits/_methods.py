@@ -1,10 +1,8 @@
 """Optimisers, by name or as objects of optax and optimistix, behind one face.
 
-Enters: a goal, a function of coordinates z: residuals (an array, to be made small in the sum of squares) or a number to
-be made small. Leaves: a method that starts from a z, takes a step, and says when no step is left to take.
+Enters: a name or an object. Leaves: a method that starts from a z, takes a step, and says when no step is left to take.
 """
 
-import abc
 import difflib
 import functools
 from collections.abc import Callable
@@ -16,54 +14,13 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
 from .._errors import InputError
+from ._descent import LevenbergMarquardt
+from ._method import AbstractMethod, Goal, cost, materialised
 
 TOLERANCE = 1e-9
 """Relative change of residuals and coordinates below which an optimiser has arrived."""
 SCALED = 1e-5
 """The same where residuals are in units of known errors: a standard deviation moves them by one in all."""
-Goal = Callable[[Array], Array]
-
-
-def cost(goal: Goal, z: Float[Array, " p"]) -> Float[Array, ""]:
-    """½ Σ r² of residuals; a number itself."""
-    value = materialised(z, goal)
-    return value if value.ndim == 0 else 0.5 * jnp.sum(value**2)
-
-
-@eqx.filter_custom_jvp
-def materialised(z: Array, goal: Goal) -> Array:
-    """The goal, with a derivative that is a matrix or a gradient, made once, and no program: solvers apply it several
-    times a step, forwards and backwards, and a program would be compiled (and run) as often."""
-    return goal(z)
-
-
-@materialised.def_jvp
-def _materialised_jvp(primals, tangents):
-    z, goal = primals
-    if jax.eval_shape(goal, z).ndim == 0:
-        value, slope = jax.value_and_grad(goal)(z)
-        return value, slope @ tangents[0]
-    value, push = jax.linearize(goal, z)
-    jacobian = jax.vmap(push, out_axes=1)(jnp.eye(z.size, dtype=z.dtype))
-    return value, jacobian @ tangents[0]
-
-
-class AbstractMethod(eqx.Module):
-    """A way downhill."""
-
-    steps: eqx.AbstractVar[int]
-
-    @abc.abstractmethod
-    def init(self, goal: Goal, z: Float[Array, " p"]) -> Any:
-        """The state before the first step."""
-
-    @abc.abstractmethod
-    def step(self, goal: Goal, z: Float[Array, " p"], state: Any) -> tuple[Float[Array, " p"], Any]:
-        """One step."""
-
-    @abc.abstractmethod
-    def finished(self, goal: Goal, z: Float[Array, " p"], state: Any) -> Bool[Array, ""]:
-        """Whether it has arrived, or cannot go on."""
 
 
 class Optimistix(AbstractMethod):
@@ -143,8 +100,6 @@ def _by_name(name: str, squares: bool, scaled: bool) -> AbstractMethod:
     import optax
     import optimistix as optx
 
-    from ._descent import levenberg_marquardt
-
     near: dict[str, Any] = {"rtol": TOLERANCE, "atol": TOLERANCE}
     close: dict[str, Any] = {"rtol": TOLERANCE, "atol": SCALED} if scaled else near
     makers: dict[str, Callable[[], AbstractMethod]] = {
@@ -155,7 +110,7 @@ def _by_name(name: str, squares: bool, scaled: bool) -> AbstractMethod:
     }
     if squares:
         makers |= {
-            "levenberg-marquardt": lambda: Optimistix(solver=levenberg_marquardt(**close), squares=True, steps=200),
+            "levenberg-marquardt": lambda: LevenbergMarquardt(**close, steps=200),
             "gauss-newton": lambda: Optimistix(solver=optx.GaussNewton(**close), squares=True, steps=200),
             "dogleg": lambda: Optimistix(solver=optx.Dogleg(**close), squares=True, steps=200),
         }

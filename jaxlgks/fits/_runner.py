@@ -20,7 +20,7 @@ import numpy as np
 from jaxtyping import Array
 
 from .._errors import InputError
-from ._methods import AbstractMethod, Goal
+from ._method import AbstractMethod, Goal
 
 BLOCK = 5
 """Steps between two looks at a progress bar or checkpoint (of methods that need few; a fiftieth of all, of others)."""

@@ -19,7 +19,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ._methods import AbstractMethod
+from ._method import AbstractMethod
 from ._parameters import Parameters
 from ._problem import Examined, Own, Problem, examine
 from ._runner import Ended, each, fingerprint, run
