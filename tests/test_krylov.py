@@ -35,6 +35,19 @@ def test_equals_the_dense_solver(seed, name):
     np.testing.assert_allclose(found.rho, dense.rho, rtol=0, atol=rounding)
 
 
+@pytest.mark.parametrize("name", EQUATIONS)
+@pytest.mark.parametrize("seed", [9, 11])
+def test_the_action_on_hermitian_matrices(seed, name, monkeypatch):
+    """As large systems take it, from half of the products: the action itself, of one bath and of three."""
+    case = draw(seed)
+    action = operator_generator(case.system, EQUATIONS[name]).action
+    assert action.mirrored == name.startswith("redfield")
+    X = jnp.asarray(hermitian(np.random.default_rng(seed), case.system.dim))
+    expected = action(X)
+    monkeypatch.setattr("jaxlgks.equations._dissipator.LARGE", 0)
+    np.testing.assert_allclose(action.on_hermitian(X), expected, rtol=0, atol=1e-13 * np.abs(expected).max())
+
+
 @pytest.mark.parametrize(("name", "seed"), [("universal", 9), ("redfield", 44)])
 def test_gradients_equal_those_of_the_dense_solver(name, seed):
     """In δ, a temperature and a strength, reverse and forward mode, at degenerate levels too: 1e−9."""

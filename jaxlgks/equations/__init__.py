@@ -9,7 +9,7 @@ from ._base import (
     one_level as one_level,
 )
 from ._davies import Davies as Davies
-from ._dissipator import Dissipator as Dissipator
+from ._dissipator import Dissipator as Dissipator, together as together
 from ._local import Local as Local
 from ._rates import RootRate as RootRate
 from ._redfield import Redfield as Redfield

@@ -168,7 +168,8 @@ class AbstractEquation(eqx.Module):
 
 def _summed(stack: Dissipator) -> Dissipator:
     dim = stack.drift.shape[-1]
-    return Dissipator(stack.left.reshape(-1, dim, dim), stack.right.reshape(-1, dim, dim), jnp.sum(stack.drift, axis=0))
+    left, right = (X.reshape(-1, dim, dim) for X in (stack.left, stack.right))
+    return Dissipator(left, right, jnp.sum(stack.drift, axis=0), stack.mirrored and len(stack.left) == 1)
 
 
 def _over_noises(function: Callable[[Noise], Any], system: System) -> list[Any]:

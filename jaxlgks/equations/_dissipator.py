@@ -7,6 +7,8 @@ Enters: operators L_j, R_j, K. Leaves: the superoperator and its adjoint,
 Every generator that preserves Hermiticity and trace has this form; D[A] is L = R = A, K = ½ Σ A†A.
 """
 
+from collections.abc import Sequence
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -20,11 +22,12 @@ complex one on a CPU."""
 
 
 class Dissipator(eqx.Module):
-    """D ρ = Σ_j L_j ρ R_j† − K ρ − ρ K†."""
+    """D ρ = Σ_j L_j ρ R_j† − K ρ − ρ K†. `mirrored`: the second half of the pairs (L, R) is the first exchanged."""
 
     left: Complex[Array, "*g j d d"]
     right: Complex[Array, "*g j d d"]
     drift: Complex[Array, "*g d d"]
+    mirrored: bool = eqx.field(static=True, default=False)
 
     def __call__(self, rho: Complex[Array, "d d"]) -> Complex[Array, "d d"]:
         """D ρ."""
@@ -41,6 +44,20 @@ class Dissipator(eqx.Module):
         right = jnp.concatenate([jnp.swapaxes(self.right.conj(), 1, 2).reshape(-1, dim), one, -self.drift.conj().T])
         moved = _product(left, rho).reshape(-1, dim, dim)
         return _product(jnp.concatenate([*moved, rho], axis=1), right)
+
+    def on_hermitian(self, rho: Complex[Array, "d d"]) -> Complex[Array, "d d"]:
+        """D ρ of Hermitian ρ, at about half the price: N + N† with
+
+        N = w Σ_j L_j ρ R_j† − K ρ,     w = ½, or 1 and half of the sum where pairs are mirrored.
+        """
+        if rho.shape[-1] <= LARGE or self.left.ndim != 3:
+            return self(rho)
+        dim, count = rho.shape[-1], len(self.left) // (2 if self.mirrored else 1)
+        left = jnp.concatenate([self.left[:count].reshape(-1, dim), -self.drift])
+        *jumps, fallen = _product(left, rho).reshape(-1, dim, dim)
+        right = jnp.swapaxes(self.right[:count].conj(), 1, 2).reshape(-1, dim)
+        half = (1.0 if self.mirrored else 0.5) * _product(jnp.concatenate(jumps, axis=1), right) + fallen
+        return half + half.conj().T
 
     def adjoint(self, X: Complex[Array, "d d"]) -> Complex[Array, "d d"]:
         """D† X (Heisenberg picture)."""
@@ -64,6 +81,15 @@ def _product(A: Complex[Array, "m k"], B: Complex[Array, "k n"]) -> Complex[Arra
     a, b, c, d = A.real, A.imag, B.real, B.imag
     shared = (a + b) @ c
     return jax.lax.complex(shared - b @ (c + d), shared + a @ (d - c))
+
+
+def together(parts: Sequence[Dissipator], drift: Complex[Array, "d d"]) -> Dissipator:
+    """Σ D of several, and −i[H, ·] if `drift` is iH."""
+    mirrored = all(one.mirrored for one in parts)
+    halves = lambda X: jnp.split(X, 2) if mirrored else [X]  # noqa: E731
+    joined = lambda stacks: jnp.concatenate([h for turn in zip(*map(halves, stacks), strict=True) for h in turn])  # noqa: E731
+    left, right = joined([one.left for one in parts]), joined([one.right for one in parts])
+    return Dissipator(left, right, jnp.sum(jnp.stack([one.drift for one in parts]), axis=0) + drift, mirrored)
 
 
 def lindblad(A: Complex[Array, "j d d"]) -> Dissipator:

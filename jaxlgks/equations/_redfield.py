@@ -50,4 +50,4 @@ class Redfield(AbstractEquation):
     def assemble(self, operators: Any) -> Dissipator:
         S, kernel = operators
         drift = jnp.einsum("jkm,jkn->mn", S.conj(), kernel)
-        return Dissipator(jnp.concatenate([kernel, S]), jnp.concatenate([S, kernel]), drift)
+        return Dissipator(jnp.concatenate([kernel, S]), jnp.concatenate([S, kernel]), drift, mirrored=True)

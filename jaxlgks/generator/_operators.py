@@ -27,7 +27,7 @@ from jaxtyping import Array, Complex, Float
 from .._inputs import spoil
 from .._system import System
 from ..bohr import Structure, bohr_structure
-from ..equations import AbstractEquation, Dissipator
+from ..equations import AbstractEquation, Dissipator, together
 from ._base import AbstractGenerator
 
 TOLERANCE = 1e-12
@@ -75,7 +75,8 @@ class OperatorGenerator(AbstractGenerator):
         """The same at ω = 0 for Hermitian b, of the Hermitian part of every matrix: real numbers, half as many."""
         ahead, _ = self._preconditioner(jnp.zeros((), b.dtype))
         real = lambda function: lambda P: _packed(function(_unpacked(P)))  # noqa: E731
-        return _unpacked(self._gmres(real(self.pinned), _packed(b), real(ahead)))
+        pinned = lambda X: self.action.on_hermitian(X) + self.pin * jnp.trace(X)  # noqa: E731
+        return _unpacked(self._gmres(real(pinned), _packed(b), real(ahead)))
 
     def pinned(self, X: Complex[Array, "d d"]) -> Complex[Array, "d d"]:
         """L X + s Tr[X]/d."""
@@ -159,9 +160,5 @@ def operator_generator(system: System, equation: AbstractEquation, **options: in
     structure = bohr_structure(system.hamiltonian)
     H = structure.to_eigenbasis(structure.hamiltonian)
     turned = [D.rotated(structure.vectors) for D in equation.dissipators(system)]
-    action = Dissipator(
-        jnp.concatenate([one.left for one in turned]),
-        jnp.concatenate([one.right for one in turned]),
-        jnp.sum(jnp.stack([one.drift for one in turned]), axis=0) + 1j * H,
-    )
+    action = together(turned, 1j * H)
     return OperatorGenerator(structure, action, **options)
