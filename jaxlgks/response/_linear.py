@@ -97,8 +97,10 @@ class LinearResponse(eqx.Module):
         return parts if omega.ndim else jax.tree.map(lambda x: x[0], parts)
 
     def _in_time(self, t: Numbers, start: Array, drive: Array | None) -> Parts:
-        t = as_delays(t).astype(self.explicit.dtype)
-        xp = np if is_concrete(t) else jnp  # what is known is sorted on the host
+        t = as_delays(t)
+        # What is known is sorted on the host; inside jit any jax operation on it would trace it.
+        xp, t = (np, np.asarray(t)) if is_concrete(t) else (jnp, t)
+        t = t.astype(self.explicit.dtype)
         times = xp.where(t < 0, xp.nan, t).reshape(-1)
         order = xp.argsort(times)
         ascending = xp.concatenate([xp.zeros(1, t.dtype), times[order]])
