@@ -160,3 +160,16 @@ def test_a_plateau_is_not_called_a_minimum():
         np.testing.assert_allclose(found.vector, good.vector, rtol=1e-6)
     with pytest.raises(IdentifiabilityError, match=r"leaves no trace.*at the best end.*another start"):
         lgks.fit(decay, data, {"a": 1.0, "k": 1e5})
+
+
+def test_repetitions_follow_predictions_of_settings_in_any_order():
+    """Relative errors, settings that repeat and stand in no order: fits of synthetic sets have the errors of the fit
+    itself, σ = part × prediction, each at its own setting."""
+    rng = np.random.default_rng(4)
+    t = rng.permutation(np.repeat(np.linspace(0.0, 4.0, 8), 5))
+    y = 3.0 * np.exp(-t) * (1 + 0.05 * rng.normal(size=t.size))
+    data = lgks.Data({"t": t}, {"y": y}, relative_errors=0.05)
+    found = quiet(lambda p, x: p["a"] * jnp.exp(-p["k"] * x["t"]), data, {"a": 1.0, "k": 0.5})
+    many = found.repeat(200, seed=3)
+    np.testing.assert_allclose(np.median(many.sigmas, axis=0), list(found.sigmas.values()), rtol=0.05)
+    np.testing.assert_allclose(many.estimates.std(axis=0), list(found.sigmas.values()), rtol=0.2)

@@ -66,7 +66,12 @@ class Dissipator(eqx.Module):
 
     def rotated(self, U: Complex[Array, "d d"]) -> "Dissipator":
         """The same dissipator in the basis of the columns of U."""
-        return jax.tree.map(lambda X: product(dagger(U), X, U), self)
+        turn = lambda X: product(dagger(U), X, U)  # noqa: E731
+        if not self.mirrored:
+            return jax.tree.map(turn, self)
+        first, second = (turn(jnp.split(X, 2, axis=-3)[0]) for X in (self.left, self.right))
+        left, right = jnp.concatenate([first, second], axis=-3), jnp.concatenate([second, first], axis=-3)
+        return Dissipator(left, right, turn(self.drift), mirrored=True)
 
     def matrix(self) -> Complex[Array, "n n"]:
         """The d²×d² matrix in column stacking, vec(AρB) = (Bᵀ ⊗ A) vec(ρ)."""

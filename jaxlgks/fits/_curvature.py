@@ -66,7 +66,8 @@ def axes_of(given: Parameters, theta: Any, jacobian: Any, free: np.ndarray, size
     """Axes of the confidence ellipsoid at θ, of entries that are free."""
     own = given.natural(theta)
     own = np.where(np.array(given.below) | np.array(given.above), own, np.maximum(own, given.scale)) * free
-    left, seen, rows = np.linalg.svd(jacobian * own / size)
+    few = len(jacobian) < len(own)  # then the rows that reduced factors leave out are wanted too
+    left, seen, rows = np.linalg.svd(jacobian * own / size, full_matrices=few)
     traced = np.concatenate([seen, np.zeros(len(rows) - len(seen))])
     return Axes(rows, traced, own, left[:, : len(seen)])
 

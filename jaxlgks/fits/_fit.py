@@ -152,8 +152,8 @@ def _problem(
                 f"fit: {len(y)} points cannot fix {given.count} parameters and the size of the errors too; measure "
                 "more, give errors, or fit fewer parameters."
             )
-    x, row = distinct(data, kept, vectorised)
-    return Problem(model, prior, x, y, sigma, fixed, relative, kept, row), unit
+    x, row, count = distinct(data, kept, vectorised)
+    return Problem(model, prior, x, y, sigma, fixed, relative, kept, row, count), unit
 
 
 def _weights(weights: Any, data: Data) -> np.ndarray:
@@ -189,10 +189,11 @@ def _result(
     def told(size: float) -> Information:
         return information_of(given, here.theta, here.jacobian / size, units, sizes[best], signal / size)
 
-    dof = len(here.residuals) - told(1.0).rank  # combinations without a trace take nothing from the scatter
-    # Data without scatter: what is left is rounding.
-    size = 1.0 if known else max(float(np.sqrt(chi[best] / dof)), 1e-12)
-    information = told(size)
+    information, size = told(1.0), 1.0
+    dof = len(here.residuals) - information.rank  # combinations without a trace take nothing from the scatter
+    if not known:
+        size = max(float(np.sqrt(chi[best] / dof)), 1e-12)  # data without scatter: what is left is rounding
+        information = told(size)
     starts, at = starts_of(problem, sought, chi, size, information.sigmas)
     starts = eqx.tree_at(lambda s: s.chi_squared, starts, starts.chi_squared * unit**2)
     predicted, residuals = _by_observable(problem, data, here.residuals)

@@ -29,7 +29,7 @@ class Parameters(eqx.Module):
 
     lower: Float[Array | np.ndarray, " p"]
     upper: Float[Array | np.ndarray, " p"]
-    scale: Float[Array | np.ndarray, " p"]
+    scale: Float[Array | np.ndarray, "*s p"]
     names: tuple[str, ...] = eqx.field(static=True)
     below: tuple[bool, ...] = eqx.field(static=True)
     above: tuple[bool, ...] = eqx.field(static=True)
@@ -97,6 +97,20 @@ def parameters(init: Any, bounds: Bounds | None, where: str) -> tuple[Parameters
     **Raises:** `InputError` for entries that are not finite real numbers, unknown names, bounds that leave the start
     value outside.
     """
+    names, theta, shapes, structure = _entries(init, where)
+    lower, upper = _bounds(bounds or {}, names, where)
+    require_inside(theta, lower, upper, names, where)
+    below, above = np.isfinite(lower), np.isfinite(upper)
+    distance = np.where(below, theta - lower, np.where(above, upper - theta, np.abs(theta)))
+    scale = np.where(distance > 0, distance, 1.0)
+    made = Parameters(
+        lower, upper, scale, tuple(names), tuple(below.tolist()), tuple(above.tolist()), tuple(shapes), structure
+    )
+    return made, theta
+
+
+def _entries(init: Any, where: str) -> tuple[list[str], np.ndarray, list[tuple[int, ...]], Any]:
+    """Names and values of the entries of a pytree; shapes of its leaves; its structure."""
     leaves, structure = jax.tree_util.tree_flatten_with_path(init)
     if not leaves:
         raise InputError(f"{where}: the start values hold no number; got {init!r}.")
@@ -107,16 +121,7 @@ def parameters(init: Any, bounds: Bounds | None, where: str) -> tuple[Parameters
         shapes.append(array.shape)
         values.append(array.reshape(-1))
         names += [name + "".join(f"[{i}]" for i in index) for index in np.ndindex(array.shape)]
-    theta = np.concatenate(values)
-    lower, upper = _bounds(bounds or {}, names, where)
-    require_inside(theta, lower, upper, names, where)
-    below, above = np.isfinite(lower), np.isfinite(upper)
-    distance = np.where(below, theta - lower, np.where(above, upper - theta, np.abs(theta)))
-    scale = np.where(distance > 0, distance, 1.0)
-    made = Parameters(
-        lower, upper, scale, tuple(names), tuple(below.tolist()), tuple(above.tolist()), tuple(shapes), structure
-    )
-    return made, theta
+    return names, np.concatenate(values), shapes, structure
 
 
 def _real(leaf: Any, what: str) -> np.ndarray:
@@ -196,9 +201,9 @@ def listed_starts(given: Parameters, theta: np.ndarray, starts: Any, where: str)
         raise InputError(f"{where}: starts is a number or a list of start values like init; got {starts!r}.")
     rows = [theta]
     for one in starts:
-        other, vector = parameters(one, None, f"{where}: starts")
-        if other.names != given.names:
-            raise InputError(f"{where}: each of the starts must have the entries {given.names}; got {other.names}.")
+        names, vector, *_ = _entries(one, f"{where}: starts")
+        if tuple(names) != given.names:
+            raise InputError(f"{where}: each of the starts must have the entries {given.names}; got {tuple(names)}.")
         require_inside(vector, given.lower, given.upper, given.names, f"{where}: starts")
         rows.append(vector)
     return rows

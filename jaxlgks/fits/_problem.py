@@ -67,10 +67,31 @@ class Own(eqx.Module):
     sigma: Float[Array | np.ndarray, "*s m"]
 
 
+class Squares(eqx.Module):
+    """What an optimiser sees of a problem: residuals with the same sum of squares at every θ, one for all numbers that
+    have one prediction f, and one for what they differ by,
+
+        Σ_i (f − y_i)²/σ_i² = W (f − ȳ)² + Σ_i (y_i − ȳ)²/σ_i²,     W = Σ 1/σ_i²,     ȳ = Σ y_i/(W σ_i²).
+    """
+
+    model: Model
+    priors: Priors
+    x: dict[str, Any]
+    root: Float[Array, " k"]
+    mean: Float[Array, " k"]
+    rest: Float[Array, "1"]
+
+    def __call__(self, z: Float[Array, " p"]) -> Float[Array, " r"]:
+        """√W (f − ȳ), the root of what does not depend on θ, and the residuals of priors, at θ(z)."""
+        theta = self.model.parameters.outward(z)
+        apart = self.root * jnp.where(self.root > 0, self.model.flat(theta, self.x) - self.mean, 0.0)
+        return jnp.concatenate([apart, self.rest, self.priors.residuals(self.model.parameters, theta)])
+
+
 class Problem(eqx.Module):
     """Residuals of a fit. `kept` picks the numbers that are used out of all measured ones; `y`, `sigma` and `relative`
-    (errors in parts of the prediction, zero where there are none) are theirs, `row` says where each is in the
-    predictions at points `x`, which hold repeated settings once."""
+    (errors in parts of the prediction, zero where there are none) are theirs, `row` says where each is among the
+    `count` predictions at points `x`, which hold repeated settings once."""
 
     model: Model
     priors: Priors
@@ -81,39 +102,42 @@ class Problem(eqx.Module):
     relative: Float[Array | np.ndarray, " m"] | None
     kept: Int[Array | np.ndarray, " m"]
     row: Int[Array | np.ndarray, " m"]
+    count: int = eqx.field(static=True)
 
-    def __call__(self, z: Float[Array, " p"]) -> Float[Array, " r"]:
-        """Residuals with the same sum of squares as r(θ(z)), at every θ: numbers with one prediction f are one,
-
-        Σ_i (f − y_i)²/σ_i² = W (f − ȳ)² + Σ_i (y_i − ȳ)²/σ_i²,     W = Σ 1/σ_i²,     ȳ = Σ y_i/(W σ_i²).
-        """
-        theta = self.model.parameters.outward(z)
-        predicted = self.model.flat(theta, self.x)
-        together = lambda x: jnp.zeros(predicted.size).at[self.row].add(x)  # noqa: E731
+    def squares(self) -> Squares:
+        """What an optimiser makes small."""
+        together = lambda x: jnp.zeros(self.count).at[self.row].add(x)  # noqa: E731
         W = together(1 / self.sigma**2)
-        used: Any = W > 0
-        mean = together(self.y / self.sigma**2) / jnp.where(used, W, 1.0)
-        rest = jnp.sqrt(jnp.sum(((self.y - mean[self.row]) / self.sigma) ** 2))
-        apart = jnp.sqrt(W) * jnp.where(used, predicted - mean, 0.0)
-        return jnp.concatenate([apart, rest[None], self.priors.residuals(self.model.parameters, theta)])
+        mean = together(self.y / self.sigma**2) / jnp.where(W > 0, W, 1.0)
+        rest = jnp.linalg.norm((self.y - mean[self.row]) / self.sigma)
+        return Squares(self.model, self.priors, self.x, jnp.sqrt(W), mean, rest[None])
 
     def owned(self, own: Own) -> "Problem":
         """The problem of one start."""
         return eqx.tree_at(lambda p: (p.model.parameters.scale, p.sigma), self, (own.scale, own.sigma))
 
+    def goal(self, own: Own) -> Squares:
+        """What one start makes small."""
+        return self.owned(own).squares()
+
     def errors(self, predicted: Any) -> Any:
         """σ where these are the true values."""
         return self.sigma if self.relative is None else jnp.hypot(self.fixed, self.relative * predicted)
 
+    def predicted(self, theta: Float[Array, " p"]) -> Float[Array, " m"]:
+        """f(θ) of each number that is used."""
+        return self.model.flat(theta, self.x)[self.row]
+
     def residuals(self, theta: Float[Array, " p"]) -> Float[Array, " r"]:
         """r(θ)."""
-        predicted = self.model.flat(theta, self.x)[self.row]
-        return jnp.concatenate([(predicted - self.y) / self.sigma, self.priors.residuals(self.model.parameters, theta)])
+        return jnp.concatenate(
+            [(self.predicted(theta) - self.y) / self.sigma, self.priors.residuals(self.model.parameters, theta)]
+        )
 
 
-def distinct(data: Data, kept: np.ndarray, vectorised: bool) -> tuple[dict[str, np.ndarray], np.ndarray]:
-    """Points to predict at, and where in their predictions the used numbers are. Settings that repeat are predicted
-    once, unless `predict` sees all of them together."""
+def distinct(data: Data, kept: np.ndarray, vectorised: bool) -> tuple[dict[str, np.ndarray], np.ndarray, int]:
+    """Points to predict at, where in their predictions the used numbers are, and the size of these. Settings that
+    repeat are predicted once, unless `predict` sees all of them together."""
     # A skipped point must not make NaN in derivatives: it is predicted somewhere harmless, and left out.
     x = {name: np.where(np.isfinite(v), v, v[np.isfinite(v)][0]) for name, v in data.coordinates.items()}
     place = np.arange(data.points)
@@ -127,7 +151,7 @@ def distinct(data: Data, kept: np.ndarray, vectorised: bool) -> tuple[dict[str, 
         inner = int(np.prod(y.shape[1:]))
         rows.append((start + place[:, None] * inner + np.arange(inner)).reshape(-1))
         start += count * inner
-    return x, np.concatenate(rows)[kept]
+    return x, np.concatenate(rows)[kept], start
 
 
 class Examined(eqx.Module):

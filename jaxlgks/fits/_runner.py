@@ -74,11 +74,11 @@ def each(f: Callable, many: Any) -> Any:
 
 def _of(goal: Any, own: Any) -> Goal:
     """The goal of one start."""
-    return goal if own is None else goal.owned(own)
+    return goal if own is None else goal.goal(own)
 
 
 @eqx.filter_jit
-def _first(goal: Goal, method: AbstractMethod, z: Array, own: Any, limit: Array) -> Going:
+def _first(goal: Any, method: AbstractMethod, z: Array, own: Any, limit: Array) -> Going:
     def one(given: tuple) -> Going:
         mine = _of(goal, given[1])
         return advance(mine, method, begin(mine, method, given[0]), limit)
@@ -87,12 +87,12 @@ def _first(goal: Goal, method: AbstractMethod, z: Array, own: Any, limit: Array)
 
 
 @eqx.filter_jit
-def _further(goal: Goal, method: AbstractMethod, going: Going, own: Any, limit: Array) -> Going:
+def _further(goal: Any, method: AbstractMethod, going: Going, own: Any, limit: Array) -> Going:
     return each(lambda one: advance(_of(goal, one[1]), method, one[0], limit), (going, own))
 
 
 def run(
-    goal: Goal,
+    goal: Any,
     method: AbstractMethod,
     starts: np.ndarray,
     steps: int,
@@ -103,11 +103,11 @@ def run(
     mark: str = "",
     title: str = "fit",
 ) -> Ended:
-    """All starts to their ends, at most `steps` steps each. `own`: numbers of the goal that each start has for itself,
-    `goal.owned(own)`."""
+    """All starts to their ends, at most `steps` steps each. `goal`: a goal; or, with `own`, the numbers that each
+    start has for itself, what makes a goal of these, `goal.goal(own)`."""
     watched = progress or checkpoint is not None
     block = max(BLOCK, steps // 50) if watched else steps
-    going = None if checkpoint is None else _read(Path(checkpoint), mark, goal, method, starts)
+    going = None if checkpoint is None else _read(Path(checkpoint), mark, goal, method, starts, own)
     with _bar(progress, title, steps, len(starts)) as tick:
         while True:
             done = 0 if going is None else int(np.max(np.where(going.finished, 0, going.steps)))
@@ -124,7 +124,7 @@ def run(
                 return Ended(np.asarray(going.z), np.asarray(going.steps), finished)
 
 
-def fingerprint(goal: Goal, method: AbstractMethod, starts: np.ndarray, own: Any) -> str:
+def fingerprint(goal: Any, method: AbstractMethod, starts: np.ndarray, own: Any) -> str:
     """What a checkpoint must belong to: the program itself, with all numbers in it (model, data, priors, settings of
     the optimiser), and the starts."""
     z, mine = jax.tree.map(lambda x: jnp.asarray(x[0]), (starts, own))
@@ -148,7 +148,7 @@ def _write(path: Path, mark: str, going: Going) -> None:
     os.replace(new, path)
 
 
-def _read(path: Path, mark: str, goal: Goal, method: AbstractMethod, starts: np.ndarray) -> Going | None:
+def _read(path: Path, mark: str, goal: Any, method: AbstractMethod, starts: np.ndarray, own: Any) -> Going | None:
     if not path.exists():
         return None
     try:
@@ -157,7 +157,8 @@ def _read(path: Path, mark: str, goal: Goal, method: AbstractMethod, starts: np.
         meta = json.loads(str(found["meta"]))
     except (OSError, ValueError, KeyError, EOFError) as error:
         raise InputError(f"checkpoint: {path} is no checkpoint of a fit: {error}. Give another name.") from error
-    like = jax.eval_shape(lambda z: jax.vmap(lambda one: begin(goal, method, one))(z), jnp.asarray(starts))
+    first = lambda all_: each(lambda one: begin(_of(goal, one[1]), method, one[0]), all_)  # noqa: E731
+    like = jax.eval_shape(first, (jnp.asarray(starts), own))
     state = [found.get(f"state_{i}") for i in range(len(like.state))]
     fits = all(x is not None and x.shape == s.shape for x, s in zip(state, like.state, strict=True))
     if meta.get("fingerprint") != mark or not fits:

@@ -87,10 +87,11 @@ def _inside(given: Parameters, theta: np.ndarray, sigmas: np.ndarray) -> np.ndar
 @eqx.filter_jit
 def _simulate(problem: Problem, theta: Array, z: Array, size: float, count: int, seed: int, known: bool):
     method = as_method("levenberg-marquardt", True, "repeat", scaled=known)
-    mean = problem.model.flat(theta, problem.x)[problem.row]
+    mean = problem.predicted(theta)
 
     def once(drawn: Problem, z: Array) -> Array:
-        return advance(drawn, method, begin(drawn, method, z), jnp.asarray(method.steps)).z
+        goal = drawn.squares()
+        return advance(goal, method, begin(goal, method, z), jnp.asarray(method.steps)).z
 
     def again(drawn: Problem, z: Array) -> tuple[Problem, Array]:
         """With errors that follow the predictions."""
@@ -98,7 +99,7 @@ def _simulate(problem: Problem, theta: Array, z: Array, size: float, count: int,
         def turn(_, now: tuple) -> tuple:
             mine = eqx.tree_at(lambda p: p.sigma, drawn, now[1])
             z = once(mine, now[0])
-            return z, mine.errors(mine.y + mine.sigma * mine(z)[: mine.y.size])
+            return z, mine.errors(mine.predicted(mine.model.parameters.outward(z)))
 
         z, sigma = jax.lax.fori_loop(0, TURNS, turn, (z, drawn.sigma))
         return eqx.tree_at(lambda p: p.sigma, drawn, sigma), z

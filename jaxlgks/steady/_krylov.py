@@ -60,7 +60,7 @@ class Krylov(AbstractSolver):
         rho = L.hermitian_inverse(L.pin)
         fixed, state = jax.lax.stop_gradient((L, rho))
         _, slowest = fixed.secular_part(jnp.zeros((), rho.dtype))
-        residual = jnp.max(jnp.abs(fixed.action(state))) / fixed.fastest
+        residual = jnp.max(jnp.abs(fixed.action.on_hermitian(state))) / fixed.fastest
         condition = slowest / jnp.max(jnp.abs(fixed.diagonal()))
         return Found(
             rho=L.back(rho),
