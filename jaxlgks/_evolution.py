@@ -14,7 +14,7 @@ from jaxtyping import Array, Complex, Float
 
 from ._cumulant import Cumulant, cumulant_states
 from ._errors import InputError, ShapeError
-from ._inputs import Numbers, as_operator, is_concrete
+from ._inputs import Numbers, as_known, as_operator, is_concrete
 from ._oscillators import QuasiFree
 from ._system import System
 from .equations import AbstractEquation, counted
@@ -110,7 +110,8 @@ def evolve(
         return Evolution(ts, cumulant_states(system, rho0, ts - ts[0], equation.panels))
     if method == "expm":
         L = _generator(system, counted(equation, system), find_partition(system, equation))
-        return Evolution(ts, L.back(L.propagate(L.to(rho0)[None], ts)[:, 0]))
+        times = as_known(ts, rho0.real.dtype)
+        return Evolution(ts, L.back(L.propagate(L.to(rho0)[None], times)[:, 0]))
     if method == "diffrax":
         L = _operators(system, counted(equation, system))
         options = {"rtol": rtol, "atol": atol, "max_steps": max_steps, "progress": progress, "adjoint": adjoint}
@@ -119,13 +120,18 @@ def evolve(
 
 
 def as_times(ts: Numbers, name: str) -> Float[Array, " t"]:
-    """Ascending real times [t]."""
-    ts = jnp.asarray(ts)
+    """Ascending real times [t], known ones inside `jit` as well."""
+    ts = as_known(ts)
     if ts.ndim != 1 or ts.size == 0 or jnp.issubdtype(ts.dtype, jnp.complexfloating):
         raise ShapeError(f"{name} must be a real array [t] with at least one time; got {ts.dtype}{tuple(ts.shape)}.")
-    ts = ts.astype(jnp.result_type(ts.dtype, float))
-    if is_concrete(ts) and not np.all(np.diff(ts) >= 0):
-        raise InputError(f"{name} must ascend; the first descent is at index {int(np.argmin(np.diff(ts) >= 0)) + 1}.")
+    ts = as_known(ts, jnp.result_type(ts.dtype, float))
+    if is_concrete(ts):
+        if not np.all(np.isfinite(ts)):
+            raise InputError(f"{name} must be finite; got {ts[int(np.argmin(np.isfinite(ts)))]}.")
+        rises = np.diff(ts) >= 0
+        if not np.all(rises):
+            raise InputError(f"{name} must ascend; the first descent is at index {int(np.argmin(rises)) + 1}.")
+        return ts
     return jnp.where(jnp.all(jnp.diff(ts) >= 0), ts, jnp.nan)
 
 

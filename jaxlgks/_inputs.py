@@ -166,10 +166,10 @@ def spoil(x: Array, bad: Array, source) -> Array:
 
 def as_real(values: Numbers, name: str) -> Array:
     """Real numbers as a floating array; single precision stays single."""
-    array = jnp.asarray(values)
+    array = as_known(values)
     if jnp.issubdtype(array.dtype, jnp.complexfloating):
         raise InputError(f"{name} must be real; got {array.dtype}.")
-    return array if jnp.issubdtype(array.dtype, jnp.floating) else array.astype(float)
+    return array if jnp.issubdtype(array.dtype, jnp.floating) else as_known(array, float)
 
 
 def as_temperature(value: ArrayLike, name: str) -> Array:

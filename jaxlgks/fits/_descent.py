@@ -15,6 +15,7 @@ Trans. Math. Softw. 7, 348 (1981)), and is used where it foretold the last chang
 """
 
 from collections.abc import Callable
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -110,12 +111,13 @@ def _directions(goal: Goal, z: Float[Array, " p"], state: _State) -> tuple[Float
 
 
 def _inverse(J: Float[Array, "r p"], D: Float[Array, " p"], state: _State) -> Callable[[Array], Float[Array, " p"]]:
-    """b ↦ −(JᵀJ + S + λD²)⁻¹ Jᵀ b, with the singular values of J D⁻¹ rather than their squares; without S where the
-    sum is not positive."""
+    """b ↦ −(JᵀJ + S + λD²)⁻¹ Jᵀ b, with the singular values of J D⁻¹ rather than their squares; of S what lies among
+    the directions that J sees (all, if no fewer residuals than parameters), and nothing where the sum is not
+    positive."""
     U, s, Vt = jnp.linalg.svd(J / D, full_matrices=False)
     length = jnp.sqrt(s**2 + state.damping)
     rows = (Vt / D) / length[:, None]
-    root = jnp.linalg.cholesky(jnp.eye(s.size, dtype=s.dtype) + rows @ state.S @ rows.T)  # NaN if not positive
+    root: Any = jnp.linalg.cholesky(jnp.eye(s.size, dtype=s.dtype) + rows @ state.S @ rows.T)  # NaN if not positive
     root = jnp.where(state.trusted & jnp.all(jnp.isfinite(root)), root, jnp.eye(s.size, dtype=s.dtype))
     return lambda b: -rows.T @ jax.scipy.linalg.cho_solve((root, True), s / length * (U.T @ b))
 

@@ -14,10 +14,10 @@ import equinox as eqx
 import jax
 import numpy as np
 
-from .._errors import DataError, FitError, FitWarning, IdentifiabilityError
+from .._errors import DataError, FitError, FitWarning, IdentifiabilityError, InputError
 from ._data import Data, usable
 from ._information import Information, information_of
-from ._methods import as_method
+from ._methods import TOLERANCE, as_method
 from ._parameters import Bounds, Parameters, draw_starts, own_sizes, parameters, spread_units
 from ._problem import Examined, Predict, Problem, as_priors, checked_model, distinct
 from ._result import Fit
@@ -62,7 +62,7 @@ def fit(
     - `priors`: `{"omega": (mean, standard deviation)}`, or a function of `params` that returns residuals.
     - `weights`: relative weights (∝ 1/σ²) by observable, where errors are known up to a common factor.
     - `method`: "levenberg-marquardt", "gauss-newton", "dogleg", "bfgs", "nonlinear-cg", "lbfgs", "adam", or an
-      object of optimistix or optax. `steps`: at most so many.
+      object of optimistix or optax. `steps`: at most so many (anew, whenever relative errors are).
     - `starts`: how many (the first is `init`, the others drawn around it or between its bounds with `seed`), or a list
       of further start values. All run at once.
     - `missing`: "raise" or "skip" points that are not finite.
@@ -94,15 +94,15 @@ def fit(
     """
     measured = as_data(data)
     given, theta = parameters(init, bounds, "fit")
-    problem, unit = _problem(predict, measured, given, priors, weights, missing, vectorised)
+    problem = _problem(predict, measured, given, priors, weights, missing, vectorised)
     chosen = as_method(method, True, "fit", scaled=measured.errors is not None)
     rows = draw_starts(given, theta, starts, seed, "fit")
     sizes = own_sizes(given, np.where(rows == 0, theta, rows), isinstance(starts, numbers.Integral))
-    limit = chosen.steps if steps is None else steps
+    limit = chosen.steps if steps is None else _steps(steps)
     label = method if isinstance(method, str) else type(method).__name__
     sought = seek(problem, chosen, rows, sizes, limit, progress, checkpoint)
     known_units = {**measured.units, **(units or {}), **spread_units(units or {}, given.names)}
-    made = _result(problem, measured, sought, sizes, unit, label, known_units)
+    made = _result(problem, measured, sought, sizes, label, known_units)
     ridge = made.starts.outcomes[int(np.argmin(made.starts.chi_squared))].startswith(RIDGE)
     if made.information.rank < given.count and throw and not ridge:
         open_ = " ".join(str(d) for d in made.undetermined if np.isinf(d.deviation))
@@ -116,6 +116,12 @@ def fit(
     return made
 
 
+def _steps(steps: Any) -> int:
+    if isinstance(steps, bool) or not isinstance(steps, numbers.Integral) or steps < 0:
+        raise InputError(f"fit: steps is a number of steps, 0 or more; got {steps!r}.")
+    return int(steps)
+
+
 def _there(made: Fit) -> str:
     """Where a fit ended, in at most six numbers."""
     values = [f"{name} = {value:.4g}" for name, value in made.estimates.items()]
@@ -124,8 +130,8 @@ def _there(made: Fit) -> str:
 
 def _problem(
     predict: Predict, data: Data, given: Parameters, priors: Any, weights: Any, missing: str, vectorised: bool
-) -> tuple[Problem, float]:
-    """The residuals, and the unit in which errors of unknown size are counted (1 if they are known)."""
+) -> Problem:
+    """The residuals."""
     model = checked_model(predict, given, data, vectorised, "fit")
     prior = as_priors(priors, given, "fit")
     kept = usable(data, missing)
@@ -153,7 +159,7 @@ def _problem(
                 "more, give errors, or fit fewer parameters."
             )
     x, row, count = distinct(data, kept, vectorised)
-    return Problem(model, prior, x, y, sigma, fixed, relative, kept, row, count), unit
+    return Problem(model, prior, x, y, sigma, fixed, relative, kept, row, unit, count)
 
 
 def _weights(weights: Any, data: Data) -> np.ndarray:
@@ -173,17 +179,16 @@ def _weights(weights: Any, data: Data) -> np.ndarray:
     return found
 
 
-def _result(
-    problem: Problem, data: Data, sought: Sought, sizes: np.ndarray, unit: float, label: str, units: dict
-) -> Fit:
+def _result(problem: Problem, data: Data, sought: Sought, sizes: np.ndarray, label: str, units: dict) -> Fit:
     """The best end, and what may be said about it."""
     from scipy.stats import chi2
 
-    known, seen = data.errors is not None, sought.seen
+    known, seen, unit = data.errors is not None, sought.seen, problem.unit
     chi = _finite_chi(seen)
     best = int(np.argmin(chi))
     here = jax.tree.map(lambda x: x[best], seen)
     problem, given = problem.owned(jax.tree.map(lambda x: x[best], sought.own)), given_at(problem, sought.own, best)
+    _refuse_vanished(problem, data, here)
     signal = float(np.linalg.norm(problem.y / problem.sigma + here.residuals[: len(problem.y)]))
 
     def told(size: float) -> Information:
@@ -192,7 +197,8 @@ def _result(
     information, size = told(1.0), 1.0
     dof = len(here.residuals) - information.rank  # combinations without a trace take nothing from the scatter
     if not known:
-        size = max(float(np.sqrt(chi[best] / dof)), 1e-12)  # data without scatter: what is left is rounding
+        # Data without scatter: what is left is how far an optimiser goes.
+        size = max(float(np.sqrt(chi[best] / dof)), TOLERANCE)
         information = told(size)
     starts, at = starts_of(problem, sought, chi, size, information.sigmas)
     starts = eqx.tree_at(lambda s: s.chi_squared, starts, starts.chi_squared * unit**2)
@@ -219,6 +225,22 @@ def _result(
         model=problem.model,
         problem=problem,
     )
+
+
+def _refuse_vanished(problem: Problem, data: Data, here: Examined) -> None:
+    """`DataError` for errors that are parts of predictions which vanish where the fit ended."""
+    at = problem.vanished(np.asarray(problem.y + problem.sigma * here.residuals[: len(problem.y)]))
+    if at.size:
+        first = int(problem.kept[at[0]])
+        for name, y in data.observables.items():
+            if first < y.size:
+                where = ", ".join(map(str, np.unravel_index(first, y.shape)))
+                raise DataError(
+                    f"fit: {name}[{where}] is predicted to vanish where the fit ends, and an error that is a part of "
+                    f"it vanishes with it ({at.size} such number(s)): nothing else would count. Give errors beside "
+                    "relative_errors (they add in squares), or leave such points out."
+                )
+            first -= y.size
 
 
 def _finite_chi(seen: Examined) -> np.ndarray:

@@ -89,7 +89,7 @@ class Task(eqx.Module):
         if not self.functions:
             return jnp.zeros(0)
         h = jnp.stack([jnp.asarray(h(params), float) for h in self.functions])
-        wanted = [slack[f"_{k}"] if k in self.slack else self.levels[k] for k in range(len(self.functions))]
+        wanted = [slack[_slack(k)] if k in self.slack else self.levels[k] for k in range(len(self.functions))]
         return (h - jnp.stack(wanted)) / self.sizes
 
 
@@ -175,15 +175,25 @@ def _task(figure: Callable, init: Any, bounds: Bounds | None, constraints: Mappi
         h0 = float(h(given.tree(jnp.asarray(theta))))
         sizes.append(next((abs(x) for x in (*ends, h0) if np.isfinite(x) and x), 1.0))
         if len(ends) == 2:
-            slack[f"_{k}"] = _inside(name, h0, ends[0], ends[1], sizes[-1])
-            room[f"1._{k}"] = tuple(None if np.isnan(end) else end for end in ends)
-    inner = {f"0.{key}": value for key, value in (bounds or {}).items()}
-    both, vector = parameters((init, slack), {**inner, **room}, "maximise")
-    both = dataclasses.replace(both, names=(*given.names, *(names[int(key[1:])] for key in slack)))
+            slack[_slack(k)] = _inside(name, h0, ends[0], ends[1], sizes[-1])
+            room[f"1.{_slack(k)}"] = tuple(None if np.isnan(end) else end for end in ends)
+    both, vector = parameters((init, slack), room, "maximise")
+    behind = lambda x: x[given.count :]  # noqa: E731
+    both = dataclasses.replace(
+        both,
+        **{x: np.concatenate([getattr(given, x), behind(getattr(both, x))]) for x in ("lower", "upper", "scale")},
+        **{x: (*getattr(given, x), *behind(getattr(both, x))) for x in ("below", "above")},
+        names=(*given.names, *(names[int(key[1:])] for key in sorted(slack))),
+    )
     unit = abs(float(f0)) if np.isfinite(f0) and f0 else 1.0
     at = tuple(int(key[1:]) for key in slack)
     task = Task(figure, tuple(functions), jnp.asarray(levels), jnp.asarray(sizes), jnp.asarray(unit), both, at)
     return task, vector, names
+
+
+def _slack(k: int) -> str:
+    """A name that sorts as the number does: a pytree sorts its keys."""
+    return f"_{k:06d}"
 
 
 def _inside(name: str, value: float, low: float, high: float, size: float) -> float:

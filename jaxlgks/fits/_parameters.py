@@ -121,6 +121,8 @@ def _entries(init: Any, where: str) -> tuple[list[str], np.ndarray, list[tuple[i
         shapes.append(array.shape)
         values.append(array.reshape(-1))
         names += [name + "".join(f"[{i}]" for i in index) for index in np.ndindex(array.shape)]
+    if twice := [name for name in names if names.count(name) > 1]:
+        raise InputError(f"{where}: two start values are called {twice[0]!r} by their path; rename one of them.")
     return names, np.concatenate(values), shapes, structure
 
 

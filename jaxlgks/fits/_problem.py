@@ -67,6 +67,10 @@ class Own(eqx.Module):
     sigma: Float[Array | np.ndarray, "*s m"]
 
 
+VANISHING = 1e-5
+"""A prediction below this part of the largest has no error that could be a part of it: it would outweigh all others."""
+
+
 class Squares(eqx.Module):
     """What an optimiser sees of a problem: residuals with the same sum of squares at every θ, one for all numbers that
     have one prediction f, and one for what they differ by,
@@ -91,7 +95,8 @@ class Squares(eqx.Module):
 class Problem(eqx.Module):
     """Residuals of a fit. `kept` picks the numbers that are used out of all measured ones; `y`, `sigma` and `relative`
     (errors in parts of the prediction, zero where there are none) are theirs, `row` says where each is among the
-    `count` predictions at points `x`, which hold repeated settings once."""
+    `count` predictions at points `x`, which hold repeated settings once. `unit`: in which `sigma` is counted where
+    errors are not known, else 1."""
 
     model: Model
     priors: Priors
@@ -102,6 +107,7 @@ class Problem(eqx.Module):
     relative: Float[Array | np.ndarray, " m"] | None
     kept: Int[Array | np.ndarray, " m"]
     row: Int[Array | np.ndarray, " m"]
+    unit: float
     count: int = eqx.field(static=True)
 
     def squares(self) -> Squares:
@@ -121,8 +127,19 @@ class Problem(eqx.Module):
         return self.owned(own).squares()
 
     def errors(self, predicted: Any) -> Any:
-        """σ where these are the true values."""
-        return self.sigma if self.relative is None else jnp.hypot(self.fixed, self.relative * predicted)
+        """σ where these are the true values; what is a part of a prediction, as if no prediction were smaller than
+        `VANISHING` of the largest (`vanished` says where)."""
+        if self.relative is None:
+            return self.sigma
+        part = self.relative * jnp.maximum(jnp.abs(predicted), VANISHING * jnp.max(jnp.abs(predicted)))
+        return jnp.hypot(self.fixed, part)
+
+    def vanished(self, predicted: np.ndarray) -> np.ndarray:
+        """Numbers whose error is a part of nothing, and that have no other."""
+        if self.relative is None:
+            return np.zeros(0, int)
+        size = np.abs(predicted)
+        return np.flatnonzero((np.asarray(self.fixed) == 0) & (size <= VANISHING * np.max(size)))
 
     def predicted(self, theta: Float[Array, " p"]) -> Float[Array, " m"]:
         """f(θ) of each number that is used."""

@@ -101,13 +101,15 @@ def run(
     progress: bool = False,
     checkpoint: str | Path | None = None,
     mark: str = "",
+    renew: bool = False,
     title: str = "fit",
 ) -> Ended:
     """All starts to their ends, at most `steps` steps each. `goal`: a goal; or, with `own`, the numbers that each
-    start has for itself, what makes a goal of these, `goal.goal(own)`."""
+    start has for itself, what makes a goal of these, `goal.goal(own)`. `renew`: a checkpoint of another
+    problem is written over, not refused."""
     watched = progress or checkpoint is not None
     block = max(BLOCK, steps // 50) if watched else steps
-    going = None if checkpoint is None else _read(Path(checkpoint), mark, goal, method, starts, own)
+    going = None if checkpoint is None else _read(Path(checkpoint), mark, goal, method, starts, own, renew)
     with _bar(progress, title, steps, len(starts)) as tick:
         while True:
             done = 0 if going is None else int(np.max(np.where(going.finished, 0, going.steps)))
@@ -148,7 +150,9 @@ def _write(path: Path, mark: str, going: Going) -> None:
     os.replace(new, path)
 
 
-def _read(path: Path, mark: str, goal: Any, method: AbstractMethod, starts: np.ndarray, own: Any) -> Going | None:
+def _read(
+    path: Path, mark: str, goal: Any, method: AbstractMethod, starts: np.ndarray, own: Any, renew: bool
+) -> Going | None:
     if not path.exists():
         return None
     try:
@@ -162,6 +166,8 @@ def _read(path: Path, mark: str, goal: Any, method: AbstractMethod, starts: np.n
     state = [found.get(f"state_{i}") for i in range(len(like.state))]
     fits = all(x is not None and x.shape == s.shape for x, s in zip(state, like.state, strict=True))
     if meta.get("fingerprint") != mark or not fits:
+        if renew:
+            return None
         raise InputError(
             f"checkpoint: {path} belongs to another problem: another model, other data, parameters, "
             "bounds, priors, starts or optimiser. Remove it or give another name."

@@ -69,7 +69,8 @@ def seek(
         path = None if checkpoint is None else Path(checkpoint)
         path = path if path is None or not turn else path.with_name(f"{path.name}.{turn}")
         mark = "" if path is None else fingerprint(problem, method, z, own)
-        ended = run(problem, method, z, steps, own=own, progress=progress, checkpoint=path, mark=mark)
+        # What a later turn begins with changes where an earlier one has gone on: its file then begins anew.
+        ended = run(problem, method, z, steps, own=own, progress=progress, checkpoint=path, mark=mark, renew=turn > 0)
         taken = taken + ended.steps
         seen = look(problem, own, ended.z)
         turn += 1

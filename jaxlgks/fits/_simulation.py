@@ -62,18 +62,25 @@ def simulate(
     priors = problem.priors
     if priors.index.size or priors.function is not None:
         raise InputError("repeat: with priors the truth would have to be drawn from them as well; fit without.")
+    if information.rank < len(theta):
+        raise InputError(
+            f"repeat: the data fix {information.rank} of {len(theta)} parameters, so the others would end anywhere: "
+            + " ".join(str(one) for one in information.undetermined if np.isinf(one.deviation))
+            + " Keep some fixed and fit again."
+        )
     # Errors of unknown size: J was divided by the estimated one, sizes are in proportion.
     size = 1.0
     if dof is not None:
         r = np.asarray(problem.residuals(jnp.asarray(theta)))
         size = float(np.sqrt(np.sum(r**2) / dof))
     start = problem.model.parameters.inward(_inside(problem.model.parameters, theta, information.sigmas))
-    out = _simulate(problem, jnp.asarray(theta), jnp.asarray(start), size, count, seed, dof is None)
+    key = jax.random.key(seed)
+    out = _simulate(problem, jnp.asarray(theta), jnp.asarray(start), jnp.asarray(size), count, key, dof is None)
     estimates, sigmas, chi, distance = (np.asarray(x) for x in out)
     if dof is not None:
         scatter = np.sqrt(chi / dof)[:, None]
         sigmas, distance = sigmas * scatter, distance / scatter[:, 0]
-    return Simulation(information.names, theta, estimates, sigmas, chi, distance < CLOSE, dof)
+    return Simulation(information.names, theta, estimates, sigmas, chi * problem.unit**2, distance < CLOSE, dof)
 
 
 def _inside(given: Parameters, theta: np.ndarray, sigmas: np.ndarray) -> np.ndarray:
@@ -85,7 +92,7 @@ def _inside(given: Parameters, theta: np.ndarray, sigmas: np.ndarray) -> np.ndar
 
 
 @eqx.filter_jit
-def _simulate(problem: Problem, theta: Array, z: Array, size: float, count: int, seed: int, known: bool):
+def _simulate(problem: Problem, theta: Array, z: Array, size: Array, count: int, key: Array, known: bool):
     method = as_method("levenberg-marquardt", True, "repeat", scaled=known)
     mean = problem.predicted(theta)
 
@@ -115,7 +122,7 @@ def _simulate(problem: Problem, theta: Array, z: Array, size: float, count: int,
         sigmas = jnp.sqrt(jnp.sum(inverse**2, axis=1)) / norms
         return found.theta, sigmas, jnp.sum(found.residuals**2), _distance(problem.model.parameters, found)
 
-    return jax.lax.map(one, jax.random.split(jax.random.key(seed), count), batch_size=min(BATCH, count))
+    return jax.lax.map(one, jax.random.split(key, count), batch_size=min(BATCH, count))
 
 
 def _distance(given: Parameters, found: Any) -> Array:

@@ -167,7 +167,8 @@ def notes_of(starts: Starts, information: Information, pressed_at: dict[str, str
     """What asks for a look."""
     best = int(np.argmin(starts.chi_squared))
     ridge = starts.outcomes[best].startswith(RIDGE)  # then what leaves no trace to first order does so to second
-    said = [str(one) for one in information.undetermined if not (ridge and np.isinf(one.deviation))]
+    open_ = [one for one in information.undetermined if not (ridge and np.isinf(one.deviation))]
+    said = [str(one) for one in open_ if not set(one.components) <= set(pressed_at)]  # of these the bound says it
     if said:
         said[0] = "A poor plan of measurement. " + said[0]
     for name, bound in pressed_at.items():

@@ -1,6 +1,6 @@
 """The generator L of dρ/dt = L ρ: as a matrix, and in the eigenbasis of H as what its structure allows."""
 
-from ._base import AbstractGenerator as AbstractGenerator, converged as converged
+from ._base import AbstractGenerator as AbstractGenerator, converged as converged, in_order as in_order
 from ._blocks import (
     BlockGenerator as BlockGenerator,
     Partition as Partition,

@@ -15,7 +15,7 @@ import numpy as np
 from jaxtyping import Array, Complex, Float
 
 from .._errors import ConvergenceError
-from .._inputs import is_concrete
+from .._inputs import as_known, is_concrete
 from ..bohr import Structure
 
 Observables = Complex[Array, "*a d d"] | None
@@ -93,15 +93,15 @@ class StepwiseGenerator(AbstractGenerator):
 
     def carry(self, start: Array, ts: Array, A: Array | None, drive: Array | None) -> Array:
         """Equal intervals (to 1e−12 of themselves) share one exponential where the times are known; where they are
-        traced each interval pays its own."""
+        traced, or few of them equal, each has its own, which is not kept."""
         if not is_concrete(ts):
-            steps = jnp.diff(ts, prepend=ts[:1])
-            return _march(self, start, steps, jnp.arange(steps.size), A, drive)
+            return _march(self, start, jnp.diff(ts, prepend=ts[:1]), None, A, drive)
         known = np.asarray(ts)
         known = np.diff(known, prepend=known[:1])
-        size = np.log(np.where(known > 0, known, 1.0))  # alike means alike relative to itself, whatever the others are
-        alike = np.where(known > 0, np.round(size * 1e12), -np.inf)
-        _, first, which = np.unique(alike, return_index=True, return_inverse=True)
+        with np.errstate(divide="ignore"):  # alike means alike relative to itself, whatever the others are
+            _, first, which = np.unique(np.round(np.log(known) * 1e12), return_index=True, return_inverse=True)
+        if len(first) > len(known) // 2:
+            return _march(self, start, jnp.asarray(known), None, A, drive)
         return _march(self, start, jnp.asarray(known[first]), jnp.asarray(which), A, drive)
 
 
@@ -112,16 +112,34 @@ def _resolvent(generator: AbstractGenerator, B: Array, omegas: Array, A: Array |
 
 @eqx.filter_jit
 def _march(
-    generator: StepwiseGenerator, start: Array, intervals: Array, which: Array, A: Array | None, drive: Array | None
+    generator: StepwiseGenerator,
+    start: Array,
+    intervals: Array,
+    which: Array | None,
+    A: Array | None,
+    drive: Array | None,
 ) -> Array:
-    # A scan keeps the exponentials out of batched LAPACK calls.
-    flows, read = jax.lax.map(lambda dt: generator.flow(dt, drive), intervals), generator.reader(A)
+    """Through the intervals one after the other, or through those of them that `which` picks."""
+    flow, read = lambda dt: generator.flow(dt, drive), generator.reader(A)
+    # Scans keep the exponentials out of batched LAPACK calls.
+    flows = None if which is None else jax.lax.map(flow, intervals)
 
-    def step(X, i):
-        X = generator.advance(jax.tree.map(lambda x: x[i], flows), X)
+    @jax.checkpoint
+    def step(X, at):
+        X = generator.advance(flow(at) if which is None else jax.tree.map(lambda x: x[at], flows), X)
         return X, read(X)
 
-    return jax.lax.scan(step, generator.enter(start), which)[1]
+    return jax.lax.scan(step, generator.enter(start), intervals if which is None else which)[1]
+
+
+def in_order(t: Array, dtype: Any) -> tuple[Array, Array]:
+    """Zero and the times t in ascending order, and where each is among them. What is known is sorted on the host, and
+    stays known inside `jit`, where any operation of jax would trace it. Negative times become NaN, the last."""
+    xp: Any = np if is_concrete(t) else jnp
+    given = xp.asarray(t)
+    times = xp.where(given < 0, xp.nan, given).reshape(-1)
+    order = xp.argsort(times)
+    return as_known(xp.concatenate([xp.zeros(1, times.dtype), times[order]]), dtype), as_known(xp.argsort(order) + 1)
 
 
 def rows_of(A: Complex[Array, "*a d d"]) -> Complex[Array, "*a n"]:

@@ -141,7 +141,10 @@ class OperatorGenerator(AbstractGenerator):
         """As `propagate`, by Dormand–Prince 8(5,3) in the interaction picture of H. `options`: of `integration`."""
         from ._integration import integrate, integration  # diffrax would be a third of the time of importing jaxlgks
 
-        return integrate(self.structure, self.action, start, ts, A, drive, integration(**options))
+        lost = jnp.isnan(ts)  # a traced time that is none costs its own values, not the integration
+        ts = jnp.where(lost, jnp.nan_to_num(jnp.nanmax(ts)), ts)
+        found = integrate(self.structure, self.action, start, ts, A, drive, integration(**options))
+        return jnp.where(lost.reshape(-1, *[1] * (found.ndim - 1)), jnp.nan, found)
 
 
 def _packed(X: Complex[Array, "d d"]) -> Float[Array, "d d"]:

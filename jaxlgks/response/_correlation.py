@@ -11,7 +11,7 @@ from .._inputs import Numbers, as_operator
 from .._oscillators import QuasiFree
 from .._system import System
 from ..equations import AbstractEquation, Davies, counted
-from ..generator import Partition, find_partition, generator
+from ..generator import AbstractGenerator, Partition, find_partition, generator, in_order
 from ..quasifree import gaussian_correlation
 from ..steady import steady_state
 from ._linear import as_delays
@@ -50,20 +50,23 @@ def correlation(
     A = as_operator(A, "correlation: A", system.dim, hermitian=False).astype(system.hamiltonian.dtype)
     B = as_operator(B, "correlation: B", system.dim, hermitian=False).astype(system.hamiltonian.dtype)
     state = steady_state(system, equation).rho
-    times = jnp.where(t < 0, jnp.nan, t).astype(state.real.dtype)
-    return _correlation(system, counted(equation, system), state, A, B, times, find_partition(system, equation))
+    L, start, seen = _prepared(system, counted(equation, system), state, A, B, find_partition(system, equation))
+    ascending, where = in_order(t, state.real.dtype)
+    return _joined(L.propagate(start, ascending, seen), where, t.shape)
 
 
 @eqx.filter_jit
-def _correlation(
-    system: System, equation: AbstractEquation, state: Array, A: Array, B: Array, t: Array, partition: Partition | None
-) -> Array:
+def _prepared(
+    system: System, equation: AbstractEquation, state: Array, A: Array, B: Array, partition: Partition | None
+) -> tuple[AbstractGenerator, Array, Array]:
     L = generator(system, equation, partition)
     # Generators are kept for Hermitian arguments (their h.c. is added): Hermitian and anti-Hermitian part apart.
     halves = lambda X: jnp.stack([(X + X.conj().T) / 2, (X - X.conj().T) / 2j])  # noqa: E731
-    flat = t.reshape(-1)
-    order = jnp.argsort(flat)
-    ascending = jnp.concatenate([jnp.zeros(1, flat.dtype), flat[order]])
-    values = L.propagate(L.to(halves(B @ state)), ascending, L.to(halves(A)))[1:][jnp.argsort(order)]
-    unit = jnp.array([1, 1j])
-    return jnp.einsum("tsa,s,a->t", values, unit, unit).reshape(t.shape)
+    return L, L.to(halves(B @ state)), L.to(halves(A))
+
+
+@eqx.filter_jit
+def _joined(values: Array, where: Array, shape: tuple[int, ...]) -> Array:
+    """From the averages of both halves of A over both of Bπ."""
+    unit = jnp.array([1, 1j], values.dtype)
+    return jnp.einsum("tsa,s,a->t", values[where], unit, unit).reshape(shape)

@@ -21,7 +21,7 @@ from jaxtyping import Array, Complex, Float
 
 from .._errors import InputError, ShapeError
 from .._inputs import Numbers, as_real, is_concrete
-from ..generator import AbstractGenerator
+from ..generator import AbstractGenerator, in_order
 
 
 class Parts(eqx.Module):
@@ -57,8 +57,8 @@ class Impulse(eqx.Module):
 class LinearResponse(eqx.Module):
     """The linear response of one or more observables; all its numbers are JAX arrays.
 
-    - `generator`: L₀, as a matrix or block by block (`.name` says which). `sources`: the kubo, rotation and shift part
-      of L₁π₀, [3, d, d].
+    - `generator`: L₀, as a matrix, block by block or as operators (`.name` says which). `sources`: the kubo, rotation
+      and shift part of L₁π₀, [3, d, d].
     - `observables`: A, [..., d, d]. `explicit`: ∂A/∂δ averaged over π₀, [...].
 
     All operators are in the eigenbasis of H₀.
@@ -98,14 +98,9 @@ class LinearResponse(eqx.Module):
 
     def _in_time(self, t: Numbers, start: Array, drive: Array | None) -> Parts:
         t = as_delays(t)
-        # What is known is sorted on the host; inside jit any jax operation on it would trace it.
-        xp, t = (np, np.asarray(t)) if is_concrete(t) else (jnp, t)
-        t = t.astype(self.explicit.dtype)
-        times = xp.where(t < 0, xp.nan, t).reshape(-1)
-        order = xp.argsort(times)
-        ascending = xp.concatenate([xp.zeros(1, t.dtype), times[order]])
-        values = self.generator.propagate(start, jnp.asarray(ascending), self.observables, drive)
-        return _in_order(self.explicit, values, jnp.asarray(xp.argsort(order) + 1), t.shape)
+        ascending, where = in_order(t, self.explicit.dtype)
+        values = self.generator.propagate(start, ascending, self.observables, drive)
+        return _at(self.explicit, values, where, t.shape)
 
 
 def _parts(values: Array, explicit: Array) -> Parts:
@@ -114,7 +109,7 @@ def _parts(values: Array, explicit: Array) -> Parts:
 
 
 @eqx.filter_jit
-def _in_order(explicit: Array, values: Array, where: Array, shape: tuple[int, ...]) -> Parts:
+def _at(explicit: Array, values: Array, where: Array, shape: tuple[int, ...]) -> Parts:
     parts = _parts(jnp.moveaxis(values[where].real, 1, 0), explicit)
     return jax.tree.map(lambda x: x.reshape(shape + x.shape[1:]), parts)
 
@@ -132,6 +127,11 @@ def as_delays(t: Numbers) -> Array:
     t = as_real(t, "t")
     if t.ndim > 1:
         raise ShapeError(f"t must be a scalar or an array [t]; got shape {tuple(t.shape)}.")
-    if is_concrete(t) and np.any(np.asarray(t) < 0):
-        raise InputError(f"t must not be negative: the response is causal; got {np.asarray(t).min()}.")
+    if is_concrete(t):
+        known = np.asarray(t)
+        if not np.all(np.isfinite(known)):
+            bad = known[~np.isfinite(known)].flat[0]
+            raise InputError(f"t must be finite; got {bad}. What a step tends to is static().")
+        if np.any(known < 0):
+            raise InputError(f"t must not be negative: the response is causal; got {known.min()}.")
     return t

@@ -1,0 +1,119 @@
+"""What readers of the fits found wrong, kept right: saddles, resumed rounds, repetitions, errors of nothing, names."""
+
+import warnings
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import jaxlgks as lgks
+from jaxlgks._errors import DataError, InputError
+
+T = np.linspace(0.0, 3.0, 12)
+SCATTER = np.random.default_rng(0).normal(size=12)
+
+
+def decay(p, x):
+    return p["a"] * jnp.exp(-p["k"] * x["t"])
+
+
+def quiet(*given, **more):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", lgks.FitWarning)
+        return lgks.fit(*given, **more)
+
+
+def product_of_two(p, x):
+    """a, b and a b: with a b large, a = b = 0 has no slope, and χ² falls only along a = b, between the axes."""
+    return jnp.where(x["k"] == 0, p["a"], jnp.where(x["k"] == 1, p["b"], p["a"] * p["b"]))
+
+
+@pytest.mark.parametrize("large", [3.0, 30.0])
+def test_a_saddle_between_the_axes_is_no_minimum(large):
+    data = lgks.Data({"k": [0.0, 1.0, 2.0]}, {"y": [0.0, 0.0, large]}, {"y": np.array([1.0, 1.0, 0.9])})
+    saddle = quiet(product_of_two, data, {"a": 1.0, "b": -1.0})
+    assert saddle.starts.outcomes[0].startswith("stationary but no minimum: χ² falls on both sides along a and b")
+    assert any("no minimum" in note for note in saddle.notes)
+    low = quiet(product_of_two, data, {"a": 1.0, "b": 0.7})
+    assert low.chi_squared < saddle.chi_squared
+    assert low.starts.outcomes[0].startswith("converged")
+
+
+def test_starts_that_end_alike_are_judged_alike():
+    """Of four starts two end at one minimum, two at the other; a fifth is left on the saddle between them."""
+    data = lgks.Data({"k": [0.0, 1.0, 2.0]}, {"y": [0.0, 0.0, 3.0]}, 1.0)
+    ends = [(0.9, 0.8), (-1.0, -0.7), (-0.8, -1.2), (1.0, -1.0)]
+    found = quiet(
+        product_of_two, data, {"a": 1.0, "b": 0.7}, starts=[dict(zip("ab", end, strict=True)) for end in ends]
+    )
+    said = found.starts.outcomes
+    assert [word.startswith("converged") for word in said] == [True, True, True, True, False]
+
+
+def test_a_fit_with_relative_errors_goes_on_from_its_checkpoint(tmp_path):
+    """More steps than before move the end of the first round, so that later rounds begin anew."""
+    data = lgks.Data({"t": T}, {"y": 2 * np.exp(-T) * (1 + 0.05 * SCATTER)}, relative_errors=0.05)
+    init = {"a": 1.0, "k": 3.0}
+    quiet(decay, data, init, steps=2, checkpoint=tmp_path / "state")
+    resumed = quiet(decay, data, init, checkpoint=tmp_path / "state")
+    np.testing.assert_allclose(resumed.vector, quiet(decay, data, init).vector, rtol=1e-6)
+
+
+def test_repetitions_of_what_is_not_determined_are_refused():
+    data = lgks.Data({"t": T}, {"y": 2 * np.exp(-T)}, 0.1)
+    made = quiet(lambda p, x: p["c"] * decay(p, x), data, {"a": 1.0, "k": 1.0, "c": 1.5}, throw=False)
+    with pytest.raises(InputError, match=r"repeat: the data fix 2 of 3 parameters.*Only a combination of"):
+        made.repeat(10)
+
+
+def test_repetitions_count_squares_in_the_unit_of_the_data():
+    """Errors unknown: Σ r² of synthetic sets is that of the fit, on average, ± 4 standard deviations."""
+    found = quiet(decay, lgks.Data({"t": T}, {"y": 200 * np.exp(-T) + 5 * SCATTER}), {"a": 100.0, "k": 1.0})
+    chi = found.repeat(300).chi_squared
+    assert np.mean(chi) == pytest.approx(found.chi_squared, abs=4 * np.std(chi) / np.sqrt(300))
+
+
+@pytest.mark.parametrize("y", [[0.0, 1.0, 2.0, 3.1], [3.0, 2.1, 1.0, 0.0]])
+def test_an_error_that_is_a_part_of_nothing_is_named(y):
+    data = lgks.Data({"t": [0.0, 1.0, 2.0, 3.0]}, {"y": y}, relative_errors=0.1)
+    with pytest.raises(DataError, match=r"fit: y\[[03]\] is predicted to vanish .* Give errors beside relative_errors"):
+        quiet(lambda p, x: p["a"] * x["t"] + p["b"], data, {"a": 0.9, "b": 0.1}, throw=False)
+
+
+def test_bounds_of_a_bare_number_and_of_an_array():
+    found = lgks.maximise(lambda x: -((x - 2.0) ** 2), 1.0, bounds={"value": (0.0, 1.5)})
+    assert found.values["value"] == pytest.approx(1.5, abs=1e-6)
+    found = lgks.maximise(lambda x: -jnp.sum((x - 2.0) ** 2), np.array([1.0, 1.2]), bounds={"value": (0.0, 5.0)})
+    np.testing.assert_allclose(list(found.values.values()), 2.0, rtol=1e-6)
+
+
+def test_many_ranges_keep_their_names():
+    ranges = {f"c{i}": ((lambda p, i=i: p["h"][i]), (0.1, 0.5 + i)) for i in range(11)}
+    found = lgks.maximise(
+        lambda p: jnp.sum(p["h"]) - 1e-3 * jnp.sum(p["h"] ** 2), {"h": np.full(11, 0.3)}, constraints=ranges
+    )
+    assert found.active == {f"c{i}": f"upper bound {0.5 + i:.6g}" for i in range(11)}
+
+
+def test_a_parameter_at_its_bound_is_not_called_undetermined():
+    t = np.linspace(0.0, 1.0, 200)
+    y = t - 0.01 + 0.01 * np.random.default_rng(1).normal(size=200)
+    line = lambda p, x: p["a"] * x["t"] + p["b"]  # noqa: E731
+    found = quiet(line, lgks.Data({"t": t}, {"y": y}, 0.01), {"a": 0.5, "b": 1.0}, bounds={"b": "positive"})
+    assert [note for note in found.notes if note.startswith("b ends at its lower bound 0")]
+    assert not [note for note in found.notes if "poor plan" in note]
+
+
+def test_names_that_collide_and_steps_that_are_none():
+    data = lgks.Data({"t": T}, {"y": np.exp(-T)}, 0.1)
+    with pytest.raises(InputError, match=r"two start values are called 'a.b'"):
+        lgks.fit(lambda p, x: p["a.b"] + p["a"]["b"] * x["t"], data, {"a.b": 1.0, "a": {"b": 1.0}})
+    with pytest.raises(InputError, match="steps is a number of steps, 0 or more; got -1"):
+        lgks.fit(decay, data, {"a": 1.0, "k": 1.0}, steps=-1)
+
+
+@pytest.mark.parametrize("method", ["bfgs", "levenberg-marquardt"])
+def test_data_without_scatter_are_no_reason_for_alarm(method):
+    found = lgks.fit(decay, lgks.Data({"t": T}, {"y": 2 * np.exp(-T)}), {"a": 1.0, "k": 0.7}, method=method)
+    assert found.starts.outcomes[0].startswith("converged")
+    np.testing.assert_allclose(found.vector, [2.0, 1.0], rtol=1e-8)
