@@ -116,10 +116,12 @@ def _inverse(J: Float[Array, "r p"], D: Float[Array, " p"], state: _State) -> Ca
     positive."""
     U, s, Vt = jnp.linalg.svd(J / D, full_matrices=False)
     length = jnp.sqrt(s**2 + state.damping)
-    rows = (Vt / D) / length[:, None]
-    root: Any = jnp.linalg.cholesky(jnp.eye(s.size, dtype=s.dtype) + rows @ state.S @ rows.T)  # NaN if not positive
-    root = jnp.where(state.trusted & jnp.all(jnp.isfinite(root)), root, jnp.eye(s.size, dtype=s.dtype))
-    return lambda b: -rows.T @ jax.scipy.linalg.cho_solve((root, True), s / length * (U.T @ b))
+    rows, one = (Vt / D) / length[:, None], jnp.eye(s.size, dtype=s.dtype)
+    root: Any = jnp.linalg.cholesky(one + rows @ state.S @ rows.T)  # NaN if not positive
+    root = jnp.where(state.trusted & jnp.all(jnp.isfinite(root)), root, one)
+    inverse = jax.scipy.linalg.solve_triangular(root, one, lower=True)
+    rows = inverse @ rows
+    return lambda b: -rows.T @ (inverse @ (s / length * (U.T @ b)))
 
 
 def _gathered(
