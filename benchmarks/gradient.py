@@ -117,8 +117,10 @@ def _chain(spins: int, gradient: bool) -> Measured:
     first, seconds, out = timed(lambda: f(point), repeat=7)
     if not gradient:
         return Measured(first, seconds)
-    flat, back = jax.flatten_util.ravel_pytree(point)
-    value, slope = jax.jit(lambda x: current(back(x))), jax.flatten_util.ravel_pytree(out[1])[0]
+    from jax.flatten_util import ravel_pytree
+
+    flat, back = ravel_pytree(point)
+    value, slope = jax.jit(lambda x: current(back(x))), ravel_pytree(out[1])[0]
     h = 2e-3
 
     def quotient(i: int) -> float:
