@@ -47,14 +47,13 @@ def _grid(derivatives: tuple[str, ...]) -> Measured:
     return Measured(made[0].attrs["compile_seconds"], seconds, worst, "closed form")
 
 
-def _list(gradient: bool) -> Measured:
+def _list(gradient: bool, count: int = 10_000) -> Measured:
     """Points with an H each, in reverse mode."""
     import jax
 
     jax.config.update("jax_enable_x64", True)
     import jax.numpy as jnp
 
-    count = 10_000
     hot = jnp.linspace(100.0, 400.0, count)
     points = {
         "omega": jnp.linspace(0.9, 1.1, count) * peers.OMEGA,
@@ -143,6 +142,8 @@ def cases(quick: bool) -> list[Case]:
     for work, run in (("two qubits, an H each, 5 parameters", _list), ("plain JAX dense, 2 temperatures", _plain)):
         here = part(Case, "gradient", work, "10⁴ points")
         rows += [here("value", part(run, False)), here("value and gradient", part(run, True))]
+    few = part(Case, "gradient", "two qubits, an H each, 5 parameters", "10³ points")
+    rows += [few("value", part(_list, False, 1000)), few("value and gradient", part(_list, True, 1000))]
     for spins in (4, 6) if quick else (4, 6, 8):
         here = functools.partial(Case, "gradient", "chain, all parameters", f"d={2**spins}")
         rows += [

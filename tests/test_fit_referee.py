@@ -117,3 +117,20 @@ def test_data_without_scatter_are_no_reason_for_alarm(method):
     found = lgks.fit(decay, lgks.Data({"t": T}, {"y": 2 * np.exp(-T)}), {"a": 1.0, "k": 0.7}, method=method)
     assert found.starts.outcomes[0].startswith("converged")
     np.testing.assert_allclose(found.vector, [2.0, 1.0], rtol=1e-8)
+
+
+def test_new_numbers_compile_nothing():
+    """Other data, other errors of unknown size: the model is not traced again."""
+    traces = []
+
+    def counted(p, x):
+        traces.append(1)
+        return decay(p, x)
+
+    first = lgks.Data({"t": T}, {"y": 2 * np.exp(-T) + 0.01 * SCATTER})
+    found = lgks.fit(counted, first, {"a": 1.0, "k": 0.7})
+    found.repeat(20)
+    before = len(traces)
+    again = lgks.fit(counted, lgks.Data({"t": T}, {"y": 3 * np.exp(-T) + 0.02 * SCATTER}), {"a": 1.1, "k": 0.6})
+    again.repeat(20, seed=5)
+    assert len(traces) == before

@@ -159,7 +159,7 @@ def _problem(
                 "more, give errors, or fit fewer parameters."
             )
     x, row, count = distinct(data, kept, vectorised)
-    return Problem(model, prior, x, y, sigma, fixed, relative, kept, row, unit, count)
+    return Problem(model, prior, x, y, sigma, fixed, relative, kept, row, np.asarray(unit), count)
 
 
 def _weights(weights: Any, data: Data) -> np.ndarray:
@@ -183,7 +183,7 @@ def _result(problem: Problem, data: Data, sought: Sought, sizes: np.ndarray, lab
     """The best end, and what may be said about it."""
     from scipy.stats import chi2
 
-    known, seen, unit = data.errors is not None, sought.seen, problem.unit
+    known, seen, unit = data.errors is not None, sought.seen, float(problem.unit)
     chi = _finite_chi(seen)
     best = int(np.argmin(chi))
     here = jax.tree.map(lambda x: x[best], seen)

@@ -107,7 +107,7 @@ class Problem(eqx.Module):
     relative: Float[Array | np.ndarray, " m"] | None
     kept: Int[Array | np.ndarray, " m"]
     row: Int[Array | np.ndarray, " m"]
-    unit: float
+    unit: Float[Array | np.ndarray, ""]
     count: int = eqx.field(static=True)
 
     def squares(self) -> Squares:

@@ -178,7 +178,7 @@ class Fit(eqx.Module):
         if self.problem is None:
             raise InputError("repeat: this fit came from a file; fit the data again.")
         dof = None if self.errors_known else self.degrees_of_freedom
-        return simulate(self.problem, self.vector, self.information, count, seed, dof)
+        return simulate(self.problem, self.vector, self.information, self.chi_squared, count, seed, dof)
 
     def summary(self) -> str:
         """Estimates, goodness, starts and warnings as text."""

@@ -45,14 +45,28 @@ class Ended(NamedTuple):
 
 def begin(goal: Goal, method: AbstractMethod, z: Array) -> Going:
     """One start before its first step."""
-    numbers, _ = eqx.partition(method.init(goal, z), eqx.is_array)
+    return _begun(method.init(goal, z), z)
+
+
+def _begun(state: Any, z: Array) -> Going:
+    numbers, _ = eqx.partition(state, eqx.is_array)
     return Going(z, [jnp.asarray(x) for x in jax.tree.leaves(numbers)], jnp.asarray(0), jnp.asarray(False))
+
+
+def descend(goal: Goal, method: AbstractMethod, z: Array, limit: Array) -> Going:
+    """One start, from its beginning until it finishes or has taken `limit` steps."""
+    state = method.init(goal, z)
+    return _on(goal, method, _begun(state, z), state, limit)
 
 
 def advance(goal: Goal, method: AbstractMethod, going: Going, limit: Array) -> Going:
     """One start, until it finishes or has taken `limit` steps in all."""
     # What in the state is no number (jaxprs) belongs to this trace; the numbers come from outside.
-    numbers, rest = eqx.partition(method.init(goal, going.z), eqx.is_array)
+    return _on(goal, method, going, method.init(goal, going.z), limit)
+
+
+def _on(goal: Goal, method: AbstractMethod, going: Going, like: Any, limit: Array) -> Going:
+    numbers, rest = eqx.partition(like, eqx.is_array)
     kinds, structure = jax.tree.flatten(numbers)
 
     def body(now: Going) -> Going:
@@ -80,8 +94,7 @@ def _of(goal: Any, own: Any) -> Goal:
 @eqx.filter_jit
 def _first(goal: Any, method: AbstractMethod, z: Array, own: Any, limit: Array) -> Going:
     def one(given: tuple) -> Going:
-        mine = _of(goal, given[1])
-        return advance(mine, method, begin(mine, method, given[0]), limit)
+        return descend(_of(goal, given[1]), method, given[0], limit)
 
     return each(one, (z, own))
 
@@ -132,7 +145,7 @@ def fingerprint(goal: Any, method: AbstractMethod, starts: np.ndarray, own: Any)
     z, mine = jax.tree.map(lambda x: jnp.asarray(x[0]), (starts, own))
 
     def whole(z: Array, own: Any) -> Going:
-        return advance(_of(goal, own), method, begin(_of(goal, own), method, z), jnp.asarray(1))
+        return descend(_of(goal, own), method, z, jnp.asarray(1))
 
     digest = hashlib.sha256(jax.jit(whole).lower(z, mine).as_text().encode())
     for x in (np.asarray(starts), *(np.asarray(x) for x in jax.tree.leaves(own))):

@@ -32,8 +32,10 @@ SETTLED = 1e-4
 
 
 class Sought(NamedTuple):
-    """Ends, what each start has for itself, residuals and derivatives at the ends, start values [s, p]."""
+    """The problem where it is computed, ends, what each start has for itself, residuals and derivatives at the ends,
+    start values [s, p]."""
 
+    placed: Problem
     ended: Ended
     own: Own
     seen: Examined
@@ -61,7 +63,8 @@ def seek(
 ) -> Sought:
     """All starts to their ends; `sizes`: of their entries, zero where nothing tells."""
     own = Own(np.where(sizes > 0, sizes, 1.0), np.tile(problem.sigma, (len(rows), 1)))
-    first = look(problem, own, _inward(problem, own, rows))
+    placed = jax.tree.map(lambda x: jnp.asarray(x) if isinstance(x, np.ndarray) else x, problem)  # once, not each call
+    first = look(placed, own, _inward(problem, own, rows))
     own = Own(_scales(problem, sizes, first), own.sigma)
     z = _nudged(_inward(problem, own, rows), first)
     taken, turn = np.zeros(len(rows), int), 0
@@ -70,16 +73,16 @@ def seek(
         path = path if path is None or not turn else path.with_name(f"{path.name}.{turn}")
         mark = "" if path is None else fingerprint(problem, method, z, own)
         # What a later turn begins with changes where an earlier one has gone on: its file then begins anew.
-        ended = run(problem, method, z, steps, own=own, progress=progress, checkpoint=path, mark=mark, renew=turn > 0)
+        ended = run(placed, method, z, steps, own=own, progress=progress, checkpoint=path, mark=mark, renew=turn > 0)
         taken = taken + ended.steps
-        seen = look(problem, own, ended.z)
+        seen = look(placed, own, ended.z)
         turn += 1
         if problem.relative is None:
-            return Sought(ended._replace(steps=taken), own, seen, rows)
+            return Sought(placed, ended._replace(steps=taken), own, seen, rows)
         before, own, z = own, _renewed(problem, own, seen), ended.z
-        seen = look(problem, own, z)
+        seen = look(placed, own, z)
         if np.max(np.abs(own.sigma / before.sigma - 1)) < SETTLED or turn == ROUNDS:
-            return Sought(ended._replace(steps=taken), own, seen, rows)
+            return Sought(placed, ended._replace(steps=taken), own, seen, rows)
 
 
 def _inward(problem: Problem, own: Own, rows: np.ndarray) -> np.ndarray:

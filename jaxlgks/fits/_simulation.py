@@ -17,7 +17,7 @@ from ._information import RANK, Information
 from ._methods import as_method
 from ._parameters import Parameters
 from ._problem import Problem, examine
-from ._runner import advance, begin
+from ._runner import descend
 from ._verdict import BOUND, BOUND_SCALE, CLOSE
 
 TURNS = 6
@@ -54,9 +54,15 @@ class Simulation(eqx.Module):
 
 
 def simulate(
-    problem: Problem, theta: np.ndarray, information: Information, count: int, seed: int, dof: int | None
+    problem: Problem,
+    theta: np.ndarray,
+    information: Information,
+    chi_squared: float,
+    count: int,
+    seed: int,
+    dof: int | None,
 ) -> Simulation:
-    """`count` repetitions, each from θ."""
+    """`count` repetitions, each from θ. `chi_squared` there tells the errors where they are not known."""
     if count < 1:
         raise InputError(f"repeat: at least one repetition is needed; got {count}.")
     priors = problem.priors
@@ -69,10 +75,7 @@ def simulate(
             + " Keep some fixed and fit again."
         )
     # Errors of unknown size: J was divided by the estimated one, sizes are in proportion.
-    size = 1.0
-    if dof is not None:
-        r = np.asarray(problem.residuals(jnp.asarray(theta)))
-        size = float(np.sqrt(np.sum(r**2) / dof))
+    size = 1.0 if dof is None else float(np.sqrt(chi_squared / dof) / problem.unit)
     start = problem.model.parameters.inward(_inside(problem.model.parameters, theta, information.sigmas))
     key = jax.random.key(seed)
     out = _simulate(problem, jnp.asarray(theta), jnp.asarray(start), jnp.asarray(size), count, key, dof is None)
@@ -80,7 +83,9 @@ def simulate(
     if dof is not None:
         scatter = np.sqrt(chi / dof)[:, None]
         sigmas, distance = sigmas * scatter, distance / scatter[:, 0]
-    return Simulation(information.names, theta, estimates, sigmas, chi * problem.unit**2, distance < CLOSE, dof)
+    return Simulation(
+        information.names, theta, estimates, sigmas, chi * float(problem.unit) ** 2, distance < CLOSE, dof
+    )
 
 
 def _inside(given: Parameters, theta: np.ndarray, sigmas: np.ndarray) -> np.ndarray:
@@ -97,8 +102,7 @@ def _simulate(problem: Problem, theta: Array, z: Array, size: Array, count: int,
     mean = problem.predicted(theta)
 
     def once(drawn: Problem, z: Array) -> Array:
-        goal = drawn.squares()
-        return advance(goal, method, begin(goal, method, z), jnp.asarray(method.steps)).z
+        return descend(drawn.squares(), method, z, jnp.asarray(method.steps)).z
 
     def again(drawn: Problem, z: Array) -> tuple[Problem, Array]:
         """With errors that follow the predictions."""

@@ -86,7 +86,7 @@ def starts_of(
     )
     axes = {i: axes_of(given[i], seen.theta[i], seen.jacobian[i], free[i], size) for i in range(len(chi)) if finite[i]}
     arrived = {i: one for i, one in axes.items() if one.distance(np.asarray(seen.residuals[i])) / size < CLOSE}
-    falling = falls(problem, sought.own, given, seen, arrived, size)
+    falling = falls(sought.placed, sought.own, given, seen, arrived, size)
     unseen = [axes[i].unseen(given[i].names) if i in axes else () for i in range(len(chi))]
     words = []
     for i in range(len(chi)):
