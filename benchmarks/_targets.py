@@ -12,7 +12,7 @@ WHY = {
     "parts are multiplied too, groups of frequencies are found, and the state is checked.",
     "grid at one H": "a value takes some tens of ns, little more than its rates; a gradient is as many numbers more, "
     "and as many tangents of the elimination.",
-    "scipy's least_squares": "the valley is curved: 15 to 30 steps, where scipy takes some 25; a step with all "
+    "scipy's least_squares": "the valley is curved: 20 to 46 steps, where scipy takes 20 to 33; a step with all "
     "derivatives costs three to four calls of the model, scipy's six and what each call costs; where settings are few, "
     "calls are cheap, and what is left are the checks and statistics of the result.",
     "an H each": "what the derivative keeps of ten thousand points does not fit into the cache; take fewer at once.",
