@@ -188,7 +188,11 @@ def catalogue() -> dict:
             "InputError",
             ("ts", "ascend", "index 2"),
         ),
-        "evolve ts: NaN": (lambda: lgks.evolve(s, lgks.Davies(), half, [0.0, np.nan]), "InputError", ("ts", "finite", "nan")),
+        "evolve ts: NaN": (
+            lambda: lgks.evolve(s, lgks.Davies(), half, [0.0, np.nan]),
+            "InputError",
+            ("ts", "finite", "nan"),
+        ),
         "evolve ts: none": (lambda: lgks.evolve(s, lgks.Davies(), half, []), "ShapeError", ("ts", "[t]", "(0,)")),
         "evolve ts: complex": (
             lambda: lgks.evolve(s, lgks.Davies(), half, [0.0, 1j]),
