@@ -102,6 +102,9 @@ def test_a_parameter_at_its_bound_is_not_called_undetermined():
     found = quiet(line, lgks.Data({"t": t}, {"y": y}, 0.01), {"a": 0.5, "b": 1.0}, bounds={"b": "positive"})
     assert [note for note in found.notes if note.startswith("b ends at its lower bound 0")]
     assert not [note for note in found.notes if "poor plan" in note]
+    blind = lambda p, x: p["a"] * x["t"] + 1e-4 * p["b"]  # noqa: E731
+    found = quiet(blind, lgks.Data({"t": t}, {"y": y}, 0.01), {"a": 0.5, "b": 1.0}, bounds={"b": "positive"})
+    assert "A poor plan of measurement. b is hardly determined" in found.notes[0]
 
 
 def test_names_that_collide_and_steps_that_are_none():

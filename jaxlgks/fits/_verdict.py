@@ -168,7 +168,10 @@ def notes_of(starts: Starts, information: Information, pressed_at: dict[str, str
     best = int(np.argmin(starts.chi_squared))
     ridge = starts.outcomes[best].startswith(RIDGE)  # then what leaves no trace to first order does so to second
     open_ = [one for one in information.undetermined if not (ridge and np.isinf(one.deviation))]
-    said = [str(one) for one in open_ if not set(one.components) <= set(pressed_at)]  # of these the bound says it
+    # What went to its bound by more than its error is known to be there.
+    way = np.abs(starts.final[best] - starts.initial[best]) > information.sigmas
+    there = {name for name, far in zip(information.names, way, strict=True) if far and name in pressed_at}
+    said = [str(one) for one in open_ if not set(one.components) <= there]
     if said:
         said[0] = "A poor plan of measurement. " + said[0]
     for name, bound in pressed_at.items():
