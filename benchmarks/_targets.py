@@ -13,9 +13,9 @@ WHY = {
     "grid at one H": "a value takes some tens of ns, little more than its rates; a gradient is as many numbers more, "
     "and as many tangents of the elimination.",
     "scipy's least_squares": "scipy takes six values of the model a step, this a value, a Jacobian (two to five "
-    "values) and one value more: where arithmetic is what costs, no five derivatives can save six times. More is gained where "
-    "calls cost more than their arithmetic, and by many starts at once. Steps: 20 to 46, the valley being curved, "
-    "against 20 to 33; from one start the rest are checks and statistics of the result.",
+    "values) and one value more: where arithmetic is what costs, no five derivatives can save six times. More is "
+    "gained where calls cost more than their arithmetic, and by many starts at once. Steps: 20 to 46, the valley being "
+    "curved, against 20 to 33; from one start the rest are checks and statistics of the result.",
     "an H each": "what the derivative keeps of ten thousand points does not fit into the cache; take fewer at once.",
 }
 

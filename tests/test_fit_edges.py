@@ -1,4 +1,4 @@
-"""What readers of the fits found wrong, kept right: saddles, resumed rounds, repetitions, errors of nothing, names."""
+"""Where fits were once wrong: saddles, resumed rounds, repetitions, errors that are parts of nothing, names."""
 
 import warnings
 
