@@ -20,12 +20,10 @@ from scipy.stats import norm, t as student
 import jaxlgks as lgks
 from jaxlgks._errors import FitError, InputError
 
+from .fits import named_decay as decay
+
 TIMES = np.linspace(0.0, 4.0, 40)
 TRUTH = {"a": 2.0, "k": 0.7}
-
-
-def decay(p, x):
-    return {"y": p["a"] * jnp.exp(-p["k"] * x["t"])}
 
 
 def measured(sigma: float = 0.02, seed: int = 0, known: bool = True) -> lgks.Data:

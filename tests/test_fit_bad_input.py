@@ -9,13 +9,11 @@ import xarray
 import jaxlgks as lgks
 from jaxlgks._errors import DataError, FitError, IdentifiabilityError, InputError
 
+from .fits import named_decay as decay
+
 T = np.array([0.0, 1.0, 2.0, 3.0, 4.0])
 Y = 2.0 * np.exp(-0.7 * T)
 INIT = {"a": 1.0, "k": 1.0}
-
-
-def decay(p, x):
-    return {"y": p["a"] * jnp.exp(-p["k"] * x["t"])}
 
 
 def data(**changed) -> lgks.Data:

@@ -1,7 +1,5 @@
 """Where fits were once wrong: saddles, resumed rounds, repetitions, errors that are parts of nothing, names."""
 
-import warnings
-
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -9,18 +7,10 @@ import pytest
 import jaxlgks as lgks
 from jaxlgks._errors import DataError, InputError
 
+from .fits import decay, quiet
+
 T = np.linspace(0.0, 3.0, 12)
 SCATTER = np.random.default_rng(0).normal(size=12)
-
-
-def decay(p, x):
-    return p["a"] * jnp.exp(-p["k"] * x["t"])
-
-
-def quiet(*given, **more):
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", lgks.FitWarning)
-        return lgks.fit(*given, **more)
 
 
 def product_of_two(p, x):
@@ -28,10 +18,14 @@ def product_of_two(p, x):
     return jnp.where(x["k"] == 0, p["a"], jnp.where(x["k"] == 1, p["b"], p["a"] * p["b"]))
 
 
+SADDLE = {"a": 0.0, "b": 0.0}
+APART = {"y": np.array([1.0, 0.5, 0.5])}  # errors that make the axes of JᵀJ those of a and b
+
+
 @pytest.mark.parametrize("large", [3.0, 30.0])
 def test_a_saddle_between_the_axes_is_no_minimum(large):
-    data = lgks.Data({"k": [0.0, 1.0, 2.0]}, {"y": [0.0, 0.0, large]}, {"y": np.array([1.0, 1.0, 0.9])})
-    saddle = quiet(product_of_two, data, {"a": 1.0, "b": -1.0})
+    data = lgks.Data({"k": [0.0, 1.0, 2.0]}, {"y": [0.0, 0.0, large]}, APART)
+    saddle = quiet(product_of_two, data, SADDLE)
     assert saddle.starts.outcomes[0].startswith("stationary but no minimum: χ² falls on both sides along a and b")
     assert any("no minimum" in note for note in saddle.notes)
     low = quiet(product_of_two, data, {"a": 1.0, "b": 0.7})
@@ -41,12 +35,9 @@ def test_a_saddle_between_the_axes_is_no_minimum(large):
 
 def test_starts_that_end_alike_are_judged_alike():
     """Of four starts two end at one minimum, two at the other; a fifth is left on the saddle between them."""
-    data = lgks.Data({"k": [0.0, 1.0, 2.0]}, {"y": [0.0, 0.0, 3.0]}, 1.0)
-    ends = [(0.9, 0.8), (-1.0, -0.7), (-0.8, -1.2), (1.0, -1.0)]
-    found = quiet(
-        product_of_two, data, {"a": 1.0, "b": 0.7}, starts=[dict(zip("ab", end, strict=True)) for end in ends]
-    )
-    said = found.starts.outcomes
+    data = lgks.Data({"k": [0.0, 1.0, 2.0]}, {"y": [0.0, 0.0, 3.0]}, APART)
+    ends = [{"a": a, "b": b} for a, b in ((0.9, 0.8), (-1.0, -0.7), (-0.8, -1.2))]
+    said = quiet(product_of_two, data, {"a": 1.0, "b": 0.7}, starts=[*ends, SADDLE]).starts.outcomes
     assert [word.startswith("converged") for word in said] == [True, True, True, True, False]
 
 
@@ -78,6 +69,20 @@ def test_an_error_that_is_a_part_of_nothing_is_named(y):
     data = lgks.Data({"t": [0.0, 1.0, 2.0, 3.0]}, {"y": y}, relative_errors=0.1)
     with pytest.raises(DataError, match=r"fit: y\[[03]\] is predicted to vanish .* Give errors beside relative_errors"):
         quiet(lambda p, x: p["a"] * x["t"] + p["b"], data, {"a": 0.9, "b": 0.1}, throw=False)
+
+
+def test_relative_errors_do_not_mind_units():
+    """Two observables, one in a unit that makes it 1e−9 of the other: the same estimates and errors."""
+
+    def of(unit: float) -> lgks.Fit:
+        both = lambda p, x: {"y": decay(p, x), "z": unit * p["a"] * x["t"]}  # noqa: E731
+        y = {"y": 2 * np.exp(-T) * (1 + 0.05 * SCATTER), "z": unit * (2 * T + 1) * (1 + 0.05 * SCATTER[::-1])}
+        shifted = lambda p, x: both(p, x) | {"z": both(p, x)["z"] + unit}  # noqa: E731
+        return quiet(shifted, lgks.Data({"t": T}, y, relative_errors=0.05), {"a": 1.0, "k": 0.5})
+
+    one, other = of(1.0), of(1e-9)
+    np.testing.assert_allclose(other.vector, one.vector, rtol=1e-9)
+    np.testing.assert_allclose(other.covariance, one.covariance, rtol=1e-9)
 
 
 def test_bounds_of_a_bare_number_and_of_an_array():
@@ -117,9 +122,10 @@ def test_names_that_collide_and_steps_that_are_none():
 
 @pytest.mark.parametrize("method", ["bfgs", "levenberg-marquardt"])
 def test_data_without_scatter_are_no_reason_for_alarm(method):
-    found = lgks.fit(decay, lgks.Data({"t": T}, {"y": 2 * np.exp(-T)}), {"a": 1.0, "k": 0.7}, method=method)
+    data = lgks.Data({"t": T}, {"y": 2 * np.exp(-0.7 * T)})
+    found = lgks.fit(decay, data, {"a": 1.0, "k": 1.3}, method=method)
     assert found.starts.outcomes[0].startswith("converged")
-    np.testing.assert_allclose(found.vector, [2.0, 1.0], rtol=1e-8)
+    np.testing.assert_allclose(found.vector, [2.0, 0.7], rtol=1e-8)
 
 
 def test_new_numbers_compile_nothing():

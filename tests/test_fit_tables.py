@@ -1,6 +1,5 @@
 """Tables of every kind: which columns are what, errors along some dimensions, names that files do not like."""
 
-import jax.numpy as jnp
 import numpy as np
 import pandas
 import pytest
@@ -9,12 +8,10 @@ import xarray
 import jaxlgks as lgks
 from jaxlgks._errors import DataError, InputError
 
+from .fits import named_decay as decay
+
 T = np.linspace(0.1, 4.0, 12)
 Y = 2 * np.exp(-0.7 * T)
-
-
-def decay(p, x):
-    return {"y": p["a"] * jnp.exp(-p["k"] * x["t"])}
 
 
 def test_errors_lie_along_some_dimensions():

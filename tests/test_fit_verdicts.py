@@ -1,7 +1,5 @@
 """What a fit says about itself: what data do not fix, errors in parts of the value, minima that are none."""
 
-import warnings
-
 import jax.numpy as jnp
 import numpy as np
 import optax
@@ -11,18 +9,10 @@ import jaxlgks as lgks
 from jaxlgks._errors import IdentifiabilityError, InputError
 from jaxlgks.fits import _seek
 
+from .fits import decay, quiet
+
 T = np.linspace(0.1, 4.0, 40)
 NOISE = 0.02 * np.random.default_rng(0).normal(size=40)
-
-
-def decay(p, x):
-    return p["a"] * jnp.exp(-p["k"] * x["t"])
-
-
-def quiet(*given, **more):
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", lgks.FitWarning)
-        return lgks.fit(*given, **more)
 
 
 def test_a_parameter_whose_own_error_is_huge_is_undetermined():

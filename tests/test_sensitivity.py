@@ -10,9 +10,7 @@ import pytest
 import jaxlgks as lgks
 from jaxlgks._errors import DataError, IdentifiabilityError, InputError
 
-
-def decay(p, x):
-    return p["a"] * jnp.exp(-p["k"] * x["t"])
+from .fits import decay
 
 
 def test_a_table_with_units():

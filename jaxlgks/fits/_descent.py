@@ -65,7 +65,7 @@ class LevenbergMarquardt(AbstractMethod):
 
     def step(self, goal: Goal, z: Float[Array, " p"], state: _State) -> tuple[Float[Array, " p"], _State]:
         r, J, S = state.residual, state.jacobian, state.S
-        v, a = _directions(goal, z, state)
+        v, a, bent = _directions(goal, z, state)
         trial = z + v + a / 2
         there, slope = expanded(goal, trial)
         before, after = jnp.sum(r**2), jnp.sum(there**2)
@@ -76,7 +76,7 @@ class LevenbergMarquardt(AbstractMethod):
         small = jnp.all(jnp.abs(v) <= self.atol + self.rtol * jnp.abs(z))
         small &= jnp.linalg.norm(J @ v) <= self.atol + self.rtol * jnp.sqrt(before)
         # λ after Nielsen: it falls the more, the better the model has foretold the gain.
-        expected = before - jnp.where(state.trusted, curved, straight)
+        expected = before - jnp.where(bent, curved, straight)
         foretold = (before - after) / jnp.maximum(expected, jnp.finfo(r.dtype).tiny)
         damping = state.damping * jnp.where(better, jnp.clip(1 - (2 * foretold - 1) ** 3, FALL, 2.0), state.growth)
         stuck = (damping > LAST) | ~jnp.all(jnp.isfinite(v))
@@ -98,30 +98,35 @@ class LevenbergMarquardt(AbstractMethod):
         return state.done
 
 
-def _directions(goal: Goal, z: Float[Array, " p"], state: _State) -> tuple[Float[Array, " p"], Float[Array, " p"]]:
-    """v and a; a is zero where it is too large or not known."""
+def _directions(
+    goal: Goal, z: Float[Array, " p"], state: _State
+) -> tuple[Float[Array, " p"], Float[Array, " p"], Bool[Array, ""]]:
+    """v and a, and whether S is in them; a is zero where it is too large or not known."""
     r, J = state.residual, state.jacobian
     D = jnp.where(state.D > 0, state.D, 1.0)  # a parameter without effect stays where it is
-    downhill = _inverse(J, D, state)
+    downhill, bent = _inverse(J, D, state)
     v = downhill(r)
     v = v / jnp.maximum(jnp.max(jnp.abs(v) / (REACH * (1 + jnp.abs(z)))), 1.0)
     a = downhill(2 / PROBE * ((goal(z + PROBE * v) - r) / PROBE - J @ v))
     little = 2 * jnp.linalg.norm(D * a) <= BEND * jnp.linalg.norm(D * v)  # false for NaN
-    return v, jnp.where(little, a, 0.0)
+    return v, jnp.where(little, a, 0.0), bent
 
 
-def _inverse(J: Float[Array, "r p"], D: Float[Array, " p"], state: _State) -> Callable[[Array], Float[Array, " p"]]:
+def _inverse(
+    J: Float[Array, "r p"], D: Float[Array, " p"], state: _State
+) -> tuple[Callable[[Array], Float[Array, " p"]], Bool[Array, ""]]:
     """b ↦ −(JᵀJ + S + λD²)⁻¹ Jᵀ b, with the singular values of J D⁻¹ rather than their squares; of S what lies among
-    the directions that J sees (all, if no fewer residuals than parameters), and nothing where the sum is not
-    positive."""
+    the directions that J sees (all, if no fewer residuals than parameters), and nothing where it is not trusted or
+    the sum is not positive. And whether S is in it."""
     U, s, Vt = jnp.linalg.svd(J / D, full_matrices=False)
     length = jnp.sqrt(s**2 + state.damping)
     rows, one = (Vt / D) / length[:, None], jnp.eye(s.size, dtype=s.dtype)
     root: Any = jnp.linalg.cholesky(one + rows @ state.S @ rows.T)  # NaN if not positive
-    root = jnp.where(state.trusted & jnp.all(jnp.isfinite(root)), root, one)
+    bent = state.trusted & jnp.all(jnp.isfinite(root))
+    root = jnp.where(bent, root, one)
     inverse = jax.scipy.linalg.solve_triangular(root, one, lower=True)
     rows = inverse @ rows
-    return lambda b: -rows.T @ (inverse @ (s / length * (U.T @ b)))
+    return (lambda b: -rows.T @ (inverse @ (s / length * (U.T @ b)))), bent
 
 
 def _gathered(

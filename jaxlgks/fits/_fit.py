@@ -136,6 +136,9 @@ def _problem(
     prior = as_priors(priors, given, "fit")
     kept = usable(data, missing)
     y = np.concatenate([x.reshape(-1) for x in data.observables.values()])[kept]
+    largest = np.concatenate(
+        [np.full(x.size, np.max(np.abs(x), initial=0, where=np.isfinite(x))) for x in data.observables.values()]
+    )[kept]
     unit = 1.0
     relative = None
     fixed = np.zeros_like(y)
@@ -146,7 +149,7 @@ def _problem(
         if data.relative is not None:
             relative = np.concatenate([x.reshape(-1) for x in data.relative.values()])[kept]
             # To begin with a part of what was measured, no less than of a hundredth of the largest.
-            sigma = np.hypot(fixed, relative * np.maximum(np.abs(y), 0.01 * np.max(np.abs(y)) or 1.0))
+            sigma = np.hypot(fixed, relative * np.maximum(np.abs(y), 0.01 * np.where(largest > 0, largest, 1.0)))
     else:
         if prior.index.size or prior.function is not None:
             raise DataError("fit: a prior must be weighed against the data: give their errors.")
@@ -159,7 +162,7 @@ def _problem(
                 "more, give errors, or fit fewer parameters."
             )
     x, row, count = distinct(data, kept, vectorised)
-    return Problem(model, prior, x, y, sigma, fixed, relative, kept, row, np.asarray(unit), count)
+    return Problem(model, prior, x, y, sigma, fixed, relative, largest, kept, row, np.asarray(unit), count)
 
 
 def _weights(weights: Any, data: Data) -> np.ndarray:

@@ -68,7 +68,8 @@ class Own(eqx.Module):
 
 
 VANISHING = 1e-5
-"""A prediction below this part of the largest has no error that could be a part of it: it would outweigh all others."""
+"""A prediction below this part of the largest number of its observable has no error that could be a part of it: it
+would outweigh all others."""
 
 
 class Squares(eqx.Module):
@@ -94,9 +95,9 @@ class Squares(eqx.Module):
 
 class Problem(eqx.Module):
     """Residuals of a fit. `kept` picks the numbers that are used out of all measured ones; `y`, `sigma` and `relative`
-    (errors in parts of the prediction, zero where there are none) are theirs, `row` says where each is among the
-    `count` predictions at points `x`, which hold repeated settings once. `unit`: in which `sigma` is counted where
-    errors are not known, else 1."""
+    (errors in parts of the prediction, zero where there are none) are theirs, `largest` is the largest measured number
+    of each one's observable, `row` says where each is among the `count` predictions at points `x`, which hold repeated
+    settings once. `unit`: in which `sigma` is counted where errors are not known, else 1."""
 
     model: Model
     priors: Priors
@@ -105,6 +106,7 @@ class Problem(eqx.Module):
     sigma: Float[Array | np.ndarray, " m"]
     fixed: Float[Array | np.ndarray, " m"]
     relative: Float[Array | np.ndarray, " m"] | None
+    largest: Float[Array | np.ndarray, " m"]
     kept: Int[Array | np.ndarray, " m"]
     row: Int[Array | np.ndarray, " m"]
     unit: Float[Array | np.ndarray, ""]
@@ -128,18 +130,16 @@ class Problem(eqx.Module):
 
     def errors(self, predicted: Any) -> Any:
         """σ where these are the true values; what is a part of a prediction, as if no prediction were smaller than
-        `VANISHING` of the largest (`vanished` says where)."""
+        `VANISHING` of the largest number (`vanished` says where)."""
         if self.relative is None:
             return self.sigma
-        part = self.relative * jnp.maximum(jnp.abs(predicted), VANISHING * jnp.max(jnp.abs(predicted)))
-        return jnp.hypot(self.fixed, part)
+        return jnp.hypot(self.fixed, self.relative * jnp.maximum(jnp.abs(predicted), VANISHING * self.largest))
 
     def vanished(self, predicted: np.ndarray) -> np.ndarray:
         """Numbers whose error is a part of nothing, and that have no other."""
         if self.relative is None:
             return np.zeros(0, int)
-        size = np.abs(predicted)
-        return np.flatnonzero((np.asarray(self.fixed) == 0) & (size <= VANISHING * np.max(size)))
+        return np.flatnonzero((np.asarray(self.fixed) == 0) & (np.abs(predicted) <= VANISHING * self.largest))
 
     def predicted(self, theta: Float[Array, " p"]) -> Float[Array, " m"]:
         """f(θ) of each number that is used."""
