@@ -12,11 +12,11 @@ WHY = {
     "parts are multiplied too, groups of frequencies are found, and the state is checked.",
     "grid at one H": "a value takes some tens of ns, little more than its rates; a gradient is as many numbers more, "
     "and as many tangents of the elimination.",
-    "scipy's least_squares": "scipy takes six values of the model a step, this a value, a Jacobian (two to five "
-    "values) and one value more: where arithmetic is what costs, no five derivatives can save six times. More is "
-    "gained where calls cost more than their arithmetic, and by many starts at once. Steps: 20 to 46, the valley being "
-    "curved, against 20 to 33; from one start the rest are checks and statistics of the result.",
-    "an H each": "what the derivative keeps of ten thousand points does not fit into the cache; take fewer at once.",
+    "scipy's least_squares": "a step of scipy costs six values of the model, a step here a value with its Jacobian (one "
+    "and a half to five values) and one value more: less than three times as fast at equal steps, where arithmetic is "
+    "what costs. More is gained where calls cost more than their arithmetic and by many starts at once, and lost where "
+    "the valley is curved and steps are more; from one start the rest are checks and statistics of the result.",
+    "an H each": "what the derivative keeps of ten thousand points does not fit into the cache; of three thousand it does.",
 }
 
 
@@ -105,7 +105,7 @@ def _chains(found: Found) -> list[tuple]:
 def _others(found: Found) -> list[tuple]:
     rows = []
     for work, size, method in (
-        ("two qubits, an H each, 5 parameters", "10³ points", "value and gradient"),
+        ("two qubits, an H each, 5 parameters", "3·10³ points", "value and gradient"),
         ("two qubits, an H each, 5 parameters", "10⁴ points", "value and gradient"),
         ("two qubits, grid at one H", "10⁶ points", "value, gradient in 2 temperatures"),
         ("two qubits, grid at one H", "10⁶ points", "value, gradient in all 5 parameters"),

@@ -142,8 +142,8 @@ def cases(quick: bool) -> list[Case]:
     for work, run in (("two qubits, an H each, 5 parameters", _list), ("plain JAX dense, 2 temperatures", _plain)):
         here = part(Case, "gradient", work, "10⁴ points")
         rows += [here("value", part(run, False)), here("value and gradient", part(run, True))]
-    few = part(Case, "gradient", "two qubits, an H each, 5 parameters", "10³ points")
-    rows += [few("value", part(_list, False, 1000)), few("value and gradient", part(_list, True, 1000))]
+    few = part(Case, "gradient", "two qubits, an H each, 5 parameters", "3·10³ points")
+    rows += [few("value", part(_list, False, 3000)), few("value and gradient", part(_list, True, 3000))]
     for spins in (4, 6) if quick else (4, 6, 8):
         here = functools.partial(Case, "gradient", "chain, all parameters", f"d={2**spins}")
         rows += [
