@@ -12,11 +12,13 @@ WHY = {
     "parts are multiplied too, groups of frequencies are found, and the state is checked.",
     "grid at one H": "a value takes some tens of ns, little more than its rates; a gradient is as many numbers more, "
     "and as many tangents of the elimination.",
-    "scipy's least_squares": "a step of scipy costs six values of the model, a step here a value with its Jacobian (one "
-    "and a half to five values) and one value more: less than three times as fast at equal steps, where arithmetic is "
-    "what costs. More is gained where calls cost more than their arithmetic and by many starts at once, and lost where "
-    "the valley is curved and steps are more; from one start the rest are checks and statistics of the result.",
-    "an H each": "what the derivative keeps of ten thousand points does not fit into the cache; of three thousand it does.",
+    "scipy's least_squares": "a step of scipy costs six values of the model, a step here a value with its Jacobian "
+    "(one and a half to five values) and one value more: less than three times as fast at equal steps, where "
+    "arithmetic is what costs. More is gained where calls cost more than their arithmetic and by many starts at once, "
+    "and lost where the valley is curved and steps are more; from one start the rest are checks and statistics of the "
+    "result.",
+    "an H each": "what the derivative keeps of ten thousand points does not fit into the cache; of three thousand it "
+    "does.",
 }
 
 
@@ -118,11 +120,11 @@ def _others(found: Found) -> list[tuple]:
     rows.append(
         ("oscillators, 10⁵ pairs of temperatures of Fig. 3, seconds", None if pairs is None else 1e5 * pairs, "≤", 2)
     )
-    for settings in ("ten settings", "all different"):
+    for settings in ("optimal plan", "all different"):
         fits = f"two qubits, 5 parameters, 200 points, {settings}"
         for size in ("1 start(s)", "8 start(s)"):
             rows.append((f"fit, {settings}, seconds, {size}", found.seconds(fits, size, "jaxlgks fit"), "≤", 1))
-            for how in ("", ", each setting once") if settings == "ten settings" else ("",):
+            for how in ("", ", each setting once") if settings == "optimal plan" else ("",):
                 faster = found.ratio(fits, size, f"scipy least_squares{how}", "jaxlgks fit")
                 rows.append((f"fit, {settings}, times faster than scipy's least_squares{how}, {size}", faster, "≥", 10))
     return [
