@@ -53,7 +53,7 @@ def _worst(found, exact) -> float:
 def _from_rates(ours: bool) -> Measured:
     """Two temperatures; the last population is about 1e−260."""
     import jaxlgks as lgks
-    from jaxlgks.steady import level_rates
+    from jaxlgks._steady import level_rates
 
     given = _ladder((0.01, 0.005))
     W = np.array(sum(np.asarray(x) for x in level_rates(given).rates))

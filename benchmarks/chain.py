@@ -52,7 +52,7 @@ def iterations(given, equation) -> int:
     import jax
 
     import jaxlgks as lgks
-    from jaxlgks.generator import OperatorGenerator
+    from jaxlgks._generator import OperatorGenerator
 
     count, original = [0], OperatorGenerator.secular_part
 

@@ -69,7 +69,7 @@ def _populations(d: int, chosen: bool) -> Measured:
     W = abs(_draw(d, d))
     import jax.numpy as jnp
 
-    from jaxlgks.steady import stationary
+    from jaxlgks._steady import stationary
 
     def lapack(W):
         W = W - jnp.diag(jnp.diag(W))
@@ -83,7 +83,7 @@ def _groups(d: int, chosen: bool) -> Measured:
     omega = _draw(d * d).real
     import jax.numpy as jnp
 
-    from jaxlgks.bohr import compared
+    from jaxlgks._bohr import compared
 
     def sorted_(omega):
         order = jnp.argsort(omega)

@@ -26,7 +26,7 @@ def _rates(hot, cold):
     import jax.numpy as jnp
 
     import jaxlgks as lgks
-    from jaxlgks.steady import level_rates
+    from jaxlgks._steady import level_rates
 
     rates = level_rates(lgks.models.two_qubits(peers.OMEGA, peers.G, peers.GAMMA, (hot, cold))).rates
     return jnp.max(sum(rates[1:], rates[0]))

@@ -1,26 +1,19 @@
 """jaxlgks: response theory of open quantum systems between thermal baths, in JAX."""
 
-from . import models as models
+from importlib.metadata import version as _version
+
+from . import errors as errors, models as models
 from ._cumulant import Cumulant as Cumulant, cumulant_map as cumulant_map
 from ._entropy import von_neumann_entropy as von_neumann_entropy
-from ._errors import FitWarning as FitWarning, SweepWarning as SweepWarning, ValidityWarning as ValidityWarning
-from ._evolution import Evolution as Evolution, evolve as evolve
-from ._observables import (
-    Channels as Channels,
-    channel_currents as channel_currents,
-    entropy_production as entropy_production,
-    heat_currents as heat_currents,
-)
-from ._oscillators import QuasiFree as QuasiFree
-from ._system import Bath as Bath, System as System
-from .equations import (
+from ._equations import (
     Davies as Davies,
     Local as Local,
     Redfield as Redfield,
     Unified as Unified,
     UniversalLindblad as UniversalLindblad,
 )
-from .fits import (
+from ._evolution import Evolution as Evolution, evolve as evolve
+from ._fits import (
     Data as Data,
     Design as Design,
     Direction as Direction,
@@ -36,9 +29,16 @@ from .fits import (
     optimal_plan as optimal_plan,
     sensitivity as sensitivity,
 )
-from .generator import liouvillian as liouvillian
-from .polynomials import Polynomial as Polynomial, modes as modes
-from .quasifree import (
+from ._generator import liouvillian as liouvillian
+from ._observables import (
+    Channels as Channels,
+    channel_currents as channel_currents,
+    entropy_production as entropy_production,
+    heat_currents as heat_currents,
+)
+from ._oscillators import QuasiFree as QuasiFree
+from ._polynomials import Polynomial as Polynomial, modes as modes
+from ._quasifree import (
     ExactSteadyState as ExactSteadyState,
     GaussianEvolution as GaussianEvolution,
     GaussianState as GaussianState,
@@ -47,7 +47,7 @@ from .quasifree import (
     heisenberg as heisenberg,
     truncated as truncated,
 )
-from .response import (
+from ._response import (
     CrossValidation as CrossValidation,
     Diagnosis as Diagnosis,
     EntropyProduction as EntropyProduction,
@@ -68,7 +68,7 @@ from .response import (
     thermal_response as thermal_response,
     thermodynamic_response as thermodynamic_response,
 )
-from .spectra import (
+from ._spectra import (
     CallableSpectrum as CallableSpectrum,
     DrudeLorentz as DrudeLorentz,
     Flat as Flat,
@@ -76,7 +76,7 @@ from .spectra import (
     Tabulated as Tabulated,
     UnderdampedBrownian as UnderdampedBrownian,
 )
-from .steady import (
+from ._steady import (
     Blocks as Blocks,
     Dense as Dense,
     Krylov as Krylov,
@@ -85,4 +85,8 @@ from .steady import (
     log_populations as log_populations,
     steady_state as steady_state,
 )
-from .sweeps import sweep as sweep
+from ._sweeps import sweep as sweep
+from ._system import Bath as Bath, System as System
+from .errors import FitWarning as FitWarning, SweepWarning as SweepWarning, ValidityWarning as ValidityWarning
+
+__version__ = _version("jaxlgks")

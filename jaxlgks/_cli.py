@@ -29,7 +29,7 @@ def reproduce(*figures: str, out: Path = Path("results")) -> int:
     from rich.console import Console
 
     from . import paper
-    from ._errors import JaxlgksError
+    from .errors import JaxlgksError
 
     console = Console()
     try:
@@ -62,7 +62,7 @@ def sweep(config: Path, *, out: Path | None = None, progress: bool = True) -> in
     import jax
 
     jax.config.update("jax_enable_x64", True)
-    from .sweeps import read_plan, sweep as run
+    from ._sweeps import read_plan, sweep as run
 
     def work(say) -> int:
         plan = read_plan(config)
@@ -104,8 +104,8 @@ def plot(
     def work(say) -> int:
         import xarray
 
-        from ._errors import InputError
-        from .sweeps import plot as draw
+        from ._sweeps import plot as draw
+        from .errors import InputError
 
         held = {}
         for item in at:
@@ -141,8 +141,8 @@ def fit(data: Path, config: Path, *, out: Path | None = None, progress: bool = T
     jax.config.update("jax_enable_x64", True)
     import warnings
 
-    from ._errors import FitWarning
-    from .fits import fit as run, read_fit
+    from ._fits import fit as run, read_fit
+    from .errors import FitWarning
 
     def work(say) -> int:
         target = data.with_suffix(".fit.nc") if out is None else out
@@ -162,7 +162,7 @@ def fit(data: Path, config: Path, *, out: Path | None = None, progress: bool = T
 
 def _beside(target: Path) -> Path:
     """The picture beside a netCDF file; before anything is computed it is known that both can be written."""
-    from ._errors import InputError
+    from .errors import InputError
 
     if target.suffix not in (".nc", ".nc4", ".h5"):
         raise InputError(f"--out is a netCDF file, such as {target.with_suffix('.nc')}; got {target}.")
@@ -175,7 +175,7 @@ def _reported(command: str, work) -> int:
     """Run `work(say)`; errors that have names go to the terminal, with exit code 2."""
     from rich.console import Console
 
-    from ._errors import JaxlgksError
+    from .errors import JaxlgksError
 
     try:
         return work(Console().print)

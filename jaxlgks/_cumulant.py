@@ -23,13 +23,13 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Complex, Float
 
-from ._errors import DerivativeOrderError, InputError
+from ._bohr import Structure, bohr_structure
+from ._equations import Dissipator
+from ._generator import matrix_exponential, vec
 from ._inputs import as_scalar, is_concrete, spoil
+from ._spectra import folded_nodes, require_finite
 from ._system import Noise, System
-from .bohr import Structure, bohr_structure
-from .equations import Dissipator
-from .generator import matrix_exponential, vec
-from .spectra import folded_nodes, require_finite
+from .errors import DerivativeOrderError, InputError
 
 REACH = 500.0
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(16)
@@ -50,7 +50,7 @@ class Cumulant(eqx.Module):
     bath = lgks.DrudeLorentz(0.01, 2.0)
     system = lgks.models.two_qubits(omega=1.0, g=0.2, spectrum=bath, temperatures=(0.45, 0.35))
     rho0 = jnp.diag(jnp.array([1.0, 0.0, 0.0, 0.0]))
-    lgks.evolve(system, lgks.Cumulant(), rho0, jnp.linspace(0.0, 20.0, 3)).expect(system.hamiltonian)
+    lgks.evolve(system, rho0, jnp.linspace(0.0, 20.0, 3), lgks.Cumulant()).expect(system.hamiltonian)
     ```
     """
 

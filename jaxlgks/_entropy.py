@@ -12,8 +12,8 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Complex, Float
 
-from ._errors import DerivativeOrderError
 from ._inputs import as_state
+from .errors import DerivativeOrderError
 
 
 def von_neumann_entropy(rho) -> Float[Array, ""]:

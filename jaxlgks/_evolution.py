@@ -13,12 +13,8 @@ import numpy as np
 from jaxtyping import Array, Complex, Float
 
 from ._cumulant import Cumulant, cumulant_states
-from ._errors import InputError, ShapeError
-from ._inputs import Numbers, as_known, as_operator, is_concrete
-from ._oscillators import QuasiFree
-from ._system import System
-from .equations import AbstractEquation, counted
-from .generator import (
+from ._equations import AbstractEquation, Davies, counted
+from ._generator import (
     AbstractGenerator,
     OperatorGenerator,
     Partition,
@@ -26,7 +22,11 @@ from .generator import (
     generator,
     operator_generator,
 )
-from .quasifree import GaussianEvolution, GaussianState, gaussian_evolution
+from ._inputs import Numbers, as_known, as_operator, is_concrete
+from ._oscillators import QuasiFree
+from ._quasifree import GaussianEvolution, GaussianState, gaussian_evolution
+from ._system import System
+from .errors import InputError, ShapeError
 
 
 class Evolution(eqx.Module):
@@ -44,9 +44,9 @@ class Evolution(eqx.Module):
 @overload
 def evolve(
     system: System,
-    equation: AbstractEquation | Cumulant,
     rho0,
     ts: Numbers,
+    equation: AbstractEquation | Cumulant = ...,
     method: Literal["expm", "diffrax"] = "expm",
     *,
     rtol: float = ...,
@@ -56,12 +56,14 @@ def evolve(
     adjoint: eqx.Module | None = ...,
 ) -> Evolution: ...
 @overload
-def evolve(system: QuasiFree, equation: AbstractEquation, rho0: GaussianState, ts: Numbers) -> GaussianEvolution: ...
+def evolve(
+    system: QuasiFree, rho0: GaussianState, ts: Numbers, equation: AbstractEquation = ...
+) -> GaussianEvolution: ...
 def evolve(
     system: System | QuasiFree,
-    equation: AbstractEquation | Cumulant,
     rho0,
     ts: Numbers,
+    equation: AbstractEquation | Cumulant = Davies(),
     method: Literal["expm", "diffrax"] = "expm",
     *,
     rtol: float = 1e-10,
@@ -74,8 +76,8 @@ def evolve(
 
     **Arguments:**
 
-    - `equation`: a master equation, or `Cumulant()` for the cumulant map from ts[0] on (`method` is then not used).
     - `rho0`: Hermitian, [d, d], the state at the first of the times. `ts`: ascending times, [t], unit 1/energy.
+    - `equation`: a master equation, or `Cumulant()` for the cumulant map from ts[0] on (`method` is then not used).
     - `method`: "expm", the exponential of the generator, exact to eps·‖L‖t, block by block for `Davies` and `Unified`
       where levels are known, of d²×d² otherwise (by the integrator above d = 24 where operators are few:
       `UniversalLindblad`, `Redfield`, wide clusters of `Unified`); or "diffrax", Dormand–Prince 8(5,3) in the
@@ -97,7 +99,7 @@ def evolve(
     import jax.numpy as jnp, jaxlgks as lgks
     system = lgks.models.two_qubits(omega=1.0, g=0.2, gamma=0.01, temperatures=(0.5, 0.4))
     rho0 = jnp.diag(jnp.array([1.0, 0.0, 0.0, 0.0]))
-    lgks.evolve(system, lgks.Davies(), rho0, jnp.linspace(0.0, 100.0, 11)).expect(system.hamiltonian)
+    lgks.evolve(system, rho0, jnp.linspace(0.0, 100.0, 11)).expect(system.hamiltonian)
     ```
     """
     if isinstance(system, QuasiFree):

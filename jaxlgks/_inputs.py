@@ -14,7 +14,7 @@ import numpy as np
 from jax.core import Tracer
 from jaxtyping import Array, ArrayLike
 
-from ._errors import InputError, NotHermitianError, PrecisionError, ShapeError, TemperatureError
+from .errors import InputError, NotHermitianError, PrecisionError, ShapeError, TemperatureError
 
 HERMITICITY_TOLERANCE = 1e-10
 STATE_TOLERANCE = 1e-8

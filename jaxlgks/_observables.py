@@ -10,15 +10,13 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Complex, Float, Inexact
 
+from ._bohr import Structure, bohr_structure, centred
 from ._entropy import log_state
-from ._errors import InputError
+from ._equations import AbstractEquation, Davies, Dissipator, counted
+from ._generator import Partition, block_generator, find_partition
 from ._inputs import as_state, is_concrete
 from ._oscillators import QuasiFree
-from ._system import System
-from .bohr import Structure, bohr_structure, centred
-from .equations import AbstractEquation, Davies, Dissipator, counted
-from .generator import Partition, block_generator, find_partition
-from .quasifree import (
+from ._quasifree import (
     GaussianState,
     gaussian_channels,
     gaussian_currents,
@@ -26,7 +24,7 @@ from .quasifree import (
     require_physical,
     same_channel,
 )
-from .steady import (
+from ._steady import (
     UNROLLED,
     AbstractSolver,
     couplings_are_real,
@@ -36,6 +34,8 @@ from .steady import (
     steady_state,
     with_real_couplings,
 )
+from ._system import System
+from .errors import InputError
 
 
 def expectation(A: Complex[Array, "d d"], rho: Complex[Array, "d d"]) -> Float[Array, ""]:
@@ -46,8 +46,9 @@ def expectation(A: Complex[Array, "d d"], rho: Complex[Array, "d d"]) -> Float[A
 def heat_currents(
     system: System | QuasiFree,
     equation: AbstractEquation = Davies(),
-    rho=None,
     solver: AbstractSolver | None = None,
+    *,
+    rho=None,
 ) -> Float[Array, " baths"]:
     """Heat current from each bath into the system, J^α = Tr[H D_α ρ] (paper, Eq. 48).
 
@@ -149,7 +150,7 @@ class Channels(eqx.Module):
     currents: Float[Array, "baths c"]
 
 
-def channel_currents(system: System | QuasiFree, equation: AbstractEquation = Davies(), rho=None) -> Channels:
+def channel_currents(system: System | QuasiFree, equation: AbstractEquation = Davies(), *, rho=None) -> Channels:
     """Heat currents resolved by transition frequency (paper, Eqs. 42 and 46: two channels, four after a splitting).
 
     **Arguments:** as `heat_currents`.
@@ -222,7 +223,11 @@ def pair_groups(values: Inexact[Array, "... g"], zero: Array, count: int) -> Ine
 
 
 def entropy_production(
-    system: System | QuasiFree, equation: AbstractEquation = Davies(), rho=None, solver: AbstractSolver | None = None
+    system: System | QuasiFree,
+    equation: AbstractEquation = Davies(),
+    solver: AbstractSolver | None = None,
+    *,
+    rho=None,
 ) -> Float[Array, ""]:
     """Entropy production rate σ = dS/dt − Σ_α J^α/T_α (paper, Eq. 47).
 
@@ -237,7 +242,7 @@ def entropy_production(
     lgks.entropy_production(system)
     ```
     """
-    flow = jnp.sum(heat_currents(system, equation, rho, solver) / system.temperatures)
+    flow = jnp.sum(heat_currents(system, equation, solver, rho=rho) / system.temperatures)
     if rho is None:
         return -flow
     if isinstance(system, QuasiFree):

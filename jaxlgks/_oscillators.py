@@ -14,10 +14,10 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Complex, Float
 
-from ._errors import InputError, NoBathError, UnstableHamiltonianError
 from ._inputs import as_scalar, is_concrete, require_x64
+from ._polynomials import Polynomial, as_polynomial
 from ._system import Bath
-from .polynomials import Polynomial, as_polynomial
+from .errors import InputError, NoBathError, UnstableHamiltonianError
 
 
 def lowering_forms(modes: int) -> Any:

@@ -13,10 +13,10 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Complex, Float, Inexact
 
-from ._errors import InputError, NoBathError, ShapeError
 from ._inputs import Numbers, as_operator, as_scalar, as_temperature, is_concrete, require_x64, unpacked
-from .polynomials import Polynomial, as_polynomial
-from .spectra import AbstractSpectrum, as_spectrum
+from ._polynomials import Polynomial, as_polynomial
+from ._spectra import AbstractSpectrum, as_spectrum
+from .errors import InputError, NoBathError, ShapeError
 
 if TYPE_CHECKING:  # which of the two it is, System and QuasiFree see to
     Coupling = Any

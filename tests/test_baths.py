@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import jaxlgks as lgks
-from jaxlgks._errors import InputError
+from jaxlgks.errors import InputError
 
 from .systems import draw, hermitian
 from .test_equations import EQUATIONS

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 import jaxlgks as lgks
-from jaxlgks._errors import SolverError, SolverMemoryError
-from jaxlgks.generator import dense_generator, find_partition, generator, unvec, vec
+from jaxlgks._generator import dense_generator, find_partition, generator, unvec, vec
+from jaxlgks.errors import SolverError, SolverMemoryError
 
 from .systems import draw, hermitian
 
@@ -26,8 +26,8 @@ PARTS = ("kubo", "rotation", "shift")
 def by_blocks(monkeypatch, everywhere: bool = True) -> None:
     """Blocks at any dimension, or nowhere."""
     limit = 1 if everywhere else 10**6
-    monkeypatch.setattr(sys.modules["jaxlgks.generator._choice"], "SMALL", limit)
-    monkeypatch.setattr(sys.modules["jaxlgks.response._thermodynamic"], "CHANNELS", limit)
+    monkeypatch.setattr(sys.modules["jaxlgks._generator._choice"], "SMALL", limit)
+    monkeypatch.setattr(sys.modules["jaxlgks._response._thermodynamic"], "CHANNELS", limit)
 
 
 def traceless(d: int, count: int = 2) -> jax.Array:
@@ -79,7 +79,7 @@ def test_response_by_blocks(seed, name, monkeypatch):
         results += [getattr(many, quantity).static() for quantity in QUANTITIES]
         numbers = [getattr(x, part) for x in results for part in (*PARTS, "explicit")]
         numbers += [heat.temperatures, heat.strengths, production.temperatures, production.strengths]
-        numbers.append(lgks.evolve(case.system, equation, mixed, TIMES).states)
+        numbers.append(lgks.evolve(case.system, mixed, TIMES, equation).states)
         numbers.append(lgks.heat_currents(case.system, equation, rho=mixed))
         numbers.append(lgks.entropy_production(case.system, equation, rho=state))
         assert (many.channels is None) == (r.generator.name == "blocks")

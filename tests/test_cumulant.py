@@ -8,7 +8,7 @@ import scipy.linalg
 from scipy.integrate import dblquad
 
 import jaxlgks as lgks
-from jaxlgks._errors import DerivativeOrderError, InputError, LambShiftError
+from jaxlgks.errors import DerivativeOrderError, InputError, LambShiftError
 
 from .systems import hermitian, near_degenerate
 from .test_equations import lowest_choi
@@ -64,8 +64,8 @@ def test_cumulant_evolution_and_its_refusals():
     system = lgks.models.two_qubits(omega=1.0, g=0.2, spectrum=lgks.DrudeLorentz(1e-4, 2.0), temperatures=(0.45, 0.35))
     psi = np.ones(4) / 2
     rho0, ts = jnp.asarray(np.outer(psi, psi), complex), jnp.array([0.0, 40.0])
-    cumulant = lgks.evolve(system, lgks.Cumulant(), rho0, ts).states
-    davies = lgks.evolve(system, lgks.Davies(), rho0, ts).states
+    cumulant = lgks.evolve(system, rho0, ts, lgks.Cumulant()).states
+    davies = lgks.evolve(system, rho0, ts, lgks.Davies()).states
     np.testing.assert_allclose(cumulant[0], rho0, atol=1e-14)
     np.testing.assert_allclose(cumulant[1], davies[1], atol=3e-3)
     with pytest.raises(LambShiftError):
@@ -84,7 +84,7 @@ def test_what_the_map_refuses():
     system = near_degenerate(0.03)
     flat = lgks.models.two_qubits(1.0, 0.2, gamma=0.1, temperatures=(0.5, 0.4))
     with pytest.raises(LambShiftError):
-        lgks.evolve(flat, lgks.Cumulant(), jnp.eye(4) / 4, jnp.array([0.0, 1.0]))
+        lgks.evolve(flat, jnp.eye(4) / 4, jnp.array([0.0, 1.0]), lgks.Cumulant())
     with pytest.raises(InputError, match="do not resolve"):
         lgks.cumulant_map(system, 5.0, panels=100)
     assert np.isnan(jax.jit(lambda t: lgks.cumulant_map(system, t, panels=100))(5.0)).any()

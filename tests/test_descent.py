@@ -4,8 +4,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxlgks.fits._descent import LevenbergMarquardt
-from jaxlgks.fits._runner import run
+from jaxlgks._fits._descent import LevenbergMarquardt
+from jaxlgks._fits._runner import run
 
 
 def valley(unit: float):

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import jaxlgks as lgks
-from jaxlgks._errors import InputError
+from jaxlgks.errors import InputError
 
 from .systems import near_degenerate
 from .test_heom import near_degenerate as v_type

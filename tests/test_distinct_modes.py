@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import jaxlgks as lgks
-from jaxlgks.quasifree import framed
+from jaxlgks._quasifree import framed
 
 from . import oscillators
 

@@ -8,7 +8,7 @@ import pytest
 
 import jaxlgks as lgks
 from jaxlgks._entropy import log_state
-from jaxlgks._errors import DerivativeOrderError, NotHermitianError, ShapeError
+from jaxlgks.errors import DerivativeOrderError, NotHermitianError, ShapeError
 
 from .systems import hermitian, unitary
 

@@ -8,7 +8,7 @@ import pytest
 import scipy.linalg
 
 import jaxlgks as lgks
-from jaxlgks.bohr import bohr_structure
+from jaxlgks._bohr import bohr_structure
 
 from .systems import draw, gibbs, hermitian, near_degenerate
 

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 import jaxlgks as lgks
-from jaxlgks._errors import DerivativeOrderError, SingularDensityError
-from jaxlgks.bohr import bohr_filter, bohr_structure, divided_difference, find_groups
-from jaxlgks.equations import RootRate
+from jaxlgks._bohr import bohr_filter, bohr_structure, divided_difference, find_groups
+from jaxlgks._equations import RootRate
+from jaxlgks.errors import DerivativeOrderError, SingularDensityError
 
 from .systems import hermitian, unitary
 

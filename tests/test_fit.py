@@ -18,7 +18,7 @@ from scipy.optimize import curve_fit
 from scipy.stats import norm, t as student
 
 import jaxlgks as lgks
-from jaxlgks._errors import FitError, InputError
+from jaxlgks.errors import FitError, InputError
 
 from .fits import named_decay as decay
 

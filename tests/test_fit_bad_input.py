@@ -7,7 +7,7 @@ import pytest
 import xarray
 
 import jaxlgks as lgks
-from jaxlgks._errors import DataError, FitError, IdentifiabilityError, InputError
+from jaxlgks.errors import DataError, FitError, IdentifiabilityError, InputError
 
 from .fits import named_decay as decay
 

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 import jaxlgks as lgks
-from jaxlgks._errors import DataError, InputError
-from jaxlgks.fits import fit_plan, read_table
+from jaxlgks._fits import fit_plan, read_table
+from jaxlgks.errors import DataError, InputError
 
 from .test_cli import _run
 from .test_fit_physics import closed_form

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 import jaxlgks as lgks
-from jaxlgks._errors import DataError, InputError
+from jaxlgks.errors import DataError, InputError
 
 from .fits import decay, quiet
 

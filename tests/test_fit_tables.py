@@ -6,7 +6,7 @@ import pytest
 import xarray
 
 import jaxlgks as lgks
-from jaxlgks._errors import DataError, InputError
+from jaxlgks.errors import DataError, InputError
 
 from .fits import named_decay as decay
 

@@ -6,8 +6,8 @@ import optax
 import pytest
 
 import jaxlgks as lgks
-from jaxlgks._errors import IdentifiabilityError, InputError
-from jaxlgks.fits import _seek
+from jaxlgks._fits import _seek
+from jaxlgks.errors import IdentifiabilityError, InputError
 
 from .fits import decay, quiet
 

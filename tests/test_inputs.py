@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 
 import jaxlgks as lgks
-from jaxlgks._errors import RESULTS, DerivativeOrderError, SingularDensityError, StateFollowingError
+from jaxlgks.errors import RESULTS, DerivativeOrderError, SingularDensityError, StateFollowingError
 
 from .systems import hermitian
 
@@ -64,8 +64,8 @@ OPERATORS = {
     "thermodynamic_response V": (lambda M: lgks.thermodynamic_response(qubit(), M), "the perturbation V"),
     "cross_validate V": (lambda M: lgks.cross_validate(qubit(), M, X), "the perturbation V"),
     "cross_validate A": (lambda M: lgks.cross_validate(qubit(), X, M), "the observable A"),
-    "evolve rho0": (lambda M: lgks.evolve(qubit(), lgks.Davies(), M, [0.0, 1.0]), "evolve: rho0"),
-    "expect A": (lambda M: lgks.evolve(qubit(), lgks.Davies(), np.eye(2) / 2, [0.0]).expect(M), "the observable A"),
+    "evolve rho0": (lambda M: lgks.evolve(qubit(), M, [0.0, 1.0], lgks.Davies()), "evolve: rho0"),
+    "expect A": (lambda M: lgks.evolve(qubit(), np.eye(2) / 2, [0.0], lgks.Davies()).expect(M), "the observable A"),
     "heat_currents rho": (lambda M: lgks.heat_currents(qubit(), rho=M), "the state rho"),
     "channel_currents rho": (lambda M: lgks.channel_currents(qubit(), rho=M), "the state rho"),
     "entropy_production rho": (lambda M: lgks.entropy_production(qubit(), rho=M), "the state rho"),
@@ -174,28 +174,28 @@ def catalogue() -> dict:
             ("delta", "scalar", "(2,)"),
         ),
         "evolve: no state": (
-            lambda: lgks.evolve(s, lgks.Davies(), None, [0.0, 1.0]),
+            lambda: lgks.evolve(s, None, [0.0, 1.0], lgks.Davies()),
             "InputError",
             ("rho0", "[d, d]"),
         ),
         "evolve: method": (
-            lambda: lgks.evolve(s, lgks.Davies(), half, [0.0, 1.0], method="euler"),
+            lambda: lgks.evolve(s, half, [0.0, 1.0], lgks.Davies(), method="euler"),
             "InputError",
             ("method", "'expm' or 'diffrax'", "'euler'"),
         ),
         "evolve ts: descending": (
-            lambda: lgks.evolve(s, lgks.Davies(), half, [0.0, 2.0, 1.0]),
+            lambda: lgks.evolve(s, half, [0.0, 2.0, 1.0], lgks.Davies()),
             "InputError",
             ("ts", "ascend", "index 2"),
         ),
         "evolve ts: NaN": (
-            lambda: lgks.evolve(s, lgks.Davies(), half, [0.0, np.nan]),
+            lambda: lgks.evolve(s, half, [0.0, np.nan], lgks.Davies()),
             "InputError",
             ("ts", "finite", "nan"),
         ),
-        "evolve ts: none": (lambda: lgks.evolve(s, lgks.Davies(), half, []), "ShapeError", ("ts", "[t]", "(0,)")),
+        "evolve ts: none": (lambda: lgks.evolve(s, half, [], lgks.Davies()), "ShapeError", ("ts", "[t]", "(0,)")),
         "evolve ts: complex": (
-            lambda: lgks.evolve(s, lgks.Davies(), half, [0.0, 1j]),
+            lambda: lgks.evolve(s, half, [0.0, 1j], lgks.Davies()),
             "InputError",
             ("ts", "real", "complex"),
         ),
@@ -364,7 +364,7 @@ def test_without_x64_the_error_names_the_remedy_and_single_precision_works_when_
     out = run(
         "import warnings; warnings.simplefilter('error')\n"
         "import json, jax.numpy as jnp, jaxlgks as lgks\n"
-        "from jaxlgks._errors import PrecisionError\n"
+        "from jaxlgks.errors import PrecisionError\n"
         "X, Z = [[0.0, 1.0], [1.0, 0.0]], [[0.5, 0.0], [0.0, -0.5]]\n"
         "baths = [lgks.Bath(X, T, lgks.DrudeLorentz(0.05, 2.0)) for T in (1.0, 0.5)]\n"
         "try: lgks.System(Z, baths); message = 'no error'\n"
@@ -495,12 +495,12 @@ TRACED = {
     ),
     "V of cross_validate": (lambda M: lgks.cross_validate(qubit(), M, X).finite_difference, Z, [LOWER]),
     "V of perturbed": (lambda M: lgks.heat_currents(qubit().perturbed(M, 0.1)), Z, [LOWER]),
-    "rho0": (lambda M: lgks.evolve(qubit(), lgks.Davies(), M, jnp.arange(2.0)).states, np.eye(2) / 2, [LOWER, HOLED]),
+    "rho0": (lambda M: lgks.evolve(qubit(), M, jnp.arange(2.0), lgks.Davies()).states, np.eye(2) / 2, [LOWER, HOLED]),
     "rho of heat_currents": (lambda M: lgks.heat_currents(qubit(), rho=M), np.eye(2) / 2, [LOWER]),
     "rho of von_neumann_entropy": (lgks.von_neumann_entropy, np.eye(2) / 2, [LOWER, HOLED]),
     "reference of Local": (lambda M: lgks.heat_currents(qubit(), lgks.Local(M)), 0.5 * Z, [LOWER]),
     "times of evolve": (
-        lambda ts: lgks.evolve(qubit(), lgks.Davies(), jnp.eye(2) / 2, ts).states,
+        lambda ts: lgks.evolve(qubit(), jnp.eye(2) / 2, ts, lgks.Davies()).states,
         np.array([0.0, 1.0]),
         [np.array([1.0, 0.0]), np.array([0.0, np.nan])],
     ),
@@ -614,7 +614,7 @@ def test_operators_of_other_libraries_are_taken_wherever_an_operator_is(kind):
             lgks.autodiff_response(system, wrap(V), wrap(A)),
             lgks.thermodynamic_response(system, wrap(V)).entropy.static().total,
             lgks.cross_validate(system, wrap(V), wrap(A)).finite_difference,
-            lgks.evolve(system, lgks.Davies(), wrap(rho), jnp.arange(2.0)).expect(wrap(A)),
+            lgks.evolve(system, wrap(rho), jnp.arange(2.0), lgks.Davies()).expect(wrap(A)),
             lgks.von_neumann_entropy(wrap(rho)),
         )
 

@@ -10,7 +10,7 @@ import pytest
 import scipy.interpolate
 
 import jaxlgks as lgks
-from jaxlgks._errors import LambShiftError
+from jaxlgks.errors import LambShiftError
 
 from .systems import draw, hermitian
 

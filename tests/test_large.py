@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 import jaxlgks as lgks
-from jaxlgks._errors import SolverMemoryError
-from jaxlgks.bohr import bohr_structure, find_groups, known_structure
-from jaxlgks.equations import Dissipator, bath_rates
-from jaxlgks.generator import operator_generator
-from jaxlgks.steady import Populations
+from jaxlgks._bohr import bohr_structure, find_groups, known_structure
+from jaxlgks._equations import Dissipator, bath_rates
+from jaxlgks._generator import operator_generator
+from jaxlgks._steady import Populations
+from jaxlgks.errors import SolverMemoryError
 
 from .systems import hermitian
 
@@ -141,7 +141,7 @@ def test_wide_clusters_of_a_large_system(monkeypatch):
     assert (state.solver, r.generator.name) == ("krylov", "operators")
     dense = lgks.steady_state(system, equation, lgks.Dense())
     np.testing.assert_allclose(state.rho, dense.rho, rtol=0, atol=1e-12)
-    monkeypatch.setattr(sys.modules["jaxlgks.generator._choice"], "FEW", 0)
+    monkeypatch.setattr(sys.modules["jaxlgks._generator._choice"], "FEW", 0)
     jax.clear_caches()  # what was compiled knows the limit
     expected = lgks.response(system, V, A, equation)
     assert expected.generator.name == "dense"

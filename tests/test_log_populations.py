@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 import jaxlgks as lgks
-from jaxlgks._errors import NonUniqueSteadyStateError, SolverError
-from jaxlgks.spectra._base import log_bose, root_bose
+from jaxlgks._spectra._base import log_bose, root_bose
+from jaxlgks.errors import NonUniqueSteadyStateError, SolverError
 
 from .systems import hermitian
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import jaxlgks as lgks
-from jaxlgks._errors import InputError, TemperatureError
+from jaxlgks.errors import InputError, TemperatureError
 
 HOT, COLD = 5.0, 1.0
 
@@ -19,7 +19,7 @@ def run(drive, gamma=1e-3, temperatures=(4.0, 0.5), equation=None, **more):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", lgks.ValidityWarning)
         rho = lgks.steady_state(maser.system, equation).rho
-    return maser.power(rho, equation), lgks.heat_currents(maser.system, equation, rho)[0], rho
+    return maser.power(rho, equation), lgks.heat_currents(maser.system, equation, rho=rho)[0], rho
 
 
 def lindblad(drive: float, gamma: float, temperatures: tuple[float, float]) -> tuple[float, np.ndarray]:

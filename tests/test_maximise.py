@@ -8,7 +8,7 @@ import pytest
 from scipy.optimize import brentq, minimize_scalar
 
 import jaxlgks as lgks
-from jaxlgks._errors import FitError, InputError
+from jaxlgks.errors import FitError, InputError
 
 X, Z = lgks.models.pauli("X"), lgks.models.pauli("Z")
 
@@ -42,7 +42,7 @@ def maser(p):
     made = lgks.models.three_level_maser(5.0, p["omega_cold"], p["drive"], 1e-5, (4.0, 0.5))
     rho = lgks.steady_state(made.system, equation, lgks.Dense()).rho
     power = made.power(rho, equation)
-    return power, power / lgks.heat_currents(made.system, equation, rho)[0]
+    return power, power / lgks.heat_currents(made.system, equation, rho=rho)[0]
 
 
 def power(p):

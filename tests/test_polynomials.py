@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 import jaxlgks as lgks
-from jaxlgks._errors import DegreeError, InputError, NotHermitianError, ShapeError
+from jaxlgks.errors import DegreeError, InputError, NotHermitianError, ShapeError
 
 from . import oscillators
 

@@ -8,7 +8,11 @@ import numpy as np
 import pytest
 
 import jaxlgks as lgks
-from jaxlgks._errors import (
+from jaxlgks._bohr import Groups
+from jaxlgks._steady import level_rates
+from jaxlgks._steady._gth import stationary
+from jaxlgks._steady._populations import populations_close
+from jaxlgks.errors import (
     RESULTS,
     InputError,
     LambShiftError,
@@ -16,10 +20,6 @@ from jaxlgks._errors import (
     SolverError,
     SolverMemoryError,
 )
-from jaxlgks.bohr import Groups
-from jaxlgks.steady import level_rates
-from jaxlgks.steady._gth import stationary
-from jaxlgks.steady._populations import populations_close
 
 from .systems import draw, hermitian, unitary
 

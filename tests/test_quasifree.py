@@ -11,8 +11,8 @@ import pytest
 import scipy.linalg as sl
 
 import jaxlgks as lgks
-from jaxlgks.quasifree import framed
-from jaxlgks.quasifree._flow import evolved
+from jaxlgks._quasifree import framed
+from jaxlgks._quasifree._flow import evolved
 
 from . import oscillators
 

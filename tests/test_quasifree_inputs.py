@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import jaxlgks as lgks
-from jaxlgks._errors import (
+from jaxlgks.errors import (
     DegreeError,
     DerivativeOrderError,
     InputError,

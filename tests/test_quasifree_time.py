@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import jaxlgks as lgks
-from jaxlgks._errors import InputError, NotHermitianError, ShapeError
+from jaxlgks.errors import InputError, NotHermitianError, ShapeError
 
 from . import oscillators
 
@@ -79,12 +79,12 @@ def test_states_and_polynomials_move_alike(equation):
     M = rng.normal(size=(4, 4))
     start = lgks.GaussianState(jnp.asarray(rng.normal(size=4)), jnp.asarray(M @ M.T + np.eye(4)))
     A = oscillators.polynomial(rng, 2, 4)
-    moved = lgks.evolve(model, equation, start, TIMES)
+    moved = lgks.evolve(model, start, TIMES, equation)
     for i, t in enumerate(TIMES):
         expected = start.expect(lgks.heisenberg(model, A, t, equation))
         assert float(moved.expect(A)[i]) == pytest.approx(float(expected), rel=1e-10)
         assert float(moved.at(i).expect(A)) == pytest.approx(float(expected), rel=1e-10)
-    late = lgks.evolve(model, equation, start, [0.0, 1e5]).at(1)
+    late = lgks.evolve(model, start, [0.0, 1e5], equation).at(1)
     steady = lgks.steady_state(model, equation)
     np.testing.assert_allclose(late.covariance, steady.covariance, atol=1e-11)
     np.testing.assert_allclose(late.mean, steady.mean, atol=1e-11)
@@ -96,8 +96,8 @@ def test_evolution_is_that_of_a_fock_space():
     warm = lgks.QuasiFree(model.hamiltonian, [lgks.Bath(b.coupling, 0.16, b.noises[0].spectrum) for b in model.baths])
     start, rho = lgks.steady_state(warm), lgks.steady_state(lgks.truncated(warm, 6).system, throw=False).rho
     A = oscillators.polynomial(np.random.default_rng(3), 2, 2)
-    ours = lgks.evolve(model, lgks.Davies(), start, TIMES).expect(A)
-    theirs = lgks.evolve(few.system, lgks.Davies(), rho, TIMES).expect(few.operator(A))
+    ours = lgks.evolve(model, start, TIMES, lgks.Davies()).expect(A)
+    theirs = lgks.evolve(few.system, rho, TIMES, lgks.Davies()).expect(few.operator(A))
     np.testing.assert_allclose(ours, theirs, atol=1e-6 * np.max(np.abs(theirs)))  # six quanta at n = 2e−3
 
 
@@ -137,9 +137,9 @@ def test_onsager_matrix_of_one_oscillator():
 def test_bad_input_is_named():
     a, model = one_mode()
     with pytest.raises(InputError, match="GaussianState"):
-        lgks.evolve(model, lgks.Davies(), np.eye(2), [0.0, 1.0])
+        lgks.evolve(model, np.eye(2), [0.0, 1.0], lgks.Davies())
     with pytest.raises(InputError, match="expm"):
-        lgks.evolve(model, lgks.Davies(), lgks.steady_state(model), [0.0, 1.0], "diffrax")
+        lgks.evolve(model, lgks.steady_state(model), [0.0, 1.0], lgks.Davies(), "diffrax")
     with pytest.raises(InputError, match="negative"):
         lgks.correlation(model, a, a.dag, -1.0)
     with pytest.raises(ShapeError, match="one time"):
@@ -147,7 +147,7 @@ def test_bad_input_is_named():
     with pytest.raises(ShapeError, match="of 1 mode"):
         lgks.correlation(model, a, lgks.modes(2)[0], 1.0)
     with pytest.raises(NotHermitianError):
-        lgks.evolve(model, lgks.Davies(), lgks.steady_state(model), [0.0, 1.0]).expect(a)
+        lgks.evolve(model, lgks.steady_state(model), [0.0, 1.0], lgks.Davies()).expect(a)
 
 
 def test_gradients_go_through():

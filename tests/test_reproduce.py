@@ -9,7 +9,7 @@ import xarray as xr
 from matplotlib import image
 
 from jaxlgks import paper
-from jaxlgks._errors import InputError
+from jaxlgks.errors import InputError
 from jaxlgks.paper import _brute_force, _crossover, _reproduce
 from jaxlgks.paper._report import write_report
 from jaxlgks.paper.checks import Check, Verdict

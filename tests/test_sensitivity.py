@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import jaxlgks as lgks
-from jaxlgks._errors import DataError, IdentifiabilityError, InputError
+from jaxlgks.errors import DataError, IdentifiabilityError, InputError
 
 from .fits import decay
 

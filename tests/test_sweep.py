@@ -12,8 +12,8 @@ import pytest
 import xarray
 
 import jaxlgks as lgks
-from jaxlgks._errors import InputError, SweepError, SweepWarning
-from jaxlgks.sweeps._grid import Layout, layout
+from jaxlgks._sweeps._grid import Layout, layout
+from jaxlgks.errors import InputError, SweepError, SweepWarning
 
 DENSITY = lgks.DrudeLorentz(0.01, 2.0)
 HOT, COLD, DELTA = np.linspace(0.6, 1.2, 7), np.linspace(0.2, 0.5, 5), np.linspace(-0.1, 0.1, 3)
@@ -80,8 +80,8 @@ def test_derivatives():
 
 def test_what_an_inner_axis_does_not_change_is_computed_once():
     """The eigendecompositions of a δ × hot × cold grid: one for each δ."""
-    from jaxlgks.sweeps import _program
-    from jaxlgks.sweeps._grid import dimensions
+    from jaxlgks._sweeps import _program
+    from jaxlgks._sweeps._grid import dimensions
 
     grid, at = dimensions(GRID), _program.evaluate(currents)
     for one in reversed(grid):
@@ -128,7 +128,7 @@ def test_tiles_are_put_together(monkeypatch):
     axes = {"x": np.arange(3.0), "y": np.arange(11.0), "z": np.arange(5.0)}
     whole = lgks.sweep(f, axes, derivatives=["y"])
     for tile in (2, 7, 10, 60):
-        monkeypatch.setattr("jaxlgks.sweeps._program.TILE", tile)
+        monkeypatch.setattr("jaxlgks._sweeps._program.TILE", tile)
         xarray.testing.assert_equal(lgks.sweep(f, axes, derivatives=["y"], chunk=61).drop_attrs(), whole.drop_attrs())
 
 

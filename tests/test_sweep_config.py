@@ -9,8 +9,8 @@ import pytest
 import xarray
 
 import jaxlgks as lgks
-from jaxlgks._errors import InputError, ShapeError
-from jaxlgks.sweeps import plan, plot, sweep
+from jaxlgks._sweeps import plan, plot, sweep
+from jaxlgks.errors import InputError, ShapeError
 
 from .test_cli import _run
 from .test_docstrings import README

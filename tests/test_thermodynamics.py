@@ -109,8 +109,8 @@ def test_exact_quantities_of_the_library():
     @eqx.filter_jit
     def library(system, V, delta, rho):
         moved, pinned = system.perturbed(V, delta), lgks.Davies().fixed(system)
-        sigma = lgks.entropy_production(moved, pinned, rho)
-        currents = lgks.heat_currents(moved, pinned, rho)
+        sigma = lgks.entropy_production(moved, pinned, rho=rho)
+        currents = lgks.heat_currents(moved, pinned, rho=rho)
         rate = sigma + jnp.sum(currents / system.temperatures)
         return jnp.stack([*currents, lgks.von_neumann_entropy(rho), rate, sigma])
 

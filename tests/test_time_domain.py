@@ -16,8 +16,8 @@ import pytest
 import scipy.linalg as sl
 
 import jaxlgks as lgks
-from jaxlgks._errors import InputError, ShapeError
-from jaxlgks.generator import matrix_exponential
+from jaxlgks._generator import matrix_exponential
+from jaxlgks.errors import InputError, ShapeError
 
 from .systems import draw, hermitian
 from .test_laws import commutator, davies, stationary, unvec, vec
@@ -348,7 +348,7 @@ def test_evolve_against_scipy(method, tolerance):
         rho0 = _state(seed, 3)
         L = davies(case.system).generator
         expected = np.array([unvec(sl.expm(L * (t - ts[0])) @ vec(rho0)) for t in ts])
-        states = np.asarray(lgks.evolve(case.system, lgks.Davies(), rho0, ts, method).states)
+        states = np.asarray(lgks.evolve(case.system, rho0, ts, lgks.Davies(), method).states)
         assert np.max(np.abs(states - expected)) < tolerance, case
         assert np.max(np.abs(np.trace(states, axis1=1, axis2=2) - 1)) < 1e-11, case
         assert np.max(np.abs(states - states.conj().swapaxes(1, 2))) < 1e-12, case
@@ -357,7 +357,7 @@ def test_evolve_against_scipy(method, tolerance):
 def test_evolve_far_into_the_stationary_state():
     """t = 1e6: the scaled exponential neither overflows nor drifts from the stationary state."""
     case = draw(6)
-    final = lgks.evolve(case.system, lgks.Davies(), _state(0, 3), np.array([0.0, 1e6])).states[-1]
+    final = lgks.evolve(case.system, _state(0, 3), np.array([0.0, 1e6]), lgks.Davies()).states[-1]
     np.testing.assert_allclose(final, stationary(davies(case.system).generator), rtol=0, atol=1e-9)
 
 
@@ -367,9 +367,9 @@ def test_steps_of_the_integrator_follow_the_decay_rates(equation):
     are plenty where the state moves with its decay rates, and not one turn in ten thousand otherwise."""
     system = lgks.models.two_qubits(omega=1e6, g=2e5, gamma=1.0, temperatures=(6e5, 4e5))
     rho0, ts = _state(2, 4), np.array([0.0, 0.3, 2.0, 20.0])
-    by_steps = lgks.evolve(system, equation, rho0, ts, "diffrax", max_steps=100).states
+    by_steps = lgks.evolve(system, rho0, ts, equation, "diffrax", max_steps=100).states
     # Phases of 2e7 are known to 1e−9; the method to 1e−10 a step.
-    np.testing.assert_allclose(by_steps, lgks.evolve(system, equation, rho0, ts).states, rtol=0, atol=3e-8)
+    np.testing.assert_allclose(by_steps, lgks.evolve(system, rho0, ts, equation).states, rtol=0, atol=3e-8)
 
 
 def test_derivatives_of_a_state_at_rest_by_the_integrator():
@@ -381,7 +381,7 @@ def test_derivatives_of_a_state_at_rest_by_the_integrator():
     def curve(x, method, **options):
         system = lgks.models.two_qubits(1.0, 0.2, 0.01, (0.5 + x[0], 0.4)).perturbed(V, x[2])
         start = pi + x[1] * jnp.diag(jnp.array([1.0, 0.0, 0.0, -1.0]))
-        return lgks.evolve(system, lgks.Unified(), start, ts, method, **options).expect(lgks.models.pauli("ZI"))
+        return lgks.evolve(system, start, ts, lgks.Unified(), method, **options).expect(lgks.models.pauli("ZI"))
 
     expected = jax.jacfwd(lambda x: curve(x, "expm"))(jnp.zeros(3))
     assert float(jnp.min(jnp.max(jnp.abs(expected), axis=0))) > 1e-2
@@ -400,7 +400,7 @@ def test_evolve_under_the_local_equation():
     expected = np.array([unvec(sl.expm(L * t) @ vec(rho0)) for t in ts])
     for method, tolerance in (("expm", 1e-12), ("diffrax", 1e-8)):
         equation = lgks.Local(case.system)
-        states = lgks.evolve(case.system.perturbed(V, 0.3), equation, rho0, ts, method).states
+        states = lgks.evolve(case.system.perturbed(V, 0.3), rho0, ts, equation, method).states
         assert np.max(np.abs(np.asarray(states) - expected)) < tolerance, method
 
 
@@ -414,7 +414,7 @@ def test_differentiating_evolution_gives_the_step_response(method, tolerance):
     @eqx.filter_jit
     def gradient(system, V, A):
         pinned, pi = lgks.Davies().fixed(system), lgks.steady_state(system).rho
-        curve = lambda x: lgks.evolve(system.perturbed(V, x), pinned, pi, ts, method).expect(A)  # noqa: E731
+        curve = lambda x: lgks.evolve(system.perturbed(V, x), pi, ts, pinned, method).expect(A)  # noqa: E731
         return jax.grad(lambda x: weights @ curve(x))(0.0)
 
     for seed in (6, 36):

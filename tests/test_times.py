@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 import jaxlgks as lgks
-from jaxlgks._errors import InputError
-from jaxlgks.generator import _base
+from jaxlgks._generator import _base
+from jaxlgks.errors import InputError
 
 from .systems import hermitian
 
@@ -43,7 +43,7 @@ def test_known_times_stay_known_inside_jit(dim, exponentials):
         lambda x: x * response.impulse(TIMES).total,
         lambda x: x * response.step(list(TIMES[::-1])).total,
         lambda x: x * lgks.correlation(system, A, V, TIMES),
-        lambda x: x * lgks.evolve(system, lgks.Davies(), start, TIMES).states,
+        lambda x: x * lgks.evolve(system, start, TIMES, lgks.Davies()).states,
     )
     for work in works:
         np.testing.assert_allclose(jax.jit(work)(1.0), work(1.0), rtol=0, atol=1e-13)
@@ -91,7 +91,7 @@ def test_times_that_are_none(dim):
     np.testing.assert_array_equal(np.isnan(found), [False, True, True, False])
     np.testing.assert_allclose(found[jnp.array([0, 3])], response.impulse([2.0, 1.0]).total, rtol=0, atol=1e-8)
     with pytest.raises(InputError, match="evolve: ts must be finite; got nan"):
-        lgks.evolve(system, lgks.Davies(), np.eye(dim) / dim, [0.0, np.nan])
+        lgks.evolve(system, np.eye(dim) / dim, [0.0, np.nan], lgks.Davies())
 
 
 @pytest.mark.parametrize("name", ["Davies", "Unified", "Redfield", "UniversalLindblad"])
@@ -99,6 +99,6 @@ def test_times_that_are_none(dim):
 def test_single_precision_takes_double_times(dim, name):
     single, double = (made(dim, dtype)[0] for dtype in (jnp.complex64, complex))
     equation, start = getattr(lgks, name)(), np.eye(dim) / dim
-    found = lgks.evolve(single, equation, start, TIMES[::20]).states
+    found = lgks.evolve(single, start, TIMES[::20], equation).states
     assert found.dtype == jnp.complex64
-    np.testing.assert_allclose(found, lgks.evolve(double, equation, start, TIMES[::20]).states, rtol=0, atol=2e-4)
+    np.testing.assert_allclose(found, lgks.evolve(double, start, TIMES[::20], equation).states, rtol=0, atol=2e-4)

@@ -47,7 +47,7 @@ def _parts(result) -> jax.Array:
 
 
 def _evolve(method: str, **options):
-    return lambda s, e: real(lgks.evolve(s, e, RHO, TIMES, method=method, **options).states)
+    return lambda s, e: real(lgks.evolve(s, RHO, TIMES, e, method=method, **options).states)
 
 
 def _of_a_state(s, e):

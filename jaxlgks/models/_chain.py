@@ -5,9 +5,9 @@ from collections.abc import Sequence
 import jax.numpy as jnp
 from jaxtyping import ArrayLike
 
-from .._errors import InputError
+from .._spectra import AbstractSpectrum
 from .._system import Bath, System
-from ..spectra import AbstractSpectrum
+from ..errors import InputError
 from ._operators import pauli
 
 

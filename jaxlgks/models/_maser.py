@@ -30,10 +30,10 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Complex, Float
 
-from .._errors import InputError
 from .._inputs import Numbers, as_positive, as_real, as_scalar, is_concrete
+from .._spectra import AbstractSpectrum, Flat
 from .._system import Bath, System
-from ..spectra import AbstractSpectrum, Flat
+from ..errors import InputError
 
 
 class _Turning(AbstractSpectrum):

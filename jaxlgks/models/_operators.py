@@ -5,7 +5,7 @@ import functools
 import jax.numpy as jnp
 from jaxtyping import Array, Complex
 
-from .._errors import InputError
+from ..errors import InputError
 
 _PAULI = {
     "I": [[1, 0], [0, 1]],

@@ -11,12 +11,12 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Complex, Float
 
-from .._errors import InputError
 from .._inputs import as_known, as_positive, is_concrete
 from .._oscillators import QuasiFree
+from .._polynomials import Polynomial, modes
+from .._spectra import AbstractSpectrum, CallableSpectrum
 from .._system import Bath, System
-from ..polynomials import Polynomial, modes
-from ..spectra import AbstractSpectrum, CallableSpectrum
+from ..errors import InputError
 from ._operators import lowering
 
 

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 from jaxtyping import ArrayLike
 
-from .._errors import InputError
+from .._spectra import AbstractSpectrum, Flat
 from .._system import Bath, System
-from ..spectra import AbstractSpectrum, Flat
+from ..errors import InputError
 from ._operators import pauli
 
 

@@ -8,8 +8,8 @@ import functools
 
 import jax
 
-from ..equations import Davies
-from ..response import LinearResponse, Parts, response
+from .._equations import Davies
+from .._response import LinearResponse, Parts, response
 from ._parameters import OscillatorParameters
 
 FOCK = (2, 12)

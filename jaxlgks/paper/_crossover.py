@@ -17,11 +17,11 @@ import numpy as np
 from jaxtyping import Array
 
 from .. import models
+from .._equations import AbstractEquation, Davies, Local, Redfield, Unified, UniversalLindblad
 from .._observables import heat_currents
+from .._response import Diagnosis, diagnose
+from .._spectra import DrudeLorentz
 from .._system import System
-from ..equations import AbstractEquation, Davies, Local, Redfield, Unified, UniversalLindblad
-from ..response import Diagnosis, diagnose
-from ..spectra import DrudeLorentz
 from ._parameters import qubit_perturbation
 
 SHIFTS = np.logspace(-7, -1, 40)

@@ -9,8 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike
 
+from .._equations import Davies, Local
 from .._observables import heat_currents
-from ..equations import Davies, Local
 from ._parameters import QubitParameters, qubit_perturbation
 
 CHUNK = 32

@@ -9,8 +9,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from .._errors import InputError, ValidityWarning
 from .._inputs import require_x64
+from ..errors import InputError, ValidityWarning
 from ._report import figure_title, write_report
 from .checks import FAMILIES, Check
 from .figures import FIGURES as _MEMBERS

@@ -9,8 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import ArrayLike, Float
 
-from ..response import Parts, QuasiFreeResponse, response
-from ..steady import steady_state
+from .._response import Parts, QuasiFreeResponse, response
+from .._steady import steady_state
 from ._parameters import OscillatorParameters
 
 

@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from ...equations import Unified
-from ...response import diagnose
+from ..._equations import Unified
+from ..._response import diagnose
 from .._crossover import curves, exact, longest_time, splitting, tangent, verdict
 from .._parameters import FIG4_DIFFERENCE, FIG5_MEANS, QubitParameters, around, qubit_perturbation
 from ._row import Check, agree, correct, hold

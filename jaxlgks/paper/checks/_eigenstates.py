@@ -8,8 +8,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from ..._response._explicit import expand
 from ...models import Oscillators
-from ...response._explicit import expand
 from .. import _formulas as f
 from .._brute_force import FOCK
 from .._parameters import OscillatorParameters

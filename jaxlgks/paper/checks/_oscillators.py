@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from ...response import response
-from ...steady import steady_state
+from ..._response import response
+from ..._steady import steady_state
 from .. import _formulas as f
 from .._brute_force import FOCK, WARM_FOCK, occupation_response
 from .._parameters import FIG2_TEMPERATURES, OscillatorParameters

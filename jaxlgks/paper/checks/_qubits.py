@@ -9,12 +9,12 @@ from collections.abc import Callable, Iterator
 import jax
 import numpy as np
 
+from ..._equations import Local
 from ..._observables import channel_currents, heat_currents
+from ..._response import response, thermodynamic_response
+from ..._steady import steady_state
 from ..._system import System
-from ...equations import Local
 from ...models import pauli
-from ...response import response, thermodynamic_response
-from ...steady import steady_state
 from .. import _formulas as f
 from .._currents import computed_currents
 from .._parameters import FIG4_DIFFERENCE, FIG5_MEANS, QubitParameters, around, qubit_perturbation

@@ -10,10 +10,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from ..._evolution import evolve
+from ..._response import autodiff_response, response
+from ..._response._explicit import expand
+from ..._steady import steady_state
 from ..._system import System
-from ...response import autodiff_response, response
-from ...response._explicit import expand
-from ...steady import steady_state
 from ._row import Check, agree, correct
 from ._witness import (
     applied,
@@ -137,7 +137,7 @@ def _response_functions(system: System, V, A) -> Iterator[Check]:
     )
 
     def exact(delta: float) -> np.ndarray:
-        states = evolve(system.perturbed(V, delta), equation, state, TAU).states
+        states = evolve(system.perturbed(V, delta), state, TAU, equation).states
         return average(np.asarray(states)[:, None], A)
 
     finite = slope(exact, 1e-3)

@@ -9,13 +9,13 @@ from collections.abc import Callable, Iterator
 import jax
 import numpy as np
 
+from ..._equations import AbstractEquation, Davies
 from ..._evolution import evolve
 from ..._observables import entropy_production, heat_currents
+from ..._response import response, thermodynamic_response
+from ..._steady import steady_state
 from ..._system import System
-from ...equations import AbstractEquation, Davies
 from ...models import pauli
-from ...response import response, thermodynamic_response
-from ...steady import steady_state
 from ._row import Check, agree, hold, vanish
 from ._witness import applied, average, dissipators, generic_perturbation, pinned, slope, warm_qubits
 
@@ -112,7 +112,7 @@ def _finite_perturbation(system: System, V, secular: Davies, in_time) -> Iterato
 
     def exact(delta: float) -> np.ndarray:
         moved = system.perturbed(V, delta)
-        states = evolve(moved, secular, start, TIMES).states
+        states = evolve(moved, start, TIMES, secular).states
         change = _flows(moved, secular, states)
         currents, logs = average(change, moved.hamiltonian), _logarithm(np.asarray(states))
         entropy, rate = -average(np.asarray(states), logs), -average(change, logs).sum(axis=0)

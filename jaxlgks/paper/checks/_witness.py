@@ -14,9 +14,9 @@ import scipy.linalg
 from jaxtyping import Array
 
 from ... import models
+from ..._equations import AbstractEquation, Davies, Dissipator
+from ..._spectra import DrudeLorentz
 from ..._system import System
-from ...equations import AbstractEquation, Davies, Dissipator
-from ...spectra import DrudeLorentz
 
 
 @eqx.filter_jit

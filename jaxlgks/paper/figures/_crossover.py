@@ -11,7 +11,7 @@ import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ...response._diagnosis import LARGE, SMALL
+from ..._response._diagnosis import LARGE, SMALL
 from .._crossover import EQUATIONS, SHIFTS, curves, exact, longest_time, splitting
 from ._style import BLACK, BLUE, GREEN, ORANGE, PURPLE, RED, dataset, letter, new_figure, variable
 

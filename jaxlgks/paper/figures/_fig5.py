@@ -11,8 +11,8 @@ import numpy as np
 import xarray as xr
 from matplotlib.figure import Figure
 
-from ...equations import Davies
-from ...response import thermodynamic_response
+from ..._equations import Davies
+from ..._response import thermodynamic_response
 from .. import _formulas as f
 from .._currents import computed_currents
 from .._parameters import FIG4_DIFFERENCE, FIG5_MEANS, QubitParameters, around, qubit_perturbation

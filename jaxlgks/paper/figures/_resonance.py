@@ -13,13 +13,13 @@ import xarray as xr
 from jaxtyping import Array
 from matplotlib.figure import Figure
 
+from ..._equations import Davies, Local, Redfield, Unified
 from ..._observables import heat_currents
 from ..._oscillators import QuasiFree
+from ..._polynomials import modes
+from ..._quasifree import exact_steady_state
+from ..._spectra import DrudeLorentz
 from ..._system import Bath
-from ...equations import Davies, Local, Redfield, Unified
-from ...polynomials import modes
-from ...quasifree import exact_steady_state
-from ...spectra import DrudeLorentz
 from ._style import BLACK, BLUE, GREEN, ORANGE, RED, dataset, letter, new_figure, variable
 
 STRENGTH, CUTOFF = 1e-3, 5.0

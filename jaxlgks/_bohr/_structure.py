@@ -1,0 +1,220 @@
+"""Energies, eigenvectors and groups of Bohr frequencies.
+
+Enters: a Hamiltonian H. Leaves: its eigenbasis, and an integer label for each pair (m, n) of eigenstates that says to
+which group of equal Bohr frequency ω_mn = E_n − E_m the transition n → m belongs (paper, Eq. 7). Labels are data, not
+structure: they are found by sorting, so everything here runs under `jit` and `vmap`. They are constants of
+differentiation: a derivative follows the states, groups fixed.
+"""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, ArrayLike, Bool, Complex, Float, Inexact, Int
+
+from .._inputs import is_concrete
+from ..errors import StateFollowingError
+from ._product import dagger, diagonal, product
+
+LEVEL = 1e-9
+"""Energies closer than this fraction of the spectral width are one level."""
+
+
+SORTED_HERE = 64
+"""Above this dimension known frequencies are sorted by NumPy."""
+COMPARED = 5
+"""Up to this dimension all pairs of frequencies are compared."""
+
+
+class Structure(eqx.Module):
+    """H together with its eigenbasis.
+
+    `hamiltonian`, with its trace removed (an offset would only cost digits), carries the derivative; `energies`
+    (ascending) and `vectors` (columns) are the point at which functions of H are evaluated and carry none: their own
+    derivatives do not exist where levels coincide, those of the filter do.
+
+    Energies closer than `LEVEL` × spectral width form one level and are given its mean: a rate that is singular at
+    ω = 0 would otherwise be evaluated at the rounding error of a degenerate level.
+    """
+
+    hamiltonian: Inexact[Array, "d d"]
+    energies: Float[Array, " d"]
+    vectors: Inexact[Array, "d d"]
+    rounding: Float[Array, ""]  # of the energies: a few eps of the largest, offset included
+
+    @property
+    def frequencies(self) -> Float[Array, "d d"]:
+        """ω_mn = E_n − E_m: what the transition n → m gives to the bath."""
+        return self.energies[None, :] - self.energies[:, None]
+
+    @property
+    def levels(self) -> Bool[Array, "d d"]:
+        """Whether m and n belong to one level."""
+        return self.frequencies == 0
+
+    def to_eigenbasis(self, X: Array) -> Array:
+        """U† X U."""
+        return product(dagger(self.vectors), X, self.vectors)
+
+    def from_eigenbasis(self, X: Array) -> Array:
+        """U X U†."""
+        return product(self.vectors, X, dagger(self.vectors))
+
+
+@eqx.filter_jit
+def bohr_structure(hamiltonian: Inexact[Array, "d d"]) -> Structure:
+    """Diagonalise H (its Hermitian part, so that derivatives stay within Hermitian matrices). Of a real array the
+    structure is real."""
+    given = (hamiltonian + hamiltonian.conj().T) / 2
+    hamiltonian = centred(given)
+    vectors, energies = jax.lax.linalg.eigh(jax.lax.stop_gradient(hamiltonian), symmetrize_input=False)
+    energies, vectors = jax.lax.stop_gradient((energies, vectors))
+    offset = jnp.abs(jnp.trace(jax.lax.stop_gradient(given))) / given.shape[-1]
+    rounding = 100 * jnp.finfo(energies.dtype).eps * (jnp.max(jnp.abs(energies)) + offset)
+    return Structure(hamiltonian, _merged(energies, rounding), vectors, rounding)
+
+
+def known_structure(hamiltonian: Complex[Array, "d d"]) -> Structure:
+    """The structure of a known H, in real numbers if H is real: eigenvectors and what is made of them then cost a
+    quarter."""
+    known = np.asarray(hamiltonian)
+    return bohr_structure(hamiltonian if np.any(np.imag(known)) else jnp.asarray(np.real(known)))
+
+
+def centred(hamiltonian: Inexact[Array, "d d"]) -> Inexact[Array, "d d"]:
+    """H − Tr(H)/d."""
+    dim = hamiltonian.shape[-1]
+    return hamiltonian - jnp.sum(diagonal(hamiltonian)) / dim * jnp.eye(dim, dtype=hamiltonian.dtype)
+
+
+def _merged(energies: Float[Array, " d"], rounding: Float[Array, ""]) -> Float[Array, " d"]:
+    """Each energy replaced by the mean of its level."""
+    gap = LEVEL * (energies[-1] - energies[0]) + rounding
+    start = jnp.concatenate([jnp.zeros(1, int), jnp.cumsum(jnp.diff(energies) > gap)])
+    alike = (start[:, None] == start[None, :]).astype(energies.dtype)
+    return alike @ energies / jnp.sum(alike, axis=1)
+
+
+class Groups(eqx.Module):
+    """Groups of Bohr frequencies: `labels[m, n]` ascends with ω_mn, `zero` is the label of the group that holds ω = 0.
+
+    `count` bounds the number of groups: exact where H is known, d² − d + 1 where it is traced.
+    """
+
+    labels: Int[Array, "d d"]
+    zero: Int[Array, ""]
+    count: int = eqx.field(static=True)
+
+    def split(self, X: Inexact[Array, "d d"]) -> Inexact[Array, "g d d"]:
+        """1_g X for every group. NaN where the labels have been lost (see `follow`)."""
+        members = jnp.where(self.labels == jnp.arange(self.count)[:, None, None], X, 0)
+        return jnp.where(self.labels < 0, jnp.nan, members)
+
+
+def one_group(structure: Structure) -> Groups:
+    """All Bohr frequencies together."""
+    return Groups(jnp.zeros(structure.frequencies.shape, int), jnp.asarray(0), 1)
+
+
+def find_groups(structure: Structure, tolerance: float, width: ArrayLike = 0.0) -> Groups:
+    """Chain Bohr frequencies together while neighbours are closer than `tolerance` × spectral width, or than `width`.
+
+    The set of frequencies is symmetric under ω → −ω, so the groups are too. Rounding never separates.
+    """
+    dim = structure.energies.size
+    if dim > SORTED_HERE and is_concrete(structure, width):
+        labels = _known_labels(structure, tolerance, width)
+    else:
+        labels = _labels(structure, tolerance, width)
+    count = int(jnp.max(labels)) + 1 if is_concrete(labels) else dim * dim - dim + 1
+    return Groups(labels, labels[0, 0], count)
+
+
+@eqx.filter_jit
+def _labels(structure: Structure, tolerance: float, width: ArrayLike) -> Int[Array, "d d"]:
+    omega = structure.frequencies.reshape(-1)
+    gap = tolerance * (structure.energies[-1] - structure.energies[0]) + structure.rounding
+    if structure.energies.size <= COMPARED:
+        return compared(omega, jnp.maximum(gap, width)).reshape(structure.frequencies.shape)
+    order = jnp.argsort(omega)
+    steps = jnp.diff(omega[order]) > jnp.maximum(gap, width)
+    ranks = jnp.concatenate([jnp.zeros(1, int), jnp.cumsum(steps)])
+    return jnp.zeros(omega.size, int).at[order].set(ranks).reshape(structure.frequencies.shape)
+
+
+def compared(omega: Float[Array, " n"], gap: Float[Array, ""]) -> Int[Array, " n"]:
+    """`_labels` by comparing all pairs: under `vmap` a batch is sorted one member at a time, but compared as a whole.
+
+    A group begins at a frequency whose predecessor is further off than the gap; the label counts the beginnings."""
+    place, other = jnp.arange(omega.size)[:, None], jnp.arange(omega.size)
+    distance = omega[:, None] - omega
+    before = (distance > 0) | ((distance == 0) & (other < place))  # equal ones in the order given
+    begins = ~jnp.any(before & (distance <= gap), axis=1)
+    return jnp.sum((before | (other == place)) & begins, axis=1) - 1
+
+
+def _known_labels(structure: Structure, tolerance: float, width: ArrayLike) -> Int[Array, "d d"]:
+    """The same by NumPy, which sorts ten times as fast."""
+    energies = np.asarray(structure.energies)
+    omega = (energies[None, :] - energies[:, None]).reshape(-1)
+    order = np.argsort(omega)
+    gap = tolerance * (energies[-1] - energies[0]) + float(structure.rounding)
+    labels = np.empty(omega.size, int)
+    labels[order] = np.cumsum(np.diff(omega[order], prepend=omega[order[0]]) > np.maximum(gap, width))
+    return jnp.asarray(labels.reshape(energies.size, -1))
+
+
+def blocks(structure: Structure, groups: Groups, near: ArrayLike) -> Bool[Array, "d d"]:
+    """Whether two states may be treated as one level: neighbours in energy chained while closer than `near` and alike
+    in all their groups."""
+    energies, labels = structure.energies, groups.labels
+    close = jnp.diff(energies) <= near
+    alike = jnp.all(labels[1:] == labels[:-1], axis=1) & jnp.all(labels[:, 1:] == labels[:, :-1], axis=0)
+    block = jnp.concatenate([jnp.zeros(1, int), jnp.cumsum(~(close & alike))])
+    return (block[:, None] == block[None, :]) | structure.levels
+
+
+class Reference(eqx.Module):
+    """Where groups were pinned: the eigenvectors there, and for each the first state with the same labels."""
+
+    vectors: Complex[Array, "d d"]
+    twin: Int[Array, " d"]
+    groups: Groups
+
+
+@eqx.filter_jit
+def pin(structure: Structure, groups: Groups) -> Reference:
+    """Remember the groups together with the states they belong to."""
+    alike = jnp.all(groups.labels[:, None, :] == groups.labels[None, :, :], axis=-1)
+    return Reference(structure.vectors, jnp.argmax(alike, axis=1), groups)
+
+
+def follow(reference: Reference, structure: Structure) -> Groups:
+    """The pinned groups carried over to the eigenstates of another Hamiltonian.
+
+    Each eigenstate takes the labels of the reference states it overlaps most, states that share all their labels
+    (a degenerate level) counting as one. Beyond the point where this is unambiguous the groups have lost their
+    meaning: `StateFollowingError` where values are known, else the labels are made invalid and the result NaN.
+    """
+    labels, weakest, valid = _follow(reference, structure)
+    if is_concrete(valid) and not valid:
+        raise StateFollowingError(
+            "Pinned groups cannot follow the eigenstates: the Hamiltonian is too far from the one `.fixed(system)` "
+            f"was called with (weakest overlap of a state with a pinned level: {float(weakest):.2f}, needed: more than "
+            "0.5, and each level must keep its number of states). Pin the groups nearer to this Hamiltonian, or do not "
+            "pin them."
+        )
+    return Groups(jnp.where(valid, labels, -1), reference.groups.zero, reference.groups.count)
+
+
+@eqx.filter_jit
+def _follow(reference: Reference, structure: Structure) -> tuple[Array, Array, Array]:
+    dim = structure.energies.size
+    overlap = jnp.abs(reference.vectors.conj().T @ structure.vectors) ** 2
+    weight = jnp.zeros((dim, dim)).at[reference.twin].add(overlap)  # [level of the reference, state]
+    state = jnp.argmax(weight, axis=0)
+    sizes = jnp.zeros(dim, int).at[reference.twin].add(1)
+    taken = jnp.zeros(dim, int).at[state].add(1)
+    weakest = jnp.min(jnp.max(weight, axis=0))
+    valid = jnp.all(sizes == taken) & (weakest > 0.5)
+    return reference.groups.labels[state[:, None], state[None, :]], weakest, valid

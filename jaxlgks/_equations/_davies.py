@@ -1,0 +1,69 @@
+"""The Davies equation (full secular, "global"): paper, Eqs. 11–12.
+
+Enters: a system. Leaves: D_α = Σ_g D[A_g], A_g = (1_g √Γ_α)(Ω_H)[S_α], g the groups of equal Bohr frequency.
+"""
+
+from typing import Any, ClassVar
+
+import equinox as eqx
+
+from .._bohr import Groups, Reference, Structure, bohr_structure, find_groups, follow, pin
+from .._system import Noise, System, require_matrices
+from ..errors import InputError
+from ._base import AbstractEquation, Filter
+from ._dissipator import Dissipator
+from ._secular import secular_dissipator, secular_operators
+
+
+class Davies(AbstractEquation):
+    """The Davies (full secular, global) master equation,
+
+        D_α ρ = Σ_ω Γ_α(ω) ( S_α(ω) ρ S_α†(ω) − ½ {S_α†(ω) S_α(ω), ρ} )        (paper, Eq. 12)
+
+    Transitions whose Bohr frequencies agree within `tolerance` × the width of the spectrum of H form one group and
+    stay coherent with each other; all others are treated apart. Valid where different Bohr frequencies differ by much
+    more than the relaxation rates.
+
+    **Arguments:** `tolerance`: relative; 1e−9 separates everything that double precision can tell apart safely.
+    `lamb_shift`: whether to add −i[Σ_ω S_α(ω) S_α†(ω) S_α(ω), ρ] to D_α; S is the principal-value integral of the
+    density (`spectrum.lamb_shift`). Heat currents contain it.
+
+    **Raises:** `InputError`; `LambShiftError` when used with a density that has none.
+
+    ```python
+    import jax; jax.config.update("jax_enable_x64", True)
+    import jaxlgks as lgks
+    system = lgks.models.two_qubits(omega=1.0, g=0.2, gamma=0.001, temperatures=(0.45, 0.35))
+    lgks.heat_currents(system, lgks.Davies())
+    ```
+    """
+
+    tolerance: float = eqx.field(static=True)
+    lamb_shift: bool = eqx.field(static=True)
+    reference: Reference | None
+    secular: ClassVar[bool] = True
+
+    def __init__(self, tolerance: float = 1e-9, lamb_shift: bool = False, reference: Reference | None = None):
+        if not tolerance >= 0:
+            raise InputError(f"Davies: tolerance must not be negative; got {tolerance}.")
+        self.tolerance = tolerance
+        self.lamb_shift = lamb_shift
+        self.reference = reference
+
+    def partition(self, structure: Structure, system: System) -> Groups:
+        if self.reference is None:
+            return find_groups(structure, self.tolerance)
+        return follow(self.reference, structure)
+
+    def fixed(self, system: System) -> "Davies":
+        require_matrices(system, "fixed")
+        if self.reference is not None:
+            return self
+        structure = bohr_structure(system.hamiltonian)
+        return Davies(self.tolerance, self.lamb_shift, pin(structure, self.partition(structure, system)))
+
+    def operators(self, filtered: Filter, noise: Noise, structure: Structure) -> Any:
+        return secular_operators(filtered, noise, self.lamb_shift)
+
+    def assemble(self, operators: Any) -> Dissipator:
+        return secular_dissipator(operators)

@@ -1,0 +1,80 @@
+"""The local equation: the dissipator of a reference, unmoved by the perturbation (paper, III C, ν ≪ 1/τ, and Eq. 43).
+
+Enters: a system and a reference Hamiltonian H₀. Leaves: the Davies dissipators of H₀ with the system's baths; the
+commutator holds the system's own Hamiltonian.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+import equinox as eqx
+import jax.numpy as jnp
+from jaxtyping import Array, Complex
+
+from .._bohr import Groups, Structure
+from .._inputs import as_operator
+from .._oscillators import QuasiFree
+from .._polynomials import Polynomial
+from .._system import Noise, System
+from ..errors import ShapeError
+from ._base import AbstractEquation, Filter
+from ._davies import Davies
+from ._dissipator import Dissipator
+
+if TYPE_CHECKING:  # which of the two it is, the systems see to
+    Reference = Any
+else:
+    Reference = Complex[Array, "d d"] | Polynomial
+
+
+class Local(AbstractEquation):
+    """Local (fixed-dissipator) master equation: dρ/dt = −i[H, ρ] + Σ_α D_α[H₀] ρ.
+
+    "Local" is meant as in the paper: with respect to the perturbation H − H₀, which the dissipators do not see. Their
+    own part of the response is then zero (rotation = shift = 0, Eq. 36). Each bath drives towards the Gibbs state of
+    H₀, not of H, and the response of a heat current misses a term of its own order: see `Davies`.
+
+    **Arguments:** `reference`: a `System` or its Hamiltonian H₀, shape [d, d]; for a `QuasiFree` model another one.
+    `tolerance`, `lamb_shift`: as in `Davies`.
+
+    **Raises:** `NotHermitianError`, `ShapeError`.
+
+    ```python
+    import jax; jax.config.update("jax_enable_x64", True)
+    import jaxlgks as lgks
+    system = lgks.models.two_qubits(omega=1000.0, g=200.0, gamma=1.0, temperatures=(310.0, 290.0))
+    moved = system.perturbed(lgks.models.pauli("ZZ"), 0.1)
+    lgks.heat_currents(moved, lgks.Local(system))
+    ```
+    """
+
+    reference: Reference
+    davies: Davies
+    lamb_shift: bool = eqx.field(static=True)
+
+    def __init__(self, reference, tolerance: float = 1e-9, lamb_shift: bool = False):
+        if isinstance(reference, System | QuasiFree):
+            reference = reference.hamiltonian
+        oscillators = isinstance(reference, Polynomial)
+        self.reference = reference if oscillators else as_operator(reference, "Local: the reference Hamiltonian")
+        self.davies = Davies(tolerance, lamb_shift)
+        self.lamb_shift = lamb_shift
+
+    def home(self, system: System) -> System:
+        if isinstance(self.reference, Polynomial) or self.reference.shape != system.hamiltonian.shape:
+            raise ShapeError(
+                f"Local: the reference Hamiltonian must have the shape of the system's, {system.hamiltonian.shape}; "
+                f"got {getattr(self.reference, 'shape', 'a Polynomial')}."
+            )
+        return eqx.tree_at(lambda s: s.hamiltonian, system, self.reference.astype(system.hamiltonian.dtype))
+
+    def reach(self, V: Complex[Array, "d d"]) -> Complex[Array, "d d"]:
+        return jnp.zeros_like(V)
+
+    def partition(self, structure: Structure, system: System) -> Groups:
+        return self.davies.partition(structure, system)
+
+    def operators(self, filtered: Filter, noise: Noise, structure: Structure) -> Any:
+        return self.davies.operators(filtered, noise, structure)
+
+    def assemble(self, operators: Any) -> Dissipator:
+        return self.davies.assemble(operators)

@@ -1,0 +1,53 @@
+"""The Redfield equation: second order in the coupling, no secular approximation.
+
+Enters: a system. Leaves: D_α ρ = [Λ_α ρ, S_α] + h.c., Λ_α = (Γ_α/2 + i S_α)(Ω_H)[S_α].
+"""
+
+from typing import Any
+
+import equinox as eqx
+import jax.numpy as jnp
+
+from .._bohr import Groups, Structure, one_group
+from .._system import Noise, System
+from ._base import AbstractEquation, Filter
+from ._dissipator import Dissipator
+from ._rates import HalfRate, LambShift, one
+
+
+class Redfield(AbstractEquation):
+    """The (Bloch–)Redfield master equation,
+
+        D_α ρ = [Λ_α ρ, S_α] + [S_α, ρ Λ_α†],    Λ_α = Σ_ω ½ Γ_α(ω) S_α(ω)        (+ i S_α(ω) with the Lamb shift).
+
+    Not completely positive: populations of a steady state can be slightly negative where the coupling is strong. Each
+    bath alone fixes the Gibbs state exactly (without Lamb shift).
+
+    **Arguments:** `lamb_shift`: whether Λ contains the principal-value part.
+
+    **Raises:** `LambShiftError` when used with a density that has none.
+
+    ```python
+    import jax; jax.config.update("jax_enable_x64", True)
+    import jaxlgks as lgks
+    bath = lgks.DrudeLorentz(0.001, 2.0)
+    system = lgks.models.two_qubits(omega=1.0, g=0.2, spectrum=bath, temperatures=(0.45, 0.35))
+    lgks.heat_currents(system, lgks.Redfield(lamb_shift=True))
+    ```
+    """
+
+    lamb_shift: bool = eqx.field(static=True, default=False)
+
+    def partition(self, structure: Structure, system: System) -> Groups:
+        return one_group(structure)
+
+    def operators(self, filtered: Filter, noise: Noise, structure: Structure) -> Any:
+        S, dissipative = filtered(one), filtered(HalfRate(noise.spectrum, noise.temperature))
+        if not self.lamb_shift:
+            return S, dissipative
+        return S, dissipative + 1j * filtered(LambShift(noise.spectrum, noise.temperature))
+
+    def assemble(self, operators: Any) -> Dissipator:
+        S, kernel = operators
+        drift = jnp.einsum("jkm,jkn->mn", S.conj(), kernel)
+        return Dissipator(jnp.concatenate([kernel, S]), jnp.concatenate([S, kernel]), drift, mirrored=True)

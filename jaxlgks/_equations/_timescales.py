@@ -1,0 +1,119 @@
+"""How fast a system relaxes, how long its baths remember, and how far apart its frequencies are.
+
+Enters: the structure of H, groups, baths. Leaves: the time scales by which one judges a master equation. All are
+constants of differentiation.
+"""
+
+from collections.abc import Callable
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Inexact
+
+from .._bohr import Groups, Structure, dagger, derivative, product
+from .._system import Bath, Noise, System
+
+
+def relaxation_rate(structure: Structure, system: System) -> Float[Array, ""]:
+    """Γ_R = max_n Σ_m Σ_α Γ_α(ω_mn) |S_mn|² over m ≠ n: the fastest decay rate of a level."""
+    return jnp.max(jnp.sum(transition_rates(structure, system), axis=0))
+
+
+def transition_rates(structure: Structure, system: System) -> Float[Array, "d d"]:
+    """Σ_α Γ_α(ω_mn) |S_mn|², the rate of n → m; zero for m = n. A constant of differentiation."""
+    structure, system = _constant((structure, system))
+    first, *others = bath_rates(structure.frequencies, structure.vectors, system)
+    return sum(others, first)
+
+
+def bath_rates(
+    frequencies: Float[Array, "d d"], vectors: Inexact[Array, "d d"], system: System
+) -> tuple[Float[Array, "d d"], ...]:
+    """W^α_mn = Γ_α(ω_mn)|S_mn|², the rate of n → m, an array for each bath; zero for m = n.
+
+    Not one array for all: under nested `vmap`s each then has the axes of its own temperature only."""
+    same = jnp.eye(system.dim, dtype=bool)
+    # Γ(0) of m = n is never used: keep its derivative, which may not exist, out of the program.
+    omega = jnp.where(same, 1.0, frequencies)
+
+    def rate(noise: Noise) -> Array:
+        return noise.rate(omega) * jnp.where(same, 0.0, coupling_weights(vectors, noise))
+
+    def of(bath: Bath) -> Array:
+        first, *others = [rate(noise) for noise in bath.noises]
+        return sum(others, first)
+
+    return tuple(of(bath) for bath in system.baths)
+
+
+def coupling_weights(vectors: Inexact[Array, "d d"], noise: Noise) -> Float[Array, "d d"]:
+    """|S_mn|² between eigenstates."""
+
+    def turn(X: Array) -> Array:
+        return product(dagger(vectors), X, vectors)
+
+    if jnp.isrealobj(vectors) and jnp.isrealobj(noise.coupling):
+        size = turn(noise.coupling) ** 2
+    else:
+        if jnp.isrealobj(vectors):  # four real products take half the time of two complex ones
+            real, imag = turn(noise.coupling.real), turn(noise.coupling.imag)
+        else:
+            S = turn(noise.coupling)
+            real, imag = S.real, S.imag
+        size: Array = real**2 + imag**2  # |S|², differentiable at zero
+    # What symmetry forbids comes out as rounding, and would connect levels that nothing connects.
+    floor = jax.lax.stop_gradient(jnp.max(size)) * (10 * len(vectors) * jnp.finfo(size.dtype).eps) ** 2
+    return jnp.where(size <= floor, 0.0, size)
+
+
+def correlation_time(structure: Structure, system: System) -> Float[Array, ""]:
+    """τ_B = max |d ln Γ_α/dω| over baths and the Bohr frequencies they couple to."""
+    structure, system = _constant((structure, system))
+    longest = jnp.zeros((), structure.energies.dtype)
+    for bath in system.baths:
+        for noise in bath.noises:
+            coupling = jnp.abs(structure.to_eigenbasis(noise.coupling))
+            rate = noise.rate(structure.frequencies)
+            counted = (coupling > 1e-9 * jnp.max(coupling)) & (rate > 0)
+            slope = derivative(noise.rate, structure.frequencies) / jnp.where(rate > 0, rate, 1.0)
+            longest = jnp.maximum(longest, jnp.max(jnp.where(counted, jnp.abs(slope), 0.0)))
+    return longest
+
+
+def _constant(tree):
+    return jax.tree.map(lambda x: jax.lax.stop_gradient(x) if eqx.is_inexact_array(x) else x, tree)
+
+
+def separation(structure: Structure, groups: Groups, rates: Float[Array, "d d"]) -> Float[Array, ""]:
+    """The smallest distance of neighbouring groups, counting coupled Bohr frequencies only, over the mean of the
+    largest decay rates in the two; infinite where there is none. Below about one, treating them apart is wrong.
+    `rates`: of all baths, as `transition_rates`."""
+    both, decay = rates + rates.T, jnp.sum(rates, axis=0)
+    coupled = both > 1e-9 * jnp.max(both)
+    labels = jnp.maximum(groups.labels, 0).reshape(-1)
+
+    def over(pick: Callable, x: Array, empty: float) -> Array:
+        return pick(jnp.where(coupled, x, empty).reshape(-1), labels, groups.count)
+
+    lowest = over(jax.ops.segment_min, structure.frequencies, jnp.inf)
+    highest = over(jax.ops.segment_max, structure.frequencies, -jnp.inf)
+    fastest = over(jax.ops.segment_max, (decay[None, :] + decay[:, None]) / 2, 0.0)
+    # The last group before each that has a coupled member: labels ascend with the frequency.
+    before = jax.lax.cummax(jnp.where(jnp.isfinite(highest), jnp.arange(groups.count), -1))[:-1]
+    apart = (before >= 0) & jnp.isfinite(lowest[1:])
+    rate = (fastest[1:] + fastest[before]) / 2
+    distance = jnp.where(apart, lowest[1:], 1.0) - jnp.where(apart, highest[before], 0.0)
+    return jnp.min(jnp.where(apart & (rate > 0), distance / jnp.where(rate > 0, rate, 1.0), jnp.inf), initial=jnp.inf)
+
+
+def spread(structure: Structure, groups: Groups) -> Float[Array, ""]:
+    """The largest difference of Bohr frequencies within one group, zero if it is rounding."""
+    U, H = structure.vectors, jax.lax.stop_gradient(structure.hamiltonian)
+    energies = jnp.sum(U.conj() * (H @ U), axis=0).real
+    omega = (energies[None, :] - energies[:, None]).reshape(-1)
+    labels = jnp.maximum(groups.labels, 0).reshape(-1)
+    highest = jax.ops.segment_max(omega, labels, groups.count)
+    lowest = jax.ops.segment_min(omega, labels, groups.count)
+    widest = jnp.max(jnp.where(jnp.isfinite(highest), highest - lowest, 0.0))
+    return jnp.where(widest > structure.rounding, widest, 0.0)

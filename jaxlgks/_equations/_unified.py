@@ -1,0 +1,85 @@
+"""The unified equation (partial secular, geometric-mean rates).
+
+Enters: a system. Leaves: D_α = Σ_g D[A_g] as for Davies, g clusters of nearby Bohr frequencies.
+"""
+
+from typing import Any, ClassVar
+
+import equinox as eqx
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from .._bohr import Groups, Reference, Structure, bohr_structure, find_groups, follow, pin
+from .._system import Noise, System, require_matrices
+from ..errors import InputError
+from ._base import AbstractEquation, Filter
+from ._dissipator import Dissipator
+from ._secular import secular_dissipator, secular_operators
+from ._timescales import correlation_time, relaxation_rate
+
+
+class Unified(AbstractEquation):
+    """The unified master equation: clusters of nearby Bohr frequencies stay coherent,
+
+        D_α = Σ_g D[A_g],    A_g = Σ_{ω∈g} √Γ_α(ω) S_α(ω),
+
+    so the rate between two frequencies of a cluster is the geometric mean √(Γ(ω)Γ(ω')). Completely positive. Where a
+    cluster is exactly degenerate, or all frequencies are far apart, it is the Davies equation. Each bath alone fixes
+    the Gibbs state to first order in the splitting of a cluster.
+
+    Frequencies are chained together while neighbours are closer than the width. With Γ_R the fastest decay rate of a
+    level and τ_B = max |d ln Γ/dω| the memory of the baths, the automatic width is √(Γ_R/τ_B): there the error of
+    treating frequencies apart, Γ_R/|ω−ω'|, equals that of giving them a common rate, |ω−ω'| τ_B.
+
+    **Arguments:** `width`: in units of Γ_R, or None for the automatic choice. `lamb_shift`: as in `Davies`, summed
+    within a cluster.
+
+    **Raises:** `InputError`; `LambShiftError` when used with a density that has none.
+
+    Source: Trushechkin, Phys. Rev. A 103, 062226 (2021).
+
+    ```python
+    import jax; jax.config.update("jax_enable_x64", True)
+    import jaxlgks as lgks
+    system = lgks.models.two_qubits(omega=1000.0, g=200.0, gamma=1.0, temperatures=(60.0, 40.0))
+    jax.grad(lambda d: lgks.heat_currents(system.perturbed(lgks.models.pauli("ZZ"), d), lgks.Unified())[0])(0.0)
+    ```
+    """
+
+    width: float | None = eqx.field(static=True)
+    lamb_shift: bool = eqx.field(static=True)
+    reference: Reference | None
+    secular: ClassVar[bool] = True
+
+    def __init__(self, width: float | None = None, lamb_shift: bool = False, reference: Reference | None = None):
+        if width is not None and not width >= 0:
+            raise InputError(f"Unified: width must not be negative (units of the relaxation rate); got {width}.")
+        self.width = width
+        self.lamb_shift = lamb_shift
+        self.reference = reference
+
+    def partition(self, structure: Structure, system: System) -> Groups:
+        if self.reference is not None:
+            return follow(self.reference, structure)
+        return find_groups(structure, 1e-9, self.gap(structure, system))
+
+    def gap(self, structure: Structure, system: System) -> Float[Array, ""]:
+        """The distance of neighbours below which a cluster goes on, a frequency."""
+        fast = relaxation_rate(structure, system)
+        if self.width is not None:
+            return self.width * fast
+        memory = correlation_time(structure, system)
+        return jnp.where(memory > 0, jnp.sqrt(fast / jnp.where(memory > 0, memory, 1.0)), fast)
+
+    def fixed(self, system: System) -> "Unified":
+        require_matrices(system, "fixed")
+        if self.reference is not None:
+            return self
+        structure = bohr_structure(system.hamiltonian)
+        return Unified(self.width, self.lamb_shift, pin(structure, self.partition(structure, system)))
+
+    def operators(self, filtered: Filter, noise: Noise, structure: Structure) -> Any:
+        return secular_operators(filtered, noise, self.lamb_shift)
+
+    def assemble(self, operators: Any) -> Dissipator:
+        return secular_dissipator(operators)

@@ -1,0 +1,248 @@
+"""The generator of a secular equation, block by block.
+
+Enters: a system, an equation Σ_g D[A_g], its groups. Leaves: L as small matrices. In the eigenbasis of H every
+transition m → i belongs to one group, so all A_g together are one matrix A_im with labels, and
+
+    (D X)_ij = Σ_mn [label(i,m) = label(j,n)] A_im A*_jn X_mn − (K X + X K†)_ij,
+    K_mn = ½ Σ_i [label(i,m) = label(i,n)] A*_im A_in        (and the Lamb shift).
+
+Elements X_ij and X_mn that no such term joins never meet: coherences of distinct levels are alone or in blocks of
+equal Bohr frequency, populations are one block of d. Which elements share a block follows from the labels; it is found
+outside compiled programs, where levels must be known. Nothing of size d²×d² is made.
+"""
+
+import functools
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Complex, Float, Int
+
+from .._bohr import Groups, Structure, bohr_structure
+from .._equations import AbstractEquation, Slope, secular_drift
+from .._system import Noise, System
+from ._base import Observables, StepwiseGenerator, rows_of
+from ._dense import Pinned, exponential, linear_solve, pinned_generator
+
+BATCHED = 8
+"""Blocks up to this size are treated together; larger ones one after the other, away from batched LAPACK calls."""
+PAIRS = 1 << 23
+"""Pairs of transitions that are looked at: 1 GB while they are."""
+Matrices = tuple[Complex[Array, "_ _ _"], ...]
+
+
+class Partition(eqx.Module):
+    """Which elements belong together: the positions m·d + n of their elements X_mn, [c, s] for c blocks of size s. The
+    first is the block of the populations; the others follow by size."""
+
+    labels: Int[Array, "d d"]
+    positions: tuple[Int[Array, "_ _"], ...]
+
+    def matrices(self, left: Array, right: Array, drift: Complex[Array, "d d"]) -> Matrices:
+        """X ↦ Σ_j Σ_g L_g X R_g† − K X − X K† of ungrouped operators L, R [j, d, d]."""
+        return tuple(self._matrix(where, left, right, drift) for where in self.positions)
+
+    def _matrix(self, where: Array, left: Array, right: Array, drift: Array) -> Array:
+        dim = self.labels.shape[-1]
+        row, column = where[:, :, None], where[:, None, :]
+        i, j, m, n = row // dim, row % dim, column // dim, column % dim
+        joined = self.labels[i, m] == self.labels[j, n]
+        jumps = sum((L[i, m] * R[j, n].conj() for L, R in zip(left, right, strict=True)), jnp.zeros((), drift.dtype))
+        loss = jnp.where(j == n, drift[i, m], 0.0) + jnp.where(i == m, drift[j, n].conj(), 0.0)
+        return jnp.where(joined, jumps, 0.0) - loss
+
+    def apply(self, matrices: Matrices, X: Complex[Array, "k d d"]) -> Complex[Array, "k d d"]:
+        """The superoperator applied to matrices."""
+        return self.join(X, [jnp.einsum("cij,kcj->kci", M, x) for M, x in zip(matrices, self.split(X), strict=True)])
+
+    def adjoint(self, matrices: Matrices, X: Complex[Array, "k d d"]) -> Complex[Array, "k d d"]:
+        """The adjoint superoperator (Heisenberg picture), Tr[X† M(Y)] = Tr[(M‡X)† Y]."""
+        return self.apply(tuple(jnp.swapaxes(M.conj(), -1, -2) for M in matrices), X)
+
+    def split(self, X: Complex[Array, "k d d"]) -> list[Complex[Array, "k _ _"]]:
+        """The elements of X block by block."""
+        flat = X.reshape(X.shape[0], -1)
+        return [flat[:, where] for where in self.positions]
+
+    def join(self, X: Complex[Array, "k d d"], parts: list[Array]) -> Complex[Array, "k d d"]:
+        """Matrices of the shape of X from elements block by block."""
+        flat = jnp.zeros((X.shape[0], X[0].size), X.dtype)
+        for where, part in zip(self.positions, parts, strict=True):
+            flat = flat.at[:, where].set(part)
+        return flat.reshape(X.shape)
+
+
+def partition_of(groups: Groups, limit: int) -> Partition | None:
+    """The blocks of known groups, or None if their matrices together would hold more than `limit` numbers."""
+    import scipy.sparse.csgraph
+
+    labels = np.asarray(groups.labels)
+    dim = labels.shape[0]
+    order = np.argsort(labels, axis=None, kind="stable")
+    starts = np.flatnonzero(np.diff(labels.reshape(-1)[order], prepend=-2))
+    sizes = np.diff(np.append(starts, order.size))
+    if np.sum(sizes.astype(float) ** 2) > min(limit, PAIRS):
+        return None
+    # All pairs of transitions m → i, n → j of one group: they join X_mn to X_ij. With i = j they are a term of K,
+    # which joins X_mx to X_nx and X_xm to X_xn for every x.
+    often = np.repeat(sizes, sizes)  # each is the first of as many pairs as its group has members
+    first = np.repeat(order, often)
+    begin = np.repeat(np.cumsum(often) - often, often)
+    second = order[np.repeat(np.repeat(starts, sizes), often) + np.arange(first.size) - begin]
+    i, m, j, n = first // dim, first % dim, second // dim, second % dim
+    same = (i == j) & (m < n)
+    pairs = np.unique(np.stack([m[same], n[same]]), axis=1)[:, :, None]
+    x = np.arange(dim)
+    source = [m * dim + n, (pairs[0] * dim + x).ravel(), (x * dim + pairs[0]).ravel()]
+    target = [i * dim + j, (pairs[1] * dim + x).ravel(), (x * dim + pairs[1]).ravel()]
+    ends = (np.concatenate(source), np.concatenate(target))
+    graph = scipy.sparse.coo_matrix((np.ones(ends[0].size, bool), ends), shape=(dim**2, dim**2))
+    _, block = scipy.sparse.csgraph.connected_components(graph, directed=False)
+    size = np.bincount(block)
+    if np.sum(size.astype(float) ** 2) > limit:
+        return None
+    populations = np.flatnonzero(block == block[0])  # labels join every pair of them
+    rest = np.argsort(block, kind="stable")
+    rest = rest[block[rest] != block[0]]
+    of_size = size[block[rest]]
+    others = [rest[of_size == s].reshape(-1, s) for s in np.unique(of_size)]
+    return Partition(groups.labels, tuple(jnp.asarray(where) for where in (populations[None], *others)))
+
+
+class BlockGenerator(StepwiseGenerator):
+    """L of a secular equation, block by block, in the eigenbasis of H."""
+
+    structure: Structure
+    partition: Partition
+    matrices: Matrices
+    dissipative: Matrices
+    name: ClassVar[str] = "blocks"
+
+    def solve(self, B: Complex[Array, "k d d"], omega: Float[Array, ""]) -> Complex[Array, "k d d"]:
+        shift = (1j * omega).astype(B.dtype)
+        first, *others = self.partition.split(B)
+        parts = [linear_solve(self.populations.matrix + shift * jnp.eye(first.shape[-1]), first[:, 0].T).T[:, None]]
+        for M, b in zip(self.matrices[1:], others, strict=True):
+            M = M + shift * jnp.eye(M.shape[-1])
+            alone = M.shape[-1] == 1
+            parts.append(b / M[:, 0] if alone else _each(linear_solve, M, b.transpose(1, 2, 0)).transpose(2, 0, 1))
+        return self.partition.join(B, parts)
+
+    @property
+    def populations(self) -> Pinned:
+        """The block of the populations, with the trace."""
+        where, dim = self.partition.positions[0][0], self.partition.labels.shape[-1]
+        M = self.matrices[0][0]
+        return pinned_generator(M, (where // dim == where % dim).astype(M.dtype))
+
+    def dissipate(self, X: Complex[Array, "k d d"]) -> Complex[Array, "k d d"]:
+        """D X, without the commutator."""
+        return self.partition.apply(self.dissipative, X)
+
+    def enter(self, X: Complex[Array, "k d d"]) -> list[Array]:
+        return self.partition.split(X)
+
+    def reader(self, A: Observables) -> Callable[[list[Array]], Array]:
+        if A is None:
+            shape = self.partition.labels.shape
+            return lambda parts: self.partition.join(jnp.zeros((parts[0].shape[0], *shape), parts[0].dtype), parts)
+        rows = [rows_of(A)[..., where] for where in self.partition.positions]
+        axes = [[-2, -1], [-2, -1]]
+        read = lambda parts: [jnp.tensordot(x, r, axes=axes) for x, r in zip(parts, rows, strict=True)]  # noqa: E731
+        return lambda parts: functools.reduce(jnp.add, read(parts))
+
+    def flow(self, dt: Float[Array, ""], drive: Complex[Array, "k d d"] | None) -> list[tuple[Array, Array | None]]:
+        pushes = [None] * len(self.matrices) if drive is None else self.partition.split(drive)
+        return [_exponentials(M, b, dt) for M, b in zip(self.matrices, pushes, strict=True)]
+
+    def advance(self, flow: list[tuple[Array, Array | None]], X: list[Array]) -> list[Array]:
+        parts = []
+        for (turn, push), x in zip(flow, X, strict=True):
+            moved = turn[:, 0] * x if x.shape[-1] == 1 else jnp.einsum("cij,kcj->kci", turn, x)
+            parts.append(moved if push is None else moved + push)
+        return parts
+
+
+def _each(function: Any, *stacks: Array) -> Any:
+    """`function` of every member: together where small."""
+    if stacks[0].shape[-1] <= BATCHED:
+        return jax.vmap(function)(*stacks)
+    return jax.lax.map(lambda each: function(*each), stacks)
+
+
+def _exponentials(M: Array, drive: Array | None, dt: Array) -> tuple[Array, Array | None]:
+    """e^{M dt} [c, s, s] and what a drive [k, c, s] adds in dt, [k, c, s]."""
+    if M.shape[-1] == 1:
+        z = M * dt
+        if drive is None:
+            return jnp.exp(z), None
+        small = jnp.abs(z) < 1e-8
+        mean = jnp.where(small, 1.0 + z / 2, jnp.expm1(z) / jnp.where(small, 1.0, z))  # (e^z − 1)/z
+        return jnp.exp(z), drive * mean[:, 0] * dt
+    if drive is None:
+        return _each(lambda m: exponential(m, None, dt)[0], M), None
+    turn, push = _each(lambda m, b: exponential(m, b, dt), M, drive.transpose(1, 2, 0))
+    return turn, push.transpose(2, 0, 1)
+
+
+def _noises(system: System) -> list[Noise]:
+    return [noise for bath in system.baths for noise in bath.noises]
+
+
+def _ungrouped(equation: AbstractEquation, system: System, structure: Structure, coupling: Any, slope: bool) -> Any:
+    """The operators of an equation for all noises, [j, d, d] each, in the eigenbasis, groups not told apart.
+    `coupling(S)` is what stands for the coupling operator; `slope`: F' for F."""
+
+    def of(noise: Noise) -> Any:
+        S = coupling(structure.to_eigenbasis(noise.coupling))
+        value = lambda F: ((Slope(F) if slope else F)(structure.frequencies) * S)[None]  # noqa: E731
+        return jax.tree.map(lambda x: x[0], equation.operators(value, noise, structure))
+
+    return jax.tree.map(lambda *x: jnp.stack(x), *(of(noise) for noise in _noises(system)))
+
+
+def block_generator(system: System, equation: AbstractEquation, partition: Partition) -> BlockGenerator:
+    """L of a secular equation. A constant of differentiation in H."""
+    structure = bohr_structure(system.hamiltonian)
+    operators = _ungrouped(equation, system, structure, lambda S: S, slope=False)
+    A = operators[0]
+    dissipative = partition.matrices(A, A, secular_drift(operators, partition.labels))
+    U = structure.vectors
+    energies = jnp.sum(U.conj() * (structure.hamiltonian @ U), axis=0).real.astype(A.dtype)
+    turning = partition.matrices(A[:0], A[:0], 1j * jnp.diag(energies))
+    return BlockGenerator(
+        structure, partition, tuple(x + y for x, y in zip(dissipative, turning, strict=True)), dissipative
+    )
+
+
+def block_first_order(
+    system: System, equation: AbstractEquation, generator: BlockGenerator, X: Array, W: Array
+) -> tuple[Any, Any]:
+    """The first-order change of D by rotation and by shift as functions of a matrix, when the levels turn by X and move
+    by W (see `AbstractEquation.first_order`). The bracket [X, A_g] of every operator is a turn of the whole,
+
+        D^(X) ρ = [X, Dρ] − D[X, ρ];
+
+    the rest is bilinear, in A and in (1_g F)(Ω)[ [S, X] ] or (1_g F')(Ω)[ [S, W] ]."""
+    partition, structure = generator.partition, generator.structure
+    value = _ungrouped(equation, system, structure, lambda S: S, slope=False)
+    turned = _ungrouped(equation, system, structure, lambda S: S @ X - X @ S, slope=False)
+    shifted = _ungrouped(equation, system, structure, lambda S: S @ W - W @ S, slope=True)
+
+    def change(moved: Any) -> Any:
+        drift = jax.jvp(lambda o: secular_drift(o, partition.labels), (value,), (moved,))[1]
+        A, dA = value[0], moved[0]
+        made = partition.matrices(jnp.concatenate([dA, A]), jnp.concatenate([A, dA]), drift)
+        return lambda rho: partition.apply(made, rho[None])[0]
+
+    D = lambda rho: generator.dissipate(rho[None])[0]  # noqa: E731
+    inner = change(turned)
+
+    def rotation(rho: Array) -> Array:
+        moved = D(rho)
+        return X @ moved - moved @ X - D(X @ rho - rho @ X) + inner(rho)
+
+    return rotation, change(shifted)

@@ -1,0 +1,110 @@
+"""Generators kept as operators, carried through time by an integrator.
+
+Enters: a generator, states, times. Leaves: the solution of dX/dt = L X + B by Dormand–Prince 8(5,3), in the interaction
+picture of H, so that steps follow the decay rates and not the Bohr frequencies.
+"""
+
+import functools
+
+import diffrax
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool, Float
+
+from .._bohr import Structure
+from .._equations import Dissipator
+from ..errors import InputError
+from ._base import seen
+
+
+class Integration(eqx.Module):
+    """Options of diffrax."""
+
+    rtol: float
+    atol: float
+    max_steps: int = eqx.field(static=True)
+    meter: diffrax.AbstractProgressMeter
+    adjoint: diffrax.AbstractAdjoint
+
+
+def integration(
+    rtol: float = 1e-10,
+    atol: float = 1e-12,
+    max_steps: int = 1_000_000,
+    progress: bool = False,
+    adjoint: eqx.Module | None = None,
+) -> Integration:
+    """Reverse mode unless told otherwise, no progress bar."""
+    meter = diffrax.TextProgressMeter() if progress else diffrax.NoProgressMeter()
+    if adjoint is None:
+        adjoint = diffrax.RecursiveCheckpointAdjoint()
+    elif not isinstance(adjoint, diffrax.AbstractAdjoint):
+        raise InputError(f"evolve: adjoint must be one of diffrax; got {type(adjoint).__name__}.")
+    return Integration(rtol, atol, max_steps, meter, adjoint)
+
+
+def _differentiated(tree) -> Bool[Array, ""]:
+    """Whether the program that computes this is a derivative in some number of the tree: a constant when compiled."""
+    return _seen([x for x in jax.tree.leaves(tree) if eqx.is_inexact_array(x)], False)
+
+
+@functools.partial(jax.custom_jvp, nondiff_argnums=(1,))
+def _seen(numbers: list[Array], differentiated: bool) -> Bool[Array, ""]:
+    del numbers
+    return jnp.asarray(differentiated)
+
+
+@_seen.defjvp
+def _seen_jvp(differentiated, primals, tangents):
+    del differentiated, tangents
+    return _seen(*primals, True), np.zeros((), jax.dtypes.float0)
+
+
+def fastest(D: Dissipator) -> Float[Array, ""]:
+    """The fastest decay rate of a level."""
+    return 2 * jnp.max(jnp.diag(D.drift).real)
+
+
+@eqx.filter_jit
+def integrate(
+    structure: Structure, D: Dissipator, start: Array, ts: Array, A: Array | None, drive: Array | None, by: Integration
+) -> Array:
+    """`propagate` with the action D of a generator, its drift with iH."""
+    frequencies = structure.frequencies
+    # What the energies do not hold of iH: zero in value, it carries the derivative in H.
+    still = Dissipator(D.left, D.right, D.drift - 1j * jnp.diag(structure.energies))
+
+    def phases(t: Array) -> Array:
+        return jnp.exp(1j * frequencies * (t - ts[0]))  # e^{−i(E_m − E_n)t}
+
+    def field(t, y, _):
+        phase = phases(t)
+        X = phase * (y[0] + 1j * y[1])
+        change = jax.vmap(still)(X) if drive is None else jax.vmap(still)(X) + drive
+        change = phase.conj() * change
+        return jnp.stack([change.real, change.imag])
+
+    # Steps are chosen for the state. Its derivatives move when it does not: with the decay rates, and in H with the
+    # Bohr frequencies.
+    turning = jnp.maximum(jnp.max(jnp.abs(frequencies)), jnp.finfo(ts.dtype).tiny)
+    differentiated = _differentiated((structure, D, start, drive))
+    longest = jnp.where(differentiated, 0.25 / jax.lax.stop_gradient(fastest(D)), jnp.inf)
+    in_H = _differentiated(structure.hamiltonian)
+    longest = jnp.where(in_H, jnp.minimum(longest, 0.5 / turning), longest)
+    solution = diffrax.diffeqsolve(
+        diffrax.ODETerm(field),  # pyright: ignore[reportArgumentType]
+        diffrax.Dopri8(),
+        t0=ts[0],
+        t1=ts[-1],
+        dt0=None,
+        y0=jnp.stack([start.real, start.imag]),
+        saveat=diffrax.SaveAt(ts=ts, fn=lambda t, y, _: seen(phases(t) * (y[0] + 1j * y[1]), A)),
+        stepsize_controller=diffrax.PIDController(rtol=by.rtol, atol=by.atol, dtmax=longest),
+        max_steps=by.max_steps,
+        progress_meter=by.meter,
+        adjoint=by.adjoint,
+    )
+    assert solution.ys is not None
+    return solution.ys

@@ -1,0 +1,167 @@
+"""The generator as operators: no d²×d² matrix is ever made. For large systems and equations of
+few operators: universal, Redfield, wide clusters.
+
+Enters: a system, an equation whose dissipators are few operators. Leaves: in the eigenbasis of H, with operators L_j,
+R_j and a drift K that holds iH,
+
+    (L X)_mn = Σ_j (L_j X R_j†)_mn − (K X + X K†)_mn,
+
+and (L + iω)⁻¹ by GMRES. Its preconditioner is the part of L that leaves coherences to themselves and populations among
+themselves,
+
+    X_mn → [ Σ_j (L_j)_mm (R_j)*_nn − K_mm − K*_nn ] X_mn        (m ≠ n)
+    p_m  → Σ_n ( Σ_j (L_j)_mn (R_j)*_mn − 2 δ_mn Re K_nn ) p_n ,
+
+the Davies equation with its rates where levels are distinct. What is left over is of the order of the rates over the
+distance of levels, so that a few tens of steps suffice at any d.
+"""
+
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Complex, Float
+
+from .._bohr import Structure, bohr_structure
+from .._equations import AbstractEquation, Dissipator, together
+from .._inputs import spoil
+from .._system import System
+from ._base import AbstractGenerator
+
+TOLERANCE = 1e-12
+"""Of the preconditioned residual: where GMRES stops."""
+REFINED = 64
+"""Up to this dimension, where steps cost next to nothing, it goes on to rounding."""
+ACCEPTED = 1e-8
+"""Largest residual of a solution that is taken for one, relative to the right-hand side."""
+
+
+class OperatorGenerator(AbstractGenerator):
+    """L as operators in the eigenbasis of H. `restart`: steps of GMRES kept; `cycles`: restarts at most."""
+
+    structure: Structure
+    action: Dissipator
+    restart: int = eqx.field(static=True, default=30)
+    cycles: int = eqx.field(static=True, default=5)
+    name: ClassVar[str] = "operators"
+
+    @property
+    def fastest(self) -> Float[Array, ""]:
+        """The fastest decay rate of a level; a constant of differentiation."""
+        return jax.lax.stop_gradient(2 * jnp.max(jnp.diag(self.action.drift).real))
+
+    @property
+    def pin(self) -> Complex[Array, "d d"]:
+        """s 1/d, which the trace is multiplied by and added: L + s |1⟩⟩⟨⟨tr|/d is regular."""
+        dim = self.action.drift.shape[-1]
+        return self.fastest * jnp.eye(dim, dtype=self.action.drift.dtype) / dim
+
+    def solve(self, B: Complex[Array, "k d d"], omega: Float[Array, ""]) -> Complex[Array, "k d d"]:
+        """NaN where GMRES has not converged to `ACCEPTED`."""
+        X = jax.lax.map(lambda b: self.inverse(b, omega), B)
+        left = jax.vmap(lambda x: self.action(x) + self.pin * jnp.trace(x))(X) + (1j * omega).astype(B.dtype) * X - B
+        off = jnp.max(jnp.abs(left), axis=(1, 2)) > ACCEPTED * jnp.max(jnp.abs(B), axis=(1, 2))
+        return jax.vmap(lambda x, bad, b: spoil(x, bad, (self.action, b)))(X, jax.lax.stop_gradient(off), B)
+
+    def inverse(self, b: Complex[Array, "d d"], omega: Float[Array, ""]) -> Complex[Array, "d d"]:
+        """(L + s |1⟩⟩⟨⟨tr|/d + iω)⁻¹ b, differentiable by the implicit function theorem."""
+        shift = (1j * omega).astype(b.dtype)
+        ahead, _ = self._preconditioner(shift)
+        return self._gmres(lambda X: self.pinned(X) + shift * X, b, ahead)
+
+    def hermitian_inverse(self, b: Complex[Array, "d d"]) -> Complex[Array, "d d"]:
+        """The same at ω = 0 for Hermitian b, of the Hermitian part of every matrix: real numbers, half as many."""
+        ahead, _ = self._preconditioner(jnp.zeros((), b.dtype))
+        real = lambda function: lambda P: _packed(function(_unpacked(P)))  # noqa: E731
+        pinned = lambda X: self.action.on_hermitian(X) + self.pin * jnp.trace(X)  # noqa: E731
+        return _unpacked(self._gmres(real(pinned), _packed(b), real(ahead)))
+
+    def pinned(self, X: Complex[Array, "d d"]) -> Complex[Array, "d d"]:
+        """L X + s Tr[X]/d."""
+        return self.action(X) + self.pin * jnp.trace(X)
+
+    def _preconditioner(self, shift: Complex[Array, ""]) -> tuple[Callable, Float[Array, ""]]:
+        frozen: OperatorGenerator = jax.tree.map(jax.lax.stop_gradient, self)
+        return frozen.secular_part(jax.lax.stop_gradient(shift))
+
+    def _gmres(self, matvec: Callable, b: Array, precondition: Callable) -> Array:
+        def solve(apply: Callable, b: Array, precondition: Callable) -> Array:
+            # "incremental" stops as soon as it is done, the default only after `restart` steps.
+            options = {"restart": self.restart, "maxiter": self.cycles, "solve_method": "incremental"}
+            once = lambda b, tol: jax.scipy.sparse.linalg.gmres(apply, b, M=precondition, tol=tol, **options)[0]  # noqa: E731
+            if len(b) > REFINED:
+                return once(b, TOLERANCE)
+            X = once(b, 1e-8)  # two passes of half the digits each, the second on the true residual of the first
+            return X + once(b - apply(X), 1e-8)
+
+        across = lambda y: jax.linear_transpose(precondition, y)(y)[0]  # noqa: E731
+        return jax.lax.custom_linear_solve(
+            matvec, b, lambda apply, b: solve(apply, b, precondition), lambda apply, b: solve(apply, b, across)
+        )
+
+    def diagonal(self) -> Complex[Array, "d d"]:
+        """What L multiplies each element X_mn by, itself alone."""
+        kept = jnp.einsum("jmm,jnn->mn", self.action.left, self.action.right.conj())
+        loss = jnp.diag(self.action.drift)
+        return kept - loss[:, None] - loss.conj()[None, :]
+
+    def secular_part(self, shift: Complex[Array, ""]) -> tuple[Callable, Float[Array, ""]]:
+        """The inverse of the secular part of L + shift, and an estimate of the slowest rate of populations."""
+        D, fastest = self.action, self.fastest
+        dim = D.drift.shape[-1]
+        same = jnp.eye(dim, dtype=bool)
+        diagonal = self.diagonal() + shift
+        # An element that L leaves alone is left to GMRES.
+        small = jnp.abs(diagonal) < 1e-6 * fastest
+        inverse = 1.0 / jnp.where(same | small, fastest, diagonal)
+        rates = jnp.einsum("jmn,jmn->mn", D.left, D.right.conj()) - 2 * jnp.diag(jnp.diag(D.drift).real)
+        factors = jax.scipy.linalg.lu_factor(rates + fastest / dim + shift * same)
+
+        def precondition(X: Array) -> Array:
+            populations = jax.scipy.linalg.lu_solve(factors, jnp.diag(X))
+            return inverse * jnp.where(same, 0, X) + jnp.diag(populations)
+
+        probe = jnp.exp(1j * (1.0 + jnp.arange(dim)) ** 2) / jnp.sqrt(dim)
+        slowest = 1.0 / jnp.linalg.norm(jax.scipy.linalg.lu_solve(factors, probe.astype(D.drift.dtype)))
+        return precondition, slowest
+
+    def carry(self, start: Array, ts: Array, A: Array | None, drive: Array | None) -> Array:
+        """By `integrated`, to 1e−10 of the largest element."""
+        # Linear: what the tolerances mean must not depend on the size of a perturbation.
+        size = jnp.max(jnp.abs(start))
+        size = size if drive is None else jnp.maximum(size, jnp.max(jnp.abs(drive)) / self.fastest)
+        size = jax.lax.stop_gradient(jnp.where(size > 0, size, 1.0))
+        return size * self.integrated(start / size, ts, A, None if drive is None else drive / size)
+
+    def integrated(
+        self, start: Array, ts: Array, A: Array | None = None, drive: Array | None = None, **options: Any
+    ) -> Array:
+        """As `propagate`, by Dormand–Prince 8(5,3) in the interaction picture of H. `options`: of `integration`."""
+        from ._integration import integrate, integration  # diffrax would be a third of the time of importing jaxlgks
+
+        lost = jnp.isnan(ts)  # a traced time that is none costs its own values, not the integration
+        ts = jnp.where(lost, jnp.nan_to_num(jnp.nanmax(ts)), ts)
+        found = integrate(self.structure, self.action, start, ts, A, drive, integration(**options))
+        return jnp.where(lost.reshape(-1, *[1] * (found.ndim - 1)), jnp.nan, found)
+
+
+def _packed(X: Complex[Array, "d d"]) -> Float[Array, "d d"]:
+    """The Hermitian part of X: real parts from the diagonal up, imaginary parts below."""
+    X = (X + X.conj().T) / 2
+    return jnp.triu(X.real) + jnp.tril(X.imag, -1)
+
+
+def _unpacked(P: Float[Array, "d d"]) -> Complex[Array, "d d"]:
+    upper, lower = jnp.triu(P, 1), jnp.tril(P, -1)
+    return jax.lax.complex(jnp.diag(jnp.diag(P)) + upper + upper.T, lower - lower.T)
+
+
+def operator_generator(system: System, equation: AbstractEquation, **options: int) -> OperatorGenerator:
+    """L as operators. The basis is a constant of differentiation; the derivative in H comes with U† dH U."""
+    structure = bohr_structure(system.hamiltonian)
+    H = structure.to_eigenbasis(structure.hamiltonian)
+    turned = [D.rotated(structure.vectors) for D in equation.dissipators(system)]
+    action = together(turned, 1j * H)
+    return OperatorGenerator(structure, action, **options)

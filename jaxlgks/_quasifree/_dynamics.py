@@ -1,0 +1,166 @@
+"""The generator on linear forms: drift, diffusion and force of each bath.
+
+Enters: a model and a master equation. Leaves real arrays in the quadratures R, for the Hamiltonian and each bath α,
+
+    D_α†R = 𝒟_α (R − R₀) + c_α,     D_α†(R_iR_j)_sym adds N_α,     i[H, R] = Ω (h R + f).
+
+In the frame of the normal modes (`_modes`) a pair P = pᵀξ, Q = qᵀξ gives D†ξ = −B p* qᵀ ξ + h.c., so that with the
+two-sided filter K of σσᵀ (S = σᵀξ + const)
+
+    𝒟 = −iΩ L K_minus Lᵀ,     N = ½ iΩ L K_even Lᵀ iΩ.
+
+The constant of S has Bohr frequency zero: one more row and column of B, zero. It acts where frequencies of a group
+reach zero (ULE, Redfield with Lamb shift) and gives the force c.
+"""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from .._bohr import derivative
+from .._equations import AbstractEquation, Davies, Local, Unified, each_noise
+from .._oscillators import QuasiFree, linear_part, symplectic
+from .._polynomials import Polynomial, as_polynomial
+from .._system import Noise
+from ..errors import InputError, ShapeError
+from ._kernel import two_sided
+from ._modes import MERGED, NormalModes, clustered, normal_modes, together
+from ._rates import kernel_of
+
+
+class Dynamics(eqx.Module):
+    """What L₀† does to linear and quadratic forms; baths along the first axis."""
+
+    hamiltonian: Float[Array, "n n"]
+    drift: Float[Array, "baths n n"]
+    diffusion: Float[Array, "baths n n"]
+    force: Float[Array, "baths n"]
+    centre: Float[Array, " n"]
+    """R₀: the minimum of H."""
+
+    @property
+    def total(self) -> Float[Array, "n n"]:
+        """Ωh + Σ_α 𝒟_α."""
+        return self.hamiltonian + jnp.sum(self.drift, axis=0)
+
+
+def home(model: QuasiFree, equation: AbstractEquation) -> QuasiFree:
+    """The model in whose normal modes the dissipators are made: itself, but for `Local`."""
+    if not isinstance(equation, Local):
+        return model
+    if not isinstance(equation.reference, Polynomial) or equation.reference.modes != model.modes:
+        raise ShapeError(
+            f"Local: for a QuasiFree model of {model.modes} mode(s) the reference must be one too; got "
+            f"{getattr(equation.reference, 'modes', 'a matrix')}."
+        )
+    reference = as_polynomial(equation.reference, "Local: the reference", model.modes, degree=2)
+    return QuasiFree(reference, model.baths)
+
+
+def coupling_form(noise: Noise) -> tuple[Array, Array]:
+    """s and c of S = sᵀR + c."""
+    if not isinstance(noise.coupling, Polynomial):
+        raise InputError("a QuasiFree model needs couplings that are Polynomials.")
+    return linear_part(noise.coupling), noise.coupling.coefficients[0].real
+
+
+def nominal_frequencies(modes: NormalModes, model: QuasiFree | None, equation: AbstractEquation) -> Float[Array, " m"]:
+    """For each normal mode the frequency that its group stands for: equal where a group is one. [M] The model matters
+    to `Unified` alone."""
+    if isinstance(equation, Local):
+        equation = equation.davies
+    omega = jax.lax.stop_gradient(modes.frequencies)
+    if isinstance(equation, Davies):
+        return clustered(omega, max(equation.tolerance, MERGED) * omega[-1])
+    if isinstance(equation, Unified) and model is not None:
+        return clustered(omega, jnp.maximum(unified_gap(modes, model, equation), MERGED * omega[-1]))
+    return jnp.zeros_like(omega)
+
+
+def damping_rates(modes: NormalModes, model: QuasiFree) -> Float[Array, " m"]:
+    """κ_k = Σ_α (Γ_α(ω_k) − Γ_α(−ω_k)) |s_k|²: the rate at which ⟨d_k†d_k⟩ relaxes where frequencies are apart."""
+    total = jnp.zeros_like(modes.frequencies)
+    for noise in one_noise_each(model):
+        weight = jnp.abs(modes.forms.T @ coupling_form(noise)[0])[: model.modes] ** 2
+        total = total + noise.spectrum.density(modes.frequencies) * weight
+    return total
+
+
+def memory(modes: NormalModes, model: QuasiFree) -> Float[Array, " baths"]:
+    """τ_B = max |d ln Γ/dω| at the Bohr frequencies, for each bath."""
+
+    def longest(noise: Noise) -> Array:
+        return jnp.max(jnp.abs(derivative(noise.rate, modes.signed) / noise.rate(modes.signed)))
+
+    return jnp.stack(each_noise(longest, one_noise_each(model)))
+
+
+def unified_gap(modes: NormalModes, model: QuasiFree, equation: Unified) -> Float[Array, ""]:
+    """The distance below which `Unified` keeps frequencies together, as for matrices with the damping rates."""
+    modes, model = jax.lax.stop_gradient((modes, model))
+    fast = jnp.max(damping_rates(modes, model))
+    if equation.width is not None:
+        return equation.width * fast
+    longest = jnp.max(memory(modes, model))
+    return jnp.where(longest > 0, jnp.sqrt(fast / jnp.where(longest > 0, longest, 1.0)), fast)
+
+
+@eqx.filter_jit
+def gaussian_separation(model: QuasiFree, equation: AbstractEquation) -> Float[Array, ""]:
+    """The smallest distance of normal frequencies (or of one from its negative) that the equation treats apart, over
+    the mean of their damping rates; infinite where there is none."""
+    reference = jax.lax.stop_gradient(home(model, equation))
+    modes = normal_modes(reference)
+    rates = jnp.tile(damping_rates(modes, reference), 2)
+    together_ = together(nominal_frequencies(modes, reference, equation))[:-1, :-1]
+    distance = jnp.abs(modes.signed[:, None] - modes.signed[None, :])
+    mean = (rates[:, None] + rates[None, :]) / 2
+    apart = ~together_ & (mean > 0)
+    return jnp.min(jnp.where(apart, distance / jnp.where(apart, mean, 1.0), jnp.inf))
+
+
+def dynamics(model: QuasiFree, equation: AbstractEquation, nominal: Array | None = None) -> Dynamics:
+    """The generator; `nominal`: groups pinned elsewhere, found here when left out."""
+    reference = home(model, equation)
+    # The frame is a constant of the eigenvectors: derivatives come from B and L alone, at any degeneracy.
+    modes = normal_modes(jax.lax.stop_gradient(reference))
+    nominal = nominal_frequencies(modes, reference, equation) if nominal is None else nominal
+    J = jnp.asarray(symplectic(model.modes))
+    L: Array = jnp.linalg.cholesky(reference.quadratic)
+    centre = -jax.scipy.linalg.cho_solve((L, True), reference.field)
+    B = jnp.zeros((J.shape[0] + 1,) * 2, complex).at[:-1, :-1].set(L.T @ (1j * J) @ L)
+    same = _ascending(together(nominal))
+    noises = one_noise_each(model)
+    parts = each_noise(lambda noise: _of_bath(noise, equation, L, B, centre, same), noises)
+    drift, diffusion, force = (jnp.stack(x) for x in zip(*parts, strict=True))
+    here = centre
+    if isinstance(equation, Local):
+        here = -jnp.linalg.solve(model.quadratic, model.field)
+        force = force + jnp.einsum("bij,j->bi", drift, here - centre)
+    return Dynamics(J @ model.quadratic, drift, diffusion, force, here)
+
+
+def _ascending(same: Array) -> Array:
+    """From the order (ω, −ω, 0) to that of ascending eigenvalues (−ω_M … −ω_1, 0, ω_1 … ω_M)."""
+    m = same.shape[0] // 2
+    order = [*range(2 * m - 1, m - 1, -1), 2 * m, *range(m)]
+    return same[jnp.asarray(order)][:, jnp.asarray(order)]
+
+
+def _of_bath(noise: Noise, equation: AbstractEquation, L: Array, B: Array, centre: Array, same: Array):
+    J = jnp.asarray(symplectic(L.shape[0] // 2))
+    kernel = kernel_of(equation, noise)
+    s, c = coupling_form(noise)
+    sigma = jnp.append(jax.scipy.linalg.solve_triangular(L, s, lower=True), s @ centre + c)
+    outer = (sigma[:, None] * sigma[None, :]).astype(complex)
+    minus, even = two_sided(B, outer, kernel.minus, same), two_sided(B, outer, kernel.even, same)
+    drift = (-1j * J @ L @ minus[:-1, :-1] @ L.T).real
+    force = (-1j * J @ L @ minus[:-1, -1]).real
+    diffusion = -(J @ L @ even[:-1, :-1] @ L.T @ J).real / 2
+    return drift, (diffusion + diffusion.T) / 2, force
+
+
+def one_noise_each(model: QuasiFree) -> tuple[Noise, ...]:
+    """The noise of each bath: a linear coupling has one."""
+    return tuple(bath.noises[0] for bath in model.baths)

@@ -1,0 +1,72 @@
+"""The second route: differentiate the steady state itself.
+
+Enters: a system, a perturbation V, a quantity. Leaves: d⟨A⟩/dδ at δ = 0 by automatic differentiation of
+δ ↦ ⟨A⟩ in the steady state of H + δV, groups fixed: through the linear solve (implicit function theorem) and through
+the derivative rule of the filter (Daleckii–Krein). No perturbation theory of eigenvectors enters.
+"""
+
+from collections.abc import Callable
+from typing import Literal
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from .._equations import AbstractEquation, Davies
+from .._inputs import as_operator
+from .._oscillators import QuasiFree
+from .._polynomials import as_polynomial
+from .._system import System
+from ..errors import InputError
+from ._oscillators_routes import as_oscillator_quantity, as_truncated, quasifree_autodiff
+from ._quantities import as_quantity, steady_value
+
+
+def autodiff_response(
+    system: System | QuasiFree, V, A, equation: AbstractEquation = Davies(), order: Literal[1, 2] = 1
+) -> Float[Array, "*a"]:
+    """d⟨A⟩_ss/dδ, or d²⟨A⟩_ss/dδ², at δ = 0 for H → H + δV, by JAX through the steady state, groups fixed.
+
+    **Arguments:** `system`, `V`, `equation` as for `response`; `A`: an observable [d, d], several [..., d, d],
+    `HeatCurrent(bath)` or `EntropyProduction()`; `order`: 1, or 2 for the static second-order response.
+
+    **Returns:** real array of the shape of the quantity. The first derivative equals `response(...).static().total`.
+    Both are exact at any degeneracy; at a degenerate level the second one is that of the master equation with its
+    groups fixed, which is not that of the Gibbs state even at one temperature.
+
+    Of a `QuasiFree` model the exact Gaussian steady state is differentiated for a V of degree two at most; a V of
+    higher degree is met on a truncated Fock space of up to 150 states, chosen from the occupations. `order` is then 1.
+
+    **Raises:** as `response`; `InputError` for another order; `TruncationError` where a Fock space would be too large.
+
+    ```python
+    import jax; jax.config.update("jax_enable_x64", True)
+    import jaxlgks as lgks
+    system = lgks.models.two_qubits(omega=1000.0, g=200.0, gamma=1.0, temperatures=(60.0, 40.0))
+    lgks.autodiff_response(system, lgks.models.pauli("ZZ"), lgks.HeatCurrent("a"))
+    ```
+    """
+    if order not in (1, 2):
+        raise InputError(f"autodiff_response: order must be 1 or 2; got {order!r}.")
+    if isinstance(system, QuasiFree):
+        V, A = as_polynomial(V, "the perturbation V", system.modes), as_oscillator_quantity(A, system)
+        if V.degree <= 2:
+            return quasifree_autodiff(system, V, A, equation, order)
+        return autodiff_response(*as_truncated(system, V, A, equation), order)
+    V = as_operator(V, "the perturbation V", system.dim).astype(system.hamiltonian.dtype)
+    A = as_quantity(A, system)
+    steady_value(system, A, equation)  # raises here what would be NaN inside the compiled derivative
+    return _derivative(equation.admit(system, V), V, A, equation.fixed(system), order)
+
+
+@eqx.filter_jit
+def _derivative(system: System, V: Array, A, pinned: AbstractEquation, order: int) -> Array:
+    value = lambda delta: steady_value(system.perturbed(V, delta), A, pinned)  # noqa: E731
+    for _ in range(order):
+        value = _slope(value)
+    return value(jnp.zeros((), system.temperatures.dtype))
+
+
+def _slope(function: Callable[[Array], Array]) -> Callable[[Array], Array]:
+    return lambda x: jax.jvp(function, (x,), (jnp.ones_like(x),))[1]

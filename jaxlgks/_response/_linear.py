@@ -1,0 +1,137 @@
+"""Linear response of a steady state, once the first-order source is known.
+
+Enters: the generator L₀, the three parts of L₁π₀ (kubo, rotation, shift), observables A, and what of A moves by itself
+(its explicit part). Leaves, for each part,
+
+    φ(τ) = Tr[A e^{L₀τ} L₁π₀]            impulse                 (paper, Eq. 23)
+    Φ(t) = ∫₀ᵗ φ                         step                    (Eq. 33)
+    Φ(∞) = −Tr[A L₀⁻¹ L₁π₀]              static
+    χ(ω) = ∫₀^∞ φ e^{iωτ} dτ             susceptibility, = −Tr[A (L₀ + iω)⁻¹ L₁π₀]
+
+An explicit part acts at once: a constant in Φ and χ, a δ(τ) in φ.
+"""
+
+from typing import ClassVar
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Complex, Float
+
+from .._generator import AbstractGenerator, in_order
+from .._inputs import Numbers, as_real, is_concrete
+from ..errors import InputError, ShapeError
+
+
+class Parts(eqx.Module):
+    """A response by mechanism: `kubo` (the commutator with V), `rotation` (eigenvectors turn), `shift` (Bohr
+    frequencies and their rates move), `explicit` (the observable itself depends on δ), and their sum `total`."""
+
+    kubo: Array
+    rotation: Array
+    shift: Array
+    explicit: Array
+
+    @property
+    def total(self) -> Array:
+        """kubo + rotation + shift + explicit."""
+        return self.kubo + self.rotation + self.shift + self.explicit
+
+
+class Impulse(eqx.Module):
+    """An impulse response by mechanism. `explicit` is the weight of δ(τ) and has another unit than the regular parts;
+    `total` is the regular part alone."""
+
+    kubo: Array
+    rotation: Array
+    shift: Array
+    explicit: Array
+
+    @property
+    def total(self) -> Array:
+        """kubo + rotation + shift, the regular part of φ."""
+        return self.kubo + self.rotation + self.shift
+
+
+class LinearResponse(eqx.Module):
+    """The linear response of one or more observables; all its numbers are JAX arrays.
+
+    - `generator`: L₀, as a matrix, block by block or as operators (`.name` says which). `sources`: the kubo, rotation
+      and shift part of L₁π₀, [3, d, d].
+    - `observables`: A, [..., d, d]. `explicit`: ∂A/∂δ averaged over π₀, [...].
+
+    All operators are in the eigenbasis of H₀.
+
+    Results carry the axes of t or ω first, those of the observables after.
+    """
+
+    generator: AbstractGenerator
+    sources: Complex[Array, "3 d d"]
+    observables: Complex[Array, "*a d d"]
+    explicit: Float[Array, "*a"]
+
+    parts: ClassVar[tuple[str, ...]] = ("kubo", "rotation", "shift")
+
+    def static(self) -> Parts:
+        """The change of ⟨A⟩ per δ after the new steady state is reached, Φ(∞). Raises `ConvergenceError`."""
+        still = jnp.zeros(1, self.explicit.dtype)
+        return _parts(-self.generator.resolvent(self.sources, still, self.observables)[0].real, self.explicit)
+
+    def step(self, t: Numbers) -> Parts:
+        """Φ(t), the change of ⟨A⟩ per δ at time t after V is switched on. `t` ≥ 0: scalar or [t]."""
+        return self._in_time(t, jnp.zeros_like(self.sources), self.sources)
+
+    def impulse(self, t: Numbers) -> Impulse:
+        """φ(τ), the change of ⟨A⟩ a time τ after a kick δ(t)V. `t` ≥ 0: scalar or [t]."""
+        parts = self._in_time(t, self.sources, None)
+        return Impulse(parts.kubo, parts.rotation, parts.shift, parts.explicit)
+
+    def susceptibility(self, omega: Numbers) -> Parts:
+        """χ(ω), complex. `omega`: real, scalar or [w]. χ(0) is the static response.
+
+        Raises `ConvergenceError`, `ShapeError`."""
+        omega = as_frequencies(omega)
+        first = -self.generator.resolvent(self.sources, jnp.atleast_1d(omega), self.observables)
+        parts = _parts(jnp.moveaxis(first, 1, 0), self.explicit)
+        return parts if omega.ndim else jax.tree.map(lambda x: x[0], parts)
+
+    def _in_time(self, t: Numbers, start: Array, drive: Array | None) -> Parts:
+        t = as_delays(t)
+        ascending, where = in_order(t, self.explicit.dtype)
+        values = self.generator.propagate(start, ascending, self.observables, drive)
+        return _at(self.explicit, values, where, t.shape)
+
+
+def _parts(values: Array, explicit: Array) -> Parts:
+    """From the averages over the three first-order states, [3, ..., *a]."""
+    return Parts(values[0], values[1], values[2], jnp.broadcast_to(explicit, values.shape[1:]))
+
+
+@eqx.filter_jit
+def _at(explicit: Array, values: Array, where: Array, shape: tuple[int, ...]) -> Parts:
+    parts = _parts(jnp.moveaxis(values[where].real, 1, 0), explicit)
+    return jax.tree.map(lambda x: x.reshape(shape + x.shape[1:]), parts)
+
+
+def as_frequencies(omega: Numbers) -> Array:
+    """Real frequencies, a scalar or [w]."""
+    omega = as_real(omega, "omega")
+    if omega.ndim > 1:
+        raise ShapeError(f"susceptibility: omega must be a scalar or [w]; got shape {tuple(omega.shape)}.")
+    return omega
+
+
+def as_delays(t: Numbers) -> Array:
+    """Times t ≥ 0, a scalar or [t]."""
+    t = as_real(t, "t")
+    if t.ndim > 1:
+        raise ShapeError(f"t must be a scalar or an array [t]; got shape {tuple(t.shape)}.")
+    if is_concrete(t):
+        known = np.asarray(t)
+        if not np.all(np.isfinite(known)):
+            bad = known[~np.isfinite(known)].flat[0]
+            raise InputError(f"t must be finite; got {bad}. What a step tends to is static().")
+        if np.any(known < 0):
+            raise InputError(f"t must not be negative: the response is causal; got {known.min()}.")
+    return t

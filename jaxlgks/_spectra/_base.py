@@ -1,0 +1,144 @@
+"""From a spectral density γ(ω), ω > 0, to the rate Γ(ω) of a thermal bath on the whole axis.
+
+Enters: γ and a temperature T. Leaves: Γ(ω) and √Γ(ω), exact in value and derivative through ω = 0, obeying
+KMS, Γ(−ω) = e^{−ω/T} Γ(ω) (paper, below Eq. 12).
+
+With γ(ω) = |ω| κ(ω), κ even,
+
+    Γ(ω) = γ(ω)(n(ω)+1)  for ω > 0,   γ(|ω|) n(|ω|)  for ω < 0
+         = T κ(ω) B(ω/T),     B(x) = x / (1 − e^{−x}) = e^{x/2} (x/2)/sinh(x/2)
+
+B is positive and analytic, so Γ is as smooth at ω = 0 as κ is; Γ(0) = T κ(0) = T γ'(0).
+"""
+
+import abc
+from typing import ClassVar, Literal
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, ArrayLike, Float
+
+from .._inputs import Numbers, as_real
+from ..errors import LambShiftError
+from ._lamb import lamb_integral
+
+ZeroBehaviour = Literal["smooth", "kink", "singular"]
+
+
+def _sinhc(y: Array) -> Array:
+    """sinh(y)/y for |y| ≤ 0.25 by its series: six terms leave 1e−19."""
+    square = y * y
+    total = jnp.ones_like(y)
+    for k in range(6, 0, -1):
+        total = 1 + total * square / (2 * k * (2 * k + 1))
+    return total
+
+
+def root_bose(x: Float[Array, "..."]) -> Float[Array, "..."]:
+    """√B(x) = √(x / (1 − e^{−x})), relative accuracy 1e−15, no overflow, no underflow before √B itself underflows.
+
+    Away from zero √B = e^{min(x,0)/2} √(|x| / (1 − e^{−|x|})): the second root lies above 1 for all x, so its
+    derivative never meets 0/0.
+    """
+    near = jnp.abs(x) < 0.5
+    small = jnp.where(near, x, 0.0)
+    large = jnp.abs(jnp.where(near, 2.0, x))
+    outer = jnp.exp(jnp.minimum(jnp.where(near, 0.0, x), 0.0) / 2) * jnp.sqrt(large / -jnp.expm1(-large))
+    return jnp.where(near, jnp.exp(small / 4) / jnp.sqrt(_sinhc(small / 2)), outer)
+
+
+def log_bose(x: Float[Array, "..."]) -> Float[Array, "..."]:
+    """ln B(x), which goes on where B underflows."""
+    near = jnp.abs(x) < 0.5
+    small = jnp.where(near, x, 0.0)
+    large = jnp.where(near, 2.0, x)
+    far = jnp.minimum(large, 0.0) + jnp.log(jnp.abs(large) / -jnp.expm1(-jnp.abs(large)))
+    return jnp.where(near, small / 2 - jnp.log(_sinhc(small / 2)), far)
+
+
+class AbstractSpectrum(eqx.Module):
+    """A bath's spectral density γ(ω); every number in it can be differentiated.
+
+    Members define `reduced`, κ(ω) = γ(|ω|)/|ω|, and `at_zero`, how Γ behaves at ω = 0: "smooth" (Γ is
+    differentiable), "kink" (its slopes from the left and the right differ) or "singular" (Γ(0) is 0 by convention).
+    """
+
+    at_zero: eqx.AbstractClassVar[ZeroBehaviour] | eqx.AbstractVar[ZeroBehaviour]
+
+    @abc.abstractmethod
+    def reduced(self, omega: Float[Array, "..."]) -> Float[Array, "..."]:
+        """κ(ω) = γ(|ω|)/|ω|, even in ω, dimensionless."""
+
+    def density(self, omega: Numbers) -> Array:
+        """γ(ω) for ω > 0, a rate."""
+        omega = as_real(omega, "omega")
+        return jnp.abs(omega) * self.reduced(omega)
+
+    def amplitude(self, omega: Float[Array, "..."], temperature: Float[Array, ""]) -> Float[Array, "..."]:
+        """√Γ(ω), the filter function of the Davies, unified and universal Lindblad equations."""
+        scaled = temperature * self.reduced(omega)
+        # Below 1e−120, far beyond a cutoff, the third derivative of the root would overflow.
+        occupied = ~(jnp.abs(scaled) <= 1e-120)
+        root = jnp.sqrt(jnp.where(occupied, scaled, 1.0))  # NaN for a negative density: loud, not plausible
+        return jnp.where(occupied, root, 0.0) * root_bose(omega / temperature)
+
+    def landmarks(self, temperature: Float[Array, ""]) -> Float[Array, " marks"]:
+        """Frequencies ω > 0 at which the density changes character (a cutoff, a resonance): quadratures cut there."""
+        return jnp.asarray(temperature)[None]
+
+    def scale(self, temperature: Float[Array, ""]) -> Float[Array, ""]:
+        """The shortest frequency over which Γ changes: the temperature or the first landmark; zero where Γ is not
+        smooth at ω = 0."""
+        if self.at_zero != "smooth":
+            return jnp.zeros_like(temperature)
+        return jax.lax.stop_gradient(jnp.minimum(temperature, jnp.min(self.landmarks(temperature))))
+
+    def lamb_shift(self, omega: Numbers, temperature: ArrayLike) -> Array:
+        """S(ω) = P∫ dω'/2π Γ(ω')/(ω − ω'), to about 1e−10 of the integral of the absolute value.
+
+        **Raises:** `LambShiftError` where it diverges. NaN where a density given by a function has structure that the
+        quadrature does not resolve.
+        """
+        require_finite(self)
+        omega = as_real(omega, "omega")
+        temperature = jnp.asarray(temperature, omega.dtype)
+        return lamb_integral(lambda w: self.rate(w, temperature), self.landmarks(temperature), omega)
+
+    def rate(self, omega: Numbers, temperature: ArrayLike) -> Array:
+        """Γ(ω) = ∫ F(τ) e^{iωτ} dτ ≥ 0 at any sign of ω: emission into the bath for ω > 0 (paper, Eq. 9)."""
+        omega = as_real(omega, "omega")
+        temperature = jnp.asarray(temperature, omega.dtype)
+        scaled = temperature * self.reduced(omega)
+        return jnp.where(scaled < 0, jnp.nan, scaled) * root_bose(omega / temperature) ** 2
+
+    def log_rate(self, omega: Float[Array, "..."], temperature: Float[Array, ""]) -> Float[Array, "..."]:
+        """ln Γ(ω), −∞ where Γ = 0: for rates e^{−ω/T} that underflow."""
+        scaled = temperature * self.reduced(omega)
+        present = ~(scaled == 0)  # NaN for a negative density
+        return jnp.where(present, jnp.log(jnp.where(present, scaled, 1.0)) + log_bose(omega / temperature), -jnp.inf)
+
+
+def require_finite(spectrum: AbstractSpectrum) -> None:
+    """Raise for a density whose Lamb shift diverges."""
+    if spectrum.at_zero == "singular":
+        raise LambShiftError(
+            f"The Lamb shift of {type(spectrum).__name__} diverges: its rate does not fall off at high frequency, or "
+            "is singular at zero. Use a density with a cutoff (DrudeLorentz, Ohmic), or lamb_shift=False."
+        )
+
+
+class Checked(AbstractSpectrum):
+    """A density known not to be needed at ω = 0 in the derivative that is being taken."""
+
+    spectrum: AbstractSpectrum
+    at_zero: ClassVar[ZeroBehaviour] = "smooth"
+
+    def reduced(self, omega: Float[Array, "..."]) -> Float[Array, "..."]:
+        return self.spectrum.reduced(omega)
+
+    def landmarks(self, temperature: Float[Array, ""]) -> Float[Array, " marks"]:
+        return self.spectrum.landmarks(temperature)
+
+    def scale(self, temperature: Float[Array, ""]) -> Float[Array, ""]:
+        return self.spectrum.scale(temperature)  # not needed at ω = 0, but no smoother there

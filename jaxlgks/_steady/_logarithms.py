@@ -1,0 +1,112 @@
+"""Logarithms of populations: for baths so cold that populations underflow.
+
+Enters: a system, a secular equation. Leaves: ln p of the eigenstates. The elimination of `_gth` has no subtraction, so
+it can be done on logarithms: products are sums, sums are ln Σ exp. What it returns is exact to about d eps |ln p|.
+"""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.nn import logsumexp
+from jaxtyping import Array, Float
+
+from .._equations import AbstractEquation, Davies, coupling_weights
+from .._inputs import is_concrete, spoil
+from .._system import Noise, System
+from ..errors import NonUniqueSteadyStateError, SolverError
+from ._populations import Populations, eigenstates, populations_close
+
+
+def log_populations(system: System, equation: AbstractEquation = Davies()) -> Float[Array, " d"]:
+    """ln p_n of the steady state's populations of the eigenstates of H, in ascending order of energy.
+
+    `steady_state(...).populations` end where numbers do, at 1e−308; logarithms do not. O(d³) exponentials.
+
+    **Arguments:** `system`, `equation`: `Davies` or `Unified`, where populations close (levels are distinct).
+
+    **Returns:** real array [d], accurate to about d eps |ln p|. Differentiable: d ln p is exact where p underflows.
+
+    **Raises:** `SolverError` where populations alone do not close, `NonUniqueSteadyStateError` where some levels have
+    no way down (NaN for both where numbers are traced).
+
+    ```python
+    import jax; jax.config.update("jax_enable_x64", True)
+    import jaxlgks as lgks
+    system = lgks.models.two_qubits(omega=1000.0, g=200.0, gamma=1.0, temperatures=(0.2, 0.1))
+    lgks.log_populations(system)                   # the last one: about -1.1e4
+    ```
+    """
+    equation = Populations().admit(system, equation)[1]
+    found, closed, unique = _log_populations(system, equation)
+    if is_concrete(closed, unique) and not closed:
+        raise SolverError(
+            "log_populations: populations alone do not close, since levels coincide, or a group of Bohr frequencies of "
+            f"{type(equation).__name__} couples populations to coherences. Use steady_state(system, solver=Dense())."
+        )
+    if is_concrete(closed, unique) and not unique:
+        raise NonUniqueSteadyStateError(
+            "log_populations: the steady state is not unique: a group of levels has no transition to lower ones. "
+            "Couple the baths so that they connect all levels."
+        )
+    return spoil(found, ~(closed & unique), eqx.filter(system, eqx.is_inexact_array))
+
+
+@jax.custom_jvp
+def _stationary(W: Float[Array, "d d"]) -> tuple[Array, Array]:
+    """ln p and whether all pivots exist, from ln W_mn (−∞ where there is no transition)."""
+    dim = W.shape[-1]
+    states = jnp.arange(dim)
+
+    def eliminate(i: Array, carry: tuple[Array, Array]) -> tuple[Array, Array]:
+        A, unique = carry
+        k = dim - 1 - i
+        column = jnp.where(states < k, A[:, k], -jnp.inf)
+        pivot = logsumexp(column)
+        row = jnp.where(states < k, A[k] - jnp.where(jnp.isfinite(pivot), pivot, 0.0), -jnp.inf)
+        A = jnp.logaddexp(A, column[:, None] + row[None, :])
+        return A.at[k].set(row), unique & jnp.isfinite(pivot)
+
+    def fill(k: Array, p: Array) -> Array:
+        terms: Array = A[k] + p
+        return p.at[k].set(logsumexp(jnp.where(states < k, terms, -jnp.inf)))
+
+    A, unique = jax.lax.fori_loop(0, dim - 1, eliminate, (W, jnp.asarray(True)))
+    p = jax.lax.fori_loop(1, dim, fill, jnp.zeros(dim, W.dtype))
+    return p - logsumexp(p), unique
+
+
+@_stationary.defjvp  # pyright: ignore[reportArgumentType]
+def _stationary_jvp(primals, tangents):
+    """As in `_gth`, for x_m = d ln p_m with R_mn = W_mn p_n/p_m:
+
+    Σ_n R_mn x_n − R_m x_m = Σ_n W_nm d ln W_nm − Σ_n R_mn d ln W_mn,      Σ p x = 0."""
+    (W,), (dW,) = primals, tangents
+    p, unique = _stationary(W)
+    rates, reverse = jnp.exp(W), jnp.exp(W + p[None, :] - p[:, None])
+    scale = jnp.max(jnp.sum(rates, axis=0))
+    moved = jnp.sum(_times(rates, dW), axis=0) - jnp.sum(_times(reverse, dW), axis=1)
+    x = jnp.linalg.solve(reverse - jnp.diag(jnp.sum(reverse, axis=1)) + scale * jnp.exp(p), moved)
+    return (p, unique), (x, np.zeros(unique.shape, jax.dtypes.float0))
+
+
+def _times(weight: Array, change: Array) -> Array:
+    return weight * jnp.where(weight > 0, change, 0.0)
+
+
+@eqx.filter_jit
+def _log_populations(system: System, equation: AbstractEquation) -> tuple[Array, Array, Array]:
+    energies, vectors = eigenstates(system)
+    same = jnp.eye(system.dim, dtype=bool)
+    omega = jnp.where(same, 1.0, energies[None, :] - energies[:, None])
+
+    def log_rates(noise: Noise) -> Array:
+        size = coupling_weights(vectors, noise)
+        there = (size > 0) & ~same
+        rate = noise.spectrum.log_rate(omega, noise.temperature)
+        return jnp.where(there, rate + jnp.log(jnp.where(there, size, 1.0)), -jnp.inf)
+
+    each = jnp.stack([log_rates(noise) for bath in system.baths for noise in bath.noises])
+    some = jnp.any(each > -jnp.inf, axis=0)  # the derivative of ln Σ exp is NaN where nothing is summed
+    p, unique = _stationary(jnp.where(some, logsumexp(jnp.where(some, each, 0.0), axis=0), -jnp.inf))
+    return p, populations_close(equation.groups(system)), unique

@@ -1,0 +1,135 @@
+"""The grid of a sweep: which names run along which dimension, and the blocks in which it is computed.
+
+Enters: axes as the user gives them. Leaves: dimensions in order, outermost first, and rectangular blocks of equal shape
+that cover the grid, the last ones padded by repetition.
+"""
+
+import difflib
+import inspect
+import itertools
+import math
+from collections.abc import Callable, Iterator, Mapping
+from typing import NamedTuple
+
+import numpy as np
+
+from ..errors import InputError
+
+
+class Dimension(NamedTuple):
+    """One dimension of the grid, and the values of the names that run along it."""
+
+    name: str
+    values: dict[str, np.ndarray]
+
+    @property
+    def size(self) -> int:
+        return next(iter(self.values.values())).size
+
+
+def dimensions(axes: Mapping) -> tuple[Dimension, ...]:
+    """Axes, checked: `{"T": [...]}` is a dimension, `{("a", "b"): ([...], [...])}` a list of unrelated points."""
+    if not isinstance(axes, Mapping) or not axes:
+        raise InputError(f"sweep: axes must be a mapping of names to values, with one name at least; got {axes!r}.")
+    made, seen = [], set()
+    for key, values in axes.items():
+        names = key if isinstance(key, tuple) else (key,)
+        columns = values if isinstance(key, tuple) else (values,)
+        if not names or not all(isinstance(name, str) and name.isidentifier() for name in names):
+            raise InputError(f"sweep: an axis is a name or a tuple of names; got {key!r}.")
+        if len(columns) != len(names):
+            raise InputError(f"sweep: axis {key!r} needs {len(names)} arrays, one a name; got {len(columns)}.")
+        arrays = {name: _column(name, column) for name, column in zip(names, columns, strict=True)}
+        if len({x.size for x in arrays.values()}) > 1:
+            raise InputError(
+                f"sweep: the arrays of {key!r} must be equally long; got {[x.size for x in arrays.values()]}."
+            )
+        repeated = seen & set(names) or {name for name in names if names.count(name) > 1}
+        if repeated:
+            raise InputError(f"sweep: {sorted(repeated)} appears on more than one axis.")
+        seen |= set(names)
+        made.append(Dimension("_".join(names), arrays))
+    return tuple(made)
+
+
+def _column(name: str, values) -> np.ndarray:
+    array = np.asarray(values)
+    if array.ndim != 1 or array.size == 0 or array.dtype.kind not in "fiu":
+        raise InputError(
+            f"sweep: axis {name!r} must hold real numbers, an array [n] with n ≥ 1; got {array.dtype}{array.shape}."
+        )
+    if not np.all(np.isfinite(array)):
+        raise InputError(f"sweep: axis {name!r} must be finite; entry {int(np.argmin(np.isfinite(array)))} is not.")
+    return array.astype(float) if array.dtype.kind != "f" else array
+
+
+def require_parameters(f: Callable, names: list[str]) -> None:
+    """Raise unless `f` can be called with these names and no others."""
+    parameters = inspect.signature(f).parameters.values()
+    if not any(p.kind is p.VAR_KEYWORD for p in parameters):
+        known = [p.name for p in parameters if p.kind is not p.POSITIONAL_ONLY]
+        for name in names:
+            if name not in known:
+                near = difflib.get_close_matches(name, known, 1)
+                hint = f"did you mean {near[0]!r}?" if near else f"it takes {known}."
+                raise InputError(f"sweep: the function has no parameter {name!r}; {hint}")
+    missing = [
+        p.name
+        for p in parameters
+        if p.default is p.empty and p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL) and p.name not in names
+    ]
+    if missing:
+        raise InputError(f"sweep: no axis for the parameter(s) {missing}; give them values, e.g. by functools.partial.")
+
+
+class Block(NamedTuple):
+    """Part of the grid: its place, and the values of all names, padded to the common shape."""
+
+    place: tuple[slice, ...]
+    values: dict[str, np.ndarray]
+
+
+class Layout(NamedTuple):
+    """How the grid is taken: the shape of a block, and in how many tiles along which dimension it is computed (on each
+    device, which share the outermost dimension)."""
+
+    shape: tuple[int, ...]
+    cut: int
+    tiles: int
+
+
+def layout(sizes: tuple[int, ...], points: int, tile: int, lanes: int = 1) -> Layout:
+    """Blocks of about `points` points in tiles of about `tile`, for `lanes` devices: inner dimensions whole before
+    outer ones are, so that what does not depend on them is shared."""
+    share = (math.ceil(sizes[0] / lanes), *sizes[1:])  # of each device
+    shape, left = [], max(tile, 1)
+    for size in reversed(share):
+        pieces = math.ceil(size / min(size, left))
+        shape.append(math.ceil(size / pieces))
+        left = max(left // shape[-1], 1)
+    shape.reverse()
+    cut = max((i for i, size in enumerate(share) if shape[i] < size), default=0)  # dimensions inside it are whole
+    many = math.ceil(share[cut] / shape[cut])
+    most = max(points // lanes // math.prod(shape), 1)
+    tiles = math.ceil(many / math.ceil(many / most))
+    shape[cut] *= tiles
+    shape[0] *= lanes
+    return Layout(tuple(shape), cut, tiles)
+
+
+def blocks(grid: tuple[Dimension, ...], shape: tuple[int, ...]) -> Iterator[Block]:
+    """Blocks that cover the grid, in order."""
+    starts = [range(0, one.size, step) for one, step in zip(grid, shape, strict=True)]
+    for corner in itertools.product(*starts):
+        place = tuple(slice(a, min(a + n, one.size)) for a, n, one in zip(corner, shape, grid, strict=True))
+        values = {
+            name: np.pad(array[here], (0, n - (here.stop - here.start)), mode="edge")
+            for here, n, one in zip(place, shape, grid, strict=True)
+            for name, array in one.values.items()
+        }
+        yield Block(place, values)
+
+
+def point(grid: tuple[Dimension, ...], index: tuple[int, ...]) -> dict[str, float]:
+    """The values of all names at one point of the grid."""
+    return {name: float(x[i]) for i, one in zip(index, grid, strict=True) for name, x in one.values.items()}

@@ -1,0 +1,144 @@
+"""The compiled program of a sweep.
+
+Enters: a function of named scalars. Leaves: one compiled function of a whole block, by nested `vmap`s, outermost
+dimension first: what does not depend on an inner dimension is computed once for all of it. On several devices each
+takes an equal share of the outermost dimension. A CPU computes its share in tiles, one after the other inside the
+program: small enough for its cache, many enough that starting a program costs nothing.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.sharding import Mesh, PartitionSpec
+
+from ..errors import InputError
+from ._grid import Dimension, Layout, layout
+
+CHUNK = 1 << 16
+"""Points a block."""
+TILE = 1 << 12
+"""Points that a CPU takes at a time: the numbers of a small system then stay in its cache. An accelerator takes the
+whole block."""
+LARGEST = 4e9
+"""Bytes that a block may take on an accelerator, whatever `memory` and `chunk` say: there factorisations of batches
+with more than 2²⁹ numbers in all have come out wrong."""
+
+
+Points = dict[str, Any]
+"""Values by name: of one point, or of a block of them."""
+Evaluation = Callable[[Points], dict[str, Any]]
+
+
+def evaluate(f: Callable) -> Evaluation:
+    """point ↦ the arrays that `f` returns, by name."""
+
+    def at(point: Points) -> dict[str, Any]:
+        return {name: jnp.asarray(x) for name, x in named(f(**point)).items()}
+
+    return at
+
+
+def with_slopes(at: Evaluation, values: bool, derivatives: tuple[str, ...]) -> Evaluation:
+    """`at`, of one point or of a block, and d_<name>_d_<parameter>.
+
+    In a block every result depends on the numbers of its own point alone, so that one tangent of ones gives the
+    derivative at all points. The parameters are the outermost axis of what is computed: inside the block's they would
+    keep the processor from taking points together. What is linear is found once for all of them.
+    """
+
+    def slopes(points: Points) -> dict[str, Any]:
+        def moved(some: Points) -> tuple[dict, dict]:
+            out = at({**points, **some})
+            smooth = {k: v for k, v in out.items() if jnp.issubdtype(v.dtype, jnp.inexact)}
+            return smooth, out
+
+        start = {name: jnp.asarray(points[name]) for name in derivatives}
+        _, push, out = jax.linearize(moved, start, has_aux=True)
+        each = {name: jnp.stack([jnp.full_like(x, by == name) for by in derivatives]) for name, x in start.items()}
+        change = jax.vmap(push)(each)
+        made = {f"d_{k}_d_{name}": v[i] for k, v in change.items() for i, name in enumerate(derivatives)}
+        return {**out, **made} if values else made
+
+    return slopes if derivatives else at
+
+
+def named(tree: Any) -> dict[str, Any]:
+    """The arrays of a pytree by the path to them; a single array is called "value"."""
+    leaves, _ = jax.tree_util.tree_flatten_with_path(eqx.filter(tree, eqx.is_array_like))
+    found = {jax.tree_util.keystr(path, simple=True, separator="_") or "value": leaf for path, leaf in leaves}
+    if not found:
+        raise InputError(f"sweep: the function must return arrays; got {type(tree).__name__} without any.")
+    if len(found) != len(leaves):
+        raise InputError(f"sweep: two results have the same name; got {[jax.tree_util.keystr(p) for p, _ in leaves]}.")
+    return found
+
+
+class Program(NamedTuple):
+    """A compiled function of a block, the shape of the block, and what it needs."""
+
+    call: Callable[[dict], dict]
+    shape: tuple[int, ...]
+    bytes: float
+
+
+def compiled(
+    at: Evaluation,
+    finish: Callable[[Evaluation], Evaluation],
+    grid: tuple[Dimension, ...],
+    chunk: int | None,
+    memory: float,
+) -> Program:
+    """`finish` of `at` over blocks of `chunk` points; if that is None, of `CHUNK` a device, or as many as `memory`
+    holds."""
+    devices = jax.local_devices()
+    sizes = tuple(one.size for one in grid)
+    points = CHUNK * len(devices) if chunk is None else chunk
+    on_cpu = devices[0].platform == "cpu"
+    tile = min(TILE, points) if on_cpu else points
+    allowed = memory if chunk is None else float("inf")
+    allowed = allowed if on_cpu else min(allowed, LARGEST)
+    program = _compile(at, finish, grid, layout(sizes, points, tile, len(devices)), devices)
+    if program.bytes > allowed:
+        tile = max(int(allowed / program.bytes * tile), 1)
+        program = _compile(at, finish, grid, layout(sizes, tile, tile, len(devices)), devices)
+    return program
+
+
+def _compile(at: Evaluation, finish: Callable, grid: tuple[Dimension, ...], plan: Layout, devices: list) -> Program:
+    for one in reversed(grid):
+        at = jax.vmap(at, ({name: 0 if name in one.values else None for other in grid for name in other.values},))
+    at = _tiled(finish(at), tuple(grid[plan.cut].values), plan)
+    if len(devices) > 1:
+        mesh = Mesh(np.array(devices), ("grid",))
+        outer = {name: PartitionSpec("grid" if i == 0 else None) for i, one in enumerate(grid) for name in one.values}
+        # Every device computes its own share: nothing is exchanged.
+        at = jax.shard_map(at, mesh=mesh, in_specs=(outer,), out_specs=PartitionSpec("grid"), check_vma=False)
+    example = {
+        name: jax.ShapeDtypeStruct((n,), jnp.result_type(x.dtype, jnp.zeros(()).dtype))
+        for n, one in zip(plan.shape, grid, strict=True)
+        for name, x in one.values.items()
+    }
+    program = jax.jit(at).lower(example).compile()
+    usage = program.memory_analysis()
+    needed = 0.0 if usage is None else float(usage.temp_size_in_bytes + usage.output_size_in_bytes)
+    return Program(program, plan.shape, needed)
+
+
+def _tiled(at: Evaluation, names: tuple[str, ...], plan: Layout) -> Evaluation:
+    """`at` of a block, tile after tile."""
+    if plan.tiles == 1:
+        return at
+
+    def join(x: jax.Array) -> jax.Array:
+        x = jnp.moveaxis(x, 0, plan.cut)
+        return x.reshape(*x.shape[: plan.cut], -1, *x.shape[plan.cut + 2 :])
+
+    def whole(points: Points) -> dict[str, Any]:
+        pieces = {name: points[name].reshape(plan.tiles, -1) for name in names}
+        return jax.tree.map(join, jax.lax.map(lambda some: at({**points, **some}), pieces))
+
+    return whole
