@@ -12,7 +12,7 @@ from ._equations import (
     Unified as Unified,
     UniversalLindblad as UniversalLindblad,
 )
-from ._evolution import Evolution as Evolution, evolve as evolve
+from ._evolution import evolve as evolve
 from ._fits import (
     Data as Data,
     Design as Design,
@@ -29,19 +29,30 @@ from ._fits import (
     optimal_plan as optimal_plan,
     sensitivity as sensitivity,
 )
-from ._generator import liouvillian as liouvillian
-from ._observables import (
+from ._generator import (
+    Blocks as Blocks,
     Channels as Channels,
+    Dense as Dense,
+    Evolution as Evolution,
+    Krylov as Krylov,
+    Populations as Populations,
+    SteadyState as SteadyState,
+    liouvillian as liouvillian,
+)
+from ._observables import (
+    EntropyProduction as EntropyProduction,
+    HeatCurrent as HeatCurrent,
     channel_currents as channel_currents,
     entropy_production as entropy_production,
     heat_currents as heat_currents,
 )
-from ._oscillators import QuasiFree as QuasiFree
 from ._polynomials import Polynomial as Polynomial, modes as modes
 from ._quasifree import (
     ExactSteadyState as ExactSteadyState,
     GaussianEvolution as GaussianEvolution,
     GaussianState as GaussianState,
+    GaussianSteadyState as GaussianSteadyState,
+    QuasiFree as QuasiFree,
     Truncated as Truncated,
     exact_steady_state as exact_steady_state,
     heisenberg as heisenberg,
@@ -50,12 +61,8 @@ from ._quasifree import (
 from ._response import (
     CrossValidation as CrossValidation,
     Diagnosis as Diagnosis,
-    EntropyProduction as EntropyProduction,
-    HeatCurrent as HeatCurrent,
     LinearResponse as LinearResponse,
     Parts as Parts,
-    QuasiFreeResponse as QuasiFreeResponse,
-    QuasiFreeThermodynamics as QuasiFreeThermodynamics,
     ThermalResponse as ThermalResponse,
     ThermodynamicResponse as ThermodynamicResponse,
     autodiff_response as autodiff_response,
@@ -76,15 +83,7 @@ from ._spectra import (
     Tabulated as Tabulated,
     UnderdampedBrownian as UnderdampedBrownian,
 )
-from ._steady import (
-    Blocks as Blocks,
-    Dense as Dense,
-    Krylov as Krylov,
-    Populations as Populations,
-    SteadyState as SteadyState,
-    log_populations as log_populations,
-    steady_state as steady_state,
-)
+from ._steady import log_populations as log_populations, steady_state as steady_state
 from ._sweeps import sweep as sweep
 from ._system import Bath as Bath, System as System
 from .errors import FitWarning as FitWarning, SweepWarning as SweepWarning, ValidityWarning as ValidityWarning

@@ -80,10 +80,11 @@ def cumulant_map(system: System, t: ArrayLike, panels: int | None = None) -> Com
     t = as_scalar(t, "cumulant_map: t")
     if is_concrete(t) and t < 0:
         raise InputError(f"cumulant_map: t must not be negative; got {float(t)}.")
-    return _map(system, t, _admitted(system, t, panels))
+    structure = bohr_structure(_held(system.hamiltonian))
+    return _map(system, structure, t, _enough(system, structure, t, panels))
 
 
-def _admitted(system: System, t: Array, panels: int | None) -> int:
+def _enough(system: System, structure: Structure, t: Array, panels: int | None) -> int:
     """A number of panels that is enough for times up to t."""
     for bath in system.baths:
         for noise in bath.noises:
@@ -92,7 +93,7 @@ def _admitted(system: System, t: Array, panels: int | None) -> int:
         if panels is None:
             raise InputError("Cumulant: give the number of panels; it cannot be found inside jit, vmap or grad.")
         return panels
-    needed = float(_needed(bohr_structure(system.hamiltonian), system, jnp.max(t)))
+    needed = float(_needed(structure, system, jnp.max(t)))
     if panels is not None and panels < needed:
         raise InputError(f"Cumulant: {panels} panels do not resolve the integral; at least {needed:.0f} are needed.")
     return int(np.ceil(needed / _CHUNK)) * _CHUNK if panels is None else panels
@@ -127,9 +128,7 @@ def _held_jvp(primals, tangents):
 
 
 @eqx.filter_jit
-def _map(system: System, t: Array, panels: int) -> Array:
-    system = eqx.tree_at(lambda s: s.hamiltonian, system, _held(system.hamiltonian))
-    structure = bohr_structure(system.hamiltonian)
+def _map(system: System, structure: Structure, t: Array, panels: int) -> Array:
     enough = panels >= _needed(structure, system, jax.lax.stop_gradient(t)) * (1 - 1e-9)
     total = jnp.zeros((system.dim**2,) * 2, system.hamiltonian.dtype)
     for bath in system.baths:
@@ -184,16 +183,15 @@ def _window(x: Array, t: Array) -> Array:
 
 def cumulant_states(system: System, rho0: Array, times: Float[Array, " t"], panels: int | None) -> Array:
     """ρ(t) in the Schrödinger picture at each time after rho0."""
-    return _states(system, rho0, times, _admitted(system, times, panels))
+    structure = bohr_structure(_held(system.hamiltonian))
+    return _states(system, structure, rho0, times, _enough(system, structure, times, panels))
 
 
 @eqx.filter_jit
-def _states(system: System, rho0: Array, times: Array, panels: int) -> Array:
-    structure = bohr_structure(_held(system.hamiltonian))
-
+def _states(system: System, structure: Structure, rho0: Array, times: Array, panels: int) -> Array:
     def at(t: Array) -> Array:
         dim = system.dim
-        rho = (_map(system, t, panels) @ vec(rho0)).reshape(dim, dim).T
+        rho = (_map(system, structure, t, panels) @ vec(rho0)).reshape(dim, dim).T
         turning = jnp.exp(1j * structure.frequencies * t)  # e^{−i(E_m − E_n)t}
         return structure.from_eigenbasis(turning * structure.to_eigenbasis(rho))
 

@@ -30,19 +30,19 @@ def von_neumann_entropy(rho) -> Float[Array, ""]:
     ```
     """
     rho = as_state(rho, "the state rho")
-    return _entropy(rho)
+    return entropy(rho)
 
 
 @eqx.filter_custom_jvp
-def _entropy(rho: Array) -> Array:
+def entropy(rho: Array) -> Array:
     return -jnp.einsum("ij,ji->", rho, log_state(rho)).real
 
 
-@_entropy.def_jvp
+@entropy.def_jvp
 def _entropy_jvp(primals, tangents):
     (rho,), (drho,) = primals, tangents
     identity = jnp.eye(rho.shape[-1], dtype=rho.dtype)
-    return _entropy(rho), -jnp.einsum("ij,ji->", drho, log_state(rho) + identity).real
+    return entropy(rho), -jnp.einsum("ij,ji->", drho, log_state(rho) + identity).real
 
 
 def log_state(rho: Complex[Array, "d d"]) -> Complex[Array, "d d"]:

@@ -1,77 +1,32 @@
 """States in time.
 
-Enters: a generator or a system with its master equation, an initial state, times. Leaves: the state at each time, by
-the matrix exponential of the generator (block by block where levels are known), or by an adaptive Runge–Kutta method in
-the interaction picture.
+Takes: a model with its master equation, an initial state, times. Returns: the state at each time, by the matrix
+exponential of the generator (block by block where levels are known), by an adaptive Runge–Kutta method in the
+interaction picture, or for oscillators in closed form.
 """
 
-from typing import Literal, overload
+from typing import Any, Literal
 
-import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Complex, Float
+from jaxtyping import Array, Float
 
 from ._cumulant import Cumulant, cumulant_states
-from ._equations import AbstractEquation, Davies, counted
-from ._generator import (
-    AbstractGenerator,
-    OperatorGenerator,
-    Partition,
-    find_partition,
-    generator,
-    operator_generator,
-)
+from ._equations import AbstractEquation, Davies
+from ._generator import AbstractGenerator, Evolution, resolve
 from ._inputs import Numbers, as_known, as_operator, is_concrete
-from ._oscillators import QuasiFree
-from ._quasifree import GaussianEvolution, GaussianState, gaussian_evolution
-from ._system import System
+from ._system import require_matrices
 from .errors import InputError, ShapeError
 
 
-class Evolution(eqx.Module):
-    """States `states[i]` at times `ts[i]`."""
-
-    ts: Float[Array, " t"]
-    states: Complex[Array, "t d d"]
-
-    def expect(self, A) -> Float[Array, " t"]:
-        """Tr[A ρ(t)] of a Hermitian A, [t]."""
-        A = as_operator(A, "the observable A", self.states.shape[-1])
-        return jnp.einsum("ij,tji->t", A, self.states).real
-
-
-@overload
 def evolve(
-    system: System,
-    rho0,
-    ts: Numbers,
-    equation: AbstractEquation | Cumulant = ...,
-    method: Literal["expm", "diffrax"] = "expm",
-    *,
-    rtol: float = ...,
-    atol: float = ...,
-    max_steps: int = ...,
-    progress: bool = ...,
-    adjoint: eqx.Module | None = ...,
-) -> Evolution: ...
-@overload
-def evolve(
-    system: QuasiFree, rho0: GaussianState, ts: Numbers, equation: AbstractEquation = ...
-) -> GaussianEvolution: ...
-def evolve(
-    system: System | QuasiFree,
-    rho0,
+    system: Any,
+    rho0: Any,
     ts: Numbers,
     equation: AbstractEquation | Cumulant = Davies(),
     method: Literal["expm", "diffrax"] = "expm",
-    *,
-    rtol: float = 1e-10,
-    atol: float = 1e-12,
-    max_steps: int = 100_000,
-    progress: bool = False,
-    adjoint: eqx.Module | None = None,
-) -> Evolution | GaussianEvolution:
+    **options: Any,
+) -> Any:
     """Solve dρ/dt = L ρ (paper, Eq. 11) from ρ(ts[0]) = rho0.
 
     **Arguments:**
@@ -84,15 +39,15 @@ def evolve(
       interaction picture of H, whose steps follow the decay rates for `Davies` and `Unified`; the d²×d² generator is
       never formed. A derivative takes four steps and more per inverse decay rate, in H two and more per inverse Bohr
       frequency.
-    - `rtol`, `atol`, `max_steps`, `progress` (a text bar): for "diffrax". `adjoint`: how it is differentiated; reverse
-      mode by default, `diffrax.ForwardMode()` for `jvp` and `jacfwd`.
+    - `options` of "diffrax": `rtol` (1e−10), `atol` (1e−12), `max_steps` (100,000), `progress` (a text bar), `adjoint`
+      (how it is differentiated; reverse mode by default, `diffrax.ForwardMode()` for `jvp` and `jacfwd`).
 
     For a `QuasiFree` model `rho0` is a `GaussianState`, which stays one: mean and covariance in closed form, at any
     occupation.
 
-    **Returns:** `Evolution`, of a model `GaussianEvolution`.
+    **Returns:** `Evolution`, of a `QuasiFree` model `GaussianEvolution`.
 
-    **Raises:** `InputError` (times not ascending, unknown method), `ShapeError`, `NotHermitianError`.
+    **Raises:** `InputError` (times not ascending, unknown method or option), `ShapeError`, `NotHermitianError`.
 
     ```python
     import jax; jax.config.update("jax_enable_x64", True)
@@ -102,23 +57,23 @@ def evolve(
     lgks.evolve(system, rho0, jnp.linspace(0.0, 100.0, 11)).expect(system.hamiltonian)
     ```
     """
-    if isinstance(system, QuasiFree):
-        if isinstance(equation, Cumulant) or method != "expm":
-            raise InputError("evolve: of a QuasiFree model master equations evolve, with method 'expm'.")
-        return gaussian_evolution(system, equation, rho0, as_times(ts, "evolve: ts"))
-    rho0 = as_operator(rho0, "evolve: rho0", system.dim).astype(system.hamiltonian.dtype)
-    ts = as_times(ts, "evolve: ts")
     if isinstance(equation, Cumulant):
+        require_matrices(system, "evolve with Cumulant()")
+        rho0 = as_operator(rho0, "evolve: rho0", system.dim).astype(system.hamiltonian.dtype)
+        ts = as_times(ts, "evolve: ts")
         return Evolution(ts, cumulant_states(system, rho0, ts - ts[0], equation.panels))
-    if method == "expm":
-        L = _generator(system, counted(equation, system), find_partition(system, equation))
-        times = as_known(ts, rho0.real.dtype)
-        return Evolution(ts, L.back(L.propagate(L.to(rho0)[None], times)[:, 0]))
-    if method == "diffrax":
-        L = _operators(system, counted(equation, system))
-        options = {"rtol": rtol, "atol": atol, "max_steps": max_steps, "progress": progress, "adjoint": adjoint}
-        return Evolution(ts, L.back(L.integrated(L.to(rho0)[None], ts, **options)[:, 0]))
-    raise InputError(f"evolve: method must be 'expm' or 'diffrax'; got {method!r}.")
+    if method not in ("expm", "diffrax"):
+        raise InputError(f"evolve: method must be 'expm' or 'diffrax'; got {method!r}.")
+    unknown = sorted(set(options) - {"rtol", "atol", "max_steps", "progress", "adjoint"})
+    if unknown or (options and method == "expm"):
+        raise InputError(
+            "evolve: method 'diffrax' has the options rtol, atol, max_steps, progress and adjoint, 'expm' none; got "
+            f"{unknown or sorted(options)} with {method!r}."
+        )
+    problem = resolve(system, equation)
+    rho0, ts = problem.initial(rho0, "evolve: rho0", method), as_times(ts, "evolve: ts")
+    L: AbstractGenerator = problem.generator() if method == "expm" else problem.integrable()
+    return L.evolve(rho0, ts, **options)
 
 
 def as_times(ts: Numbers, name: str) -> Float[Array, " t"]:
@@ -135,13 +90,3 @@ def as_times(ts: Numbers, name: str) -> Float[Array, " t"]:
             raise InputError(f"{name} must ascend; the first descent is at index {int(np.argmin(rises)) + 1}.")
         return ts
     return jnp.where(jnp.all(jnp.diff(ts) >= 0), ts, jnp.nan)
-
-
-@eqx.filter_jit
-def _generator(system: System, equation: AbstractEquation, partition: Partition | None) -> AbstractGenerator:
-    return generator(system, equation, partition)
-
-
-@eqx.filter_jit
-def _operators(system: System, equation: AbstractEquation) -> OperatorGenerator:
-    return operator_generator(system, equation)

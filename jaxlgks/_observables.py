@@ -1,40 +1,35 @@
-"""What one asks of a state: heat currents, entropy, entropy production.
+"""What one asks of a state: observables, heat currents, entropy, entropy production.
 
-Enters: a system, a master equation, a state (the steady state when none is given). Leaves: numbers, in the user's
-units of energy and time (ħ = k_B = 1). A heat current is positive INTO the system.
+Takes: a problem, a state (the steady state when none is given). Returns: numbers, in the user's units of energy and
+time (ħ = k_B = 1). A heat current is positive INTO the system.
+
+A quantity is a class that answers for itself: its value in a state, the observables whose average in the first-order
+state is its change through the state (`linear`), and what of it changes at once (`explicit`). It is written over the
+generator, whatever the model.
 """
+
+import abc
+from typing import Any, ClassVar
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-import numpy as np
-from jaxtyping import Array, Complex, Float, Inexact
+from jaxtyping import Array, Complex, Float
 
-from ._bohr import Structure, bohr_structure, centred
-from ._entropy import log_state
-from ._equations import AbstractEquation, Davies, Dissipator, counted
-from ._generator import Partition, block_generator, find_partition
-from ._inputs import as_state, is_concrete
-from ._oscillators import QuasiFree
-from ._quasifree import (
-    GaussianState,
-    gaussian_channels,
-    gaussian_currents,
-    gaussian_entropy_rate,
-    require_physical,
-    same_channel,
-)
-from ._steady import (
-    UNROLLED,
+from ._equations import AbstractEquation, Davies
+from ._generator import (
+    AbstractForm,
+    AbstractGenerator,
+    AbstractProblem,
     AbstractSolver,
-    couplings_are_real,
-    known_levels,
-    level_rates,
-    scalars,
-    steady_state,
-    with_real_couplings,
+    Change,
+    Channels,
+    Observables,
+    State,
+    resolve,
+    stacked,
 )
-from ._system import System
+from ._steady import Rest, at_rest
 from .errors import InputError
 
 
@@ -43,20 +38,216 @@ def expectation(A: Complex[Array, "d d"], rho: Complex[Array, "d d"]) -> Float[A
     return jnp.einsum("ij,ji->", A, rho).real
 
 
+class AbstractQuantity(eqx.Module):
+    """A number, or several, that a state has."""
+
+    label: ClassVar[str] = "quantity"
+
+    @property
+    def name(self) -> str:
+        """What a table calls it."""
+        return self.label
+
+    @property
+    def degree(self) -> int:
+        """The highest degree of its observables, where these are polynomials."""
+        return 2
+
+    def checked(self, problem: AbstractProblem) -> "AbstractQuantity":
+        """The same with what the user gave checked against the model."""
+        return self
+
+    @abc.abstractmethod
+    def value(self, form: AbstractForm, X: State) -> Array:
+        """In a steady state."""
+
+    @abc.abstractmethod
+    def linear(self, L: AbstractGenerator, X: State) -> Observables:
+        """The observables, a stack [*a], whose averages in ρ₁ are its change through the state."""
+
+    @abc.abstractmethod
+    def explicit(self, L: AbstractGenerator, X: State, change: Change) -> Array:
+        """What of it changes at once, [*a]."""
+
+
+class Observable(AbstractQuantity):
+    """One observable or several, Tr[A ρ]."""
+
+    A: Any
+    label: ClassVar[str] = "observable"
+
+    @property
+    def degree(self) -> int:
+        return max([getattr(one, "degree", 2) for one in (self.A if isinstance(self.A, tuple) else (self.A,))] + [1])
+
+    def checked(self, problem: AbstractProblem) -> "Observable":
+        return Observable(problem.operators(self.A, "the observable A"))
+
+    def value(self, form: AbstractForm, X: State) -> Array:
+        return form.average(form.observable(self.A), X).real
+
+    def linear(self, L: AbstractGenerator, X: State) -> Observables:
+        return L.observable(self.A)
+
+    def explicit(self, L: AbstractGenerator, X: State, change: Change) -> Array:
+        return jnp.zeros_like(self.value(L, X))
+
+
+class HeatCurrents(AbstractQuantity):
+    """All heat currents, [baths]. `thermal`: with the Hamiltonian whose Gibbs state each bath would establish in the
+    place of H (paper, Eq. 50; its multiples of the identity do not flow)."""
+
+    thermal: bool = eqx.field(static=True, default=False)
+    label: ClassVar[str] = "heat currents"
+
+    def value(self, form: AbstractForm, X: State) -> Array:
+        return form.currents(X)
+
+    def linear(self, L: AbstractGenerator, X: State) -> Observables:
+        H = L.thermal_energy if self.thermal else L.energy
+        return stacked([D.adjoint(H) for D in L.dissipators()])
+
+    def explicit(self, L: AbstractGenerator, X: State, change: Change) -> Array:
+        """⟨D_α⁽¹⁾†H⟩ + ⟨D_α†V⟩ (paper, Eq. 51)."""
+        moved = L.average(L.thermal_energy if self.thermal else L.energy, change.baths).real
+        if self.thermal and not L.follows:
+            return moved
+        return moved + jnp.stack([L.average(D.adjoint(change.energy), X).real for D in L.dissipators()])
+
+
+class HeatCurrent(AbstractQuantity):
+    """The heat current J^α from one bath. **Arguments:** `bath`: its position or its name."""
+
+    bath: int | str = eqx.field(static=True)
+
+    @property
+    def name(self) -> str:
+        return f"heat current of bath {self.bath!r}"
+
+    def checked(self, problem: AbstractProblem) -> "HeatCurrent":
+        return HeatCurrent(self.position(problem.model))
+
+    def position(self, system: Any) -> int:
+        """The bath's position in the system; `InputError` if there is none."""
+        names = [bath.name for bath in system.baths]
+        if isinstance(self.bath, str) and names.count(self.bath) > 1:
+            raise InputError(f"HeatCurrent: {names.count(self.bath)} baths are named {self.bath!r}; give the position.")
+        if isinstance(self.bath, str) and self.bath in names:
+            return names.index(self.bath)
+        if isinstance(self.bath, int) and -len(names) <= self.bath < len(names):
+            return self.bath % len(names)
+        raise InputError(f"HeatCurrent: no bath {self.bath!r}; the system has {len(names)} baths, named {names}.")
+
+    def value(self, form: AbstractForm, X: State) -> Array:
+        return HeatCurrents().value(form, X)[self.bath]
+
+    def linear(self, L: AbstractGenerator, X: State) -> Observables:
+        return jax.tree.map(lambda x: x[self.bath], HeatCurrents().linear(L, X))
+
+    def explicit(self, L: AbstractGenerator, X: State, change: Change) -> Array:
+        return HeatCurrents().explicit(L, X, change)[self.bath]
+
+
+class Entropy(AbstractQuantity):
+    """The von Neumann entropy S; S₁ = −Tr[ρ₁ ln π₀] (paper, Eq. 52)."""
+
+    label: ClassVar[str] = "entropy"
+
+    def value(self, form: AbstractForm, X: State) -> Array:
+        return form.entropy(X)
+
+    def linear(self, L: AbstractGenerator, X: State) -> Observables:
+        return _scaled(L.log(X), -1.0)
+
+    def explicit(self, L: AbstractGenerator, X: State, change: Change) -> Array:
+        return jnp.zeros_like(L.temperatures[0])
+
+
+class EntropyRate(AbstractQuantity):
+    """dS/dt = −Tr[(Lρ) ln ρ] (paper, Eq. 49), zero in a steady state; its change is −⟨L₁†(Λ†(t) ln π₀)⟩ (Eq. 53)."""
+
+    label: ClassVar[str] = "entropy rate"
+
+    def value(self, form: AbstractForm, X: State) -> Array:
+        return jnp.zeros_like(form.currents(X)[0])
+
+    def linear(self, L: AbstractGenerator, X: State) -> Observables:
+        return _scaled(L.adjoint(L.log(X)), -1.0)
+
+    def explicit(self, L: AbstractGenerator, X: State, change: Change) -> Array:
+        return -jnp.sum(L.average(L.log(X), change.sources).real)
+
+
+class EntropyProduction(AbstractQuantity):
+    """The entropy production rate σ = dS/dt − Σ_α J^α/T_α (paper, Eqs. 47 and D11, with the full L₀)."""
+
+    label: ClassVar[str] = "entropy production"
+
+    def value(self, form: AbstractForm, X: State) -> Array:
+        return -jnp.sum(form.currents(X) / form.temperatures)
+
+    def linear(self, L: AbstractGenerator, X: State) -> Observables:
+        currents = jax.tree.map(lambda x: jnp.tensordot(1 / L.temperatures, x, axes=1), HeatCurrents().linear(L, X))
+        return jax.tree.map(jnp.subtract, EntropyRate().linear(L, X), currents)
+
+    def explicit(self, L: AbstractGenerator, X: State, change: Change) -> Array:
+        currents = HeatCurrents().explicit(L, X, change) / L.temperatures + L.currents(X) * change.betas
+        return EntropyRate().explicit(L, X, change) - jnp.sum(currents)
+
+
+class ChannelCurrents(AbstractQuantity):
+    """Heat currents by channel, [baths, channels]: one pair of Bohr groups ±ω of one bath each. Of matrices only."""
+
+    label: ClassVar[str] = "channel currents"
+
+    def value(self, form: AbstractForm, X: State) -> Array:
+        return form.channel_currents(X)  # pyright: ignore[reportAttributeAccessIssue]
+
+    def linear(self, L: Any, X: State) -> Observables:
+        return L.channel_flows()
+
+    def explicit(self, L: Any, X: State, change: Change) -> Array:
+        return L.channel_changes(X, change)
+
+
+def _scaled(A: Observables, factor: float) -> Observables:
+    return jax.tree.map(lambda x: factor * x, A)
+
+
+def as_quantity(A: Any, problem: AbstractProblem) -> AbstractQuantity:
+    """A quantity as it is, observables checked."""
+    return (A if isinstance(A, AbstractQuantity) else Observable(A)).checked(problem)
+
+
+@eqx.filter_jit
+def _value(quantity: AbstractQuantity, form: AbstractForm, X: State) -> Array:
+    return quantity.value(form, X)
+
+
+def value_at(rest: Rest, quantity: AbstractQuantity) -> Array:
+    """The value of a checked quantity in a steady state that is known."""
+    return _value(quantity, rest.form, rest.state)
+
+
+def steady_value(problem: AbstractProblem, quantity: AbstractQuantity) -> Array:
+    """The value of a checked quantity in the steady state."""
+    return value_at(at_rest(problem), quantity)
+
+
 def heat_currents(
-    system: System | QuasiFree,
+    system: Any,
     equation: AbstractEquation = Davies(),
     solver: AbstractSolver | None = None,
     *,
-    rho=None,
+    rho: Any = None,
 ) -> Float[Array, " baths"]:
     """Heat current from each bath into the system, J^α = Tr[H D_α ρ] (paper, Eq. 48).
 
-    **Arguments:** `system`, `equation`; `rho`: a state [d, d] (of a `QuasiFree` model a `GaussianState`), the steady
-    state when left out, found by `solver` (as `steady_state` chooses when left out).
+    **Arguments:** `system`, `equation`; `solver`: finds the steady state (as `steady_state` chooses when left out);
+    `rho`: a state [d, d] (of a `QuasiFree` model a `GaussianState`) in the place of the steady one.
 
-    **Returns:** real array, one entry a bath in the order given; energy per time. At the steady state the entries sum
-    to zero (first law).
+    **Returns:** real array, one entry for each bath in the order given; energy per time. At the steady state the
+    entries sum to zero (first law).
 
     Of the steady state it is accurate to about 1e−15 of the largest decay rate times the largest energy: where baths
     are so cold that the currents themselves are of that size, they are rounding (less so with `Populations()`).
@@ -70,87 +261,35 @@ def heat_currents(
     lgks.heat_currents(system)                     # [3.9463, -3.9463], paper, Eq. (42)
     ```
     """
-    if rho is not None and solver is not None:
-        raise InputError("heat_currents: give a state rho or a solver that finds one, not both.")
-    if isinstance(system, QuasiFree):
-        return gaussian_currents(system, equation, _gaussian_state(system, equation, rho, solver))
-    if rho is not None:
-        return _currents_of_state(system, equation, _state(system, equation, rho))
-    state = steady_state(system, equation, solver)
-    if state.populations is not None:
-        given = with_real_couplings(system) if couplings_are_real(system) else system
-        return _currents_of_levels(given, state.populations, known_levels(system))
-    return _currents_of_state(system, equation, state.rho)
+    return _thermodynamic_value(_currents, system, equation, solver, rho, "heat_currents")
 
 
-def _currents_of_state(system: System, equation: AbstractEquation, rho: Array) -> Array:
-    partition = find_partition(system, equation)
-    if partition is not None:
-        return _currents_by_blocks(system, counted(equation, system), partition, rho)
-    return _heat_currents(system, counted(equation, system), rho)
+def entropy_production(
+    system: Any,
+    equation: AbstractEquation = Davies(),
+    solver: AbstractSolver | None = None,
+    *,
+    rho: Any = None,
+) -> Float[Array, ""]:
+    """Entropy production rate σ = dS/dt − Σ_α J^α/T_α (paper, Eq. 47).
 
+    **Arguments:** as `heat_currents`. For a given state dS/dt = −Tr[(Lρ) ln ρ]; at the steady state it is zero.
 
-@eqx.filter_jit
-def _currents_by_blocks(system: System, equation: AbstractEquation, partition: Partition, rho: Array) -> Array:
-    """J^α = Tr[H D_α ρ] without an axis of groups."""
+    **Returns:** real scalar, per time. Not negative for `Davies` (Spohn's inequality); it can be for `Local`.
 
-    H = centred(system.hamiltonian)
-    each = [block_generator(one, equation, partition) for one in system.one_by_one]
-    return jnp.stack([expectation(H, L.back(L.dissipate(L.to(rho)[None])[0])) for L in each])
-
-
-@eqx.filter_jit
-def _currents_of_levels(system: System, populations: Array, known: Structure | None) -> Array:
-    """J^α = Σ_{m>n} (E_m − E_n)(W^α_mn p_n − W^α_nm p_m): what goes up less what goes down."""
-    levels, p = level_rates(system, known), populations
-    E = levels.energies
-    if system.dim <= UNROLLED:
-        pairs = [(m, n) for m in range(system.dim) for n in range(m)]
-        E, p, rates = scalars(E), scalars(p), [scalars(W) for W in levels.rates]
-        return jnp.stack([sum((E[m] - E[n]) * (W[m][n] * p[n] - W[n][m] * p[m]) for m, n in pairs) for W in rates])
-    energies = E[:, None] - E[None, :]
-    flows = [W * p for W in levels.rates]
-    return jnp.stack([jnp.sum(jnp.where(energies > 0, energies * (up - up.T), 0.0)) for up in flows])
-
-
-@eqx.filter_jit
-def _heat_currents(system: System, equation: AbstractEquation, rho: Array) -> Array:
-    H = centred(system.hamiltonian)  # Tr[Dρ] = 0: an offset of H adds rounding only
-    return jnp.stack([expectation(H, D(rho)) for D in equation.dissipators(system)])
-
-
-def _gaussian_state(
-    model: QuasiFree, equation: AbstractEquation, rho, solver: AbstractSolver | None = None
-) -> GaussianState:
-    if rho is None:
-        return steady_state(model, equation, solver)
-    if not isinstance(rho, GaussianState) or rho.modes != model.modes:
-        raise InputError(
-            f"the state rho of a QuasiFree model must be a GaussianState of {model.modes} mode(s); got "
-            f"{type(rho).__name__}."
-        )
-    require_physical(rho, "the state rho")
-    return rho
-
-
-def _state(system: System, equation: AbstractEquation, rho) -> Array:
-    if rho is None:
-        return steady_state(system, equation).rho
-    return as_state(rho, "the state rho", system.dim).astype(system.hamiltonian.dtype)
-
-
-class Channels(eqx.Module):
-    """Heat currents channel by channel: one pair of Bohr groups ±ω of one bath each.
-
-    - `frequencies`: ω ≥ 0 of each channel, ascending, [c].
-    - `currents`: J^{α,ω}, [baths, c]; summed over channels they give `heat_currents`.
+    ```python
+    import jax; jax.config.update("jax_enable_x64", True)
+    import jaxlgks as lgks
+    system = lgks.models.two_qubits(omega=1000.0, g=200.0, gamma=1.0, temperatures=(310.0, 290.0))
+    lgks.entropy_production(system)
+    ```
     """
+    if rho is None:
+        return _thermodynamic_value(_production_at_rest, system, equation, solver, rho, "entropy_production")
+    return _thermodynamic_value(_production, system, equation, solver, rho, "entropy_production")
 
-    frequencies: Float[Array, " c"]
-    currents: Float[Array, "baths c"]
 
-
-def channel_currents(system: System | QuasiFree, equation: AbstractEquation = Davies(), *, rho=None) -> Channels:
+def channel_currents(system: Any, equation: AbstractEquation = Davies(), *, rho: Any = None) -> Channels:
     """Heat currents resolved by transition frequency (paper, Eqs. 42 and 46: two channels, four after a splitting).
 
     **Arguments:** as `heat_currents`.
@@ -167,95 +306,37 @@ def channel_currents(system: System | QuasiFree, equation: AbstractEquation = Da
     lgks.channel_currents(system.perturbed(lgks.models.pauli("ZZ"), 50.0)).frequencies  # [700, 900, 1100, 1300]
     ```
     """
-    if isinstance(system, QuasiFree):
-        return _oscillator_channels(system, equation, _gaussian_state(system, equation, rho))
-    channels, coupled = _channel_currents(system, equation, equation.groups(system), _state(system, equation, rho))
-    if is_concrete(coupled):
-        kept = np.flatnonzero(np.asarray(coupled))
-        channels = Channels(channels.frequencies[kept], channels.currents[:, kept])
-    return channels
+    problem = resolve(system, equation)
+    state = at_rest(problem).steady.rho if rho is None else problem.state(rho, "the state rho")
+    return problem.channels(state)
 
 
-def _oscillator_channels(model: QuasiFree, equation: AbstractEquation, state: GaussianState) -> Channels:
-    frequencies, currents, nominal = gaussian_channels(model, equation, state)
-    if not is_concrete(frequencies, currents):
-        return Channels(frequencies, currents)
-    first, label = np.unique(np.argmax(np.asarray(same_channel(nominal)), axis=1), return_inverse=True)
-    members = label[:, None] == np.arange(first.size)
-    return Channels(frequencies @ members / members.sum(axis=0), currents @ members)
-
-
-@eqx.filter_jit
-def _channel_currents(system: System, equation: AbstractEquation, groups, rho: Array) -> tuple[Channels, Array]:
-    structure = bohr_structure(equation.thermal_hamiltonian(system))
-    size = jnp.sum(groups.split(jnp.ones_like(structure.frequencies)), axis=(1, 2))
-    # Diagonal of U†HU: the energies, with the derivative that those of the structure do not carry.
-    energies = jnp.diag(structure.to_eigenbasis(structure.hamiltonian)).real
-    frequency = jnp.sum(groups.split(energies[None, :] - energies[:, None]), axis=(1, 2)) / jnp.maximum(size, 1)
-    stacked = equation.channels(system)
-    count = stacked[0].drift.shape[0]
-    by_group = jnp.stack([channel_energies(D, centred(system.hamiltonian), rho) for D in stacked])
-    sizes = [jnp.max(jnp.abs(jax.lax.stop_gradient(D.left)), axis=(1, 2, 3)) for D in stacked]
-    weight = jnp.max(jnp.stack(sizes), axis=0)
-    pairs = pair_groups(jnp.concatenate([by_group, weight[None]]), groups.zero, count)
-    known = jnp.arange(pairs.shape[-1]) <= groups.zero
-    up = jnp.minimum(groups.zero + jnp.arange(pairs.shape[-1]), groups.count - 1)
-    frequencies = jnp.where(known, jnp.abs(frequency[up]), 0.0)
-    return Channels(frequencies, pairs[:-1]), pairs[-1] > 1e-12 * jnp.max(pairs[-1])
-
-
-def channel_energies(channels: Dissipator, X: Array, rho: Array) -> Array:
-    """Tr[X D_g ρ] for every group g."""
-    return jax.vmap(lambda D: expectation(X, D(rho)))(channels)
-
-
-def pair_groups(values: Inexact[Array, "... g"], zero: Array, count: int) -> Inexact[Array, "... c"]:
-    """Add what belongs to ω and −ω: channel c joins the groups `zero` + c and `zero` − c, channel 0 is the zero group.
-
-    Labels ascend with ω and are symmetric about `zero`. Of `count` groups that may exist only 2·zero + 1 do; the rest
-    is padding and holds zeros.
-    """
-    c = jnp.arange((count + 1) // 2)
-    exists = c <= zero
-    up = values[..., jnp.clip(zero + c, 0, count - 1)]
-    down = values[..., jnp.clip(zero - c, 0, count - 1)]
-    return jnp.where(exists, up + jnp.where(c > 0, down, 0.0), 0.0)
-
-
-def entropy_production(
-    system: System | QuasiFree,
-    equation: AbstractEquation = Davies(),
-    solver: AbstractSolver | None = None,
-    *,
-    rho=None,
-) -> Float[Array, ""]:
-    """Entropy production rate σ = dS/dt − Σ_α J^α/T_α (paper, Eq. 47).
-
-    **Arguments:** as `heat_currents`. For a given state dS/dt = −Tr[(Lρ) ln ρ]; at the steady state it is zero.
-
-    **Returns:** real scalar, per time. Not negative for `Davies` (Spohn's inequality); it can be for `Local`.
-
-    ```python
-    import jax; jax.config.update("jax_enable_x64", True)
-    import jaxlgks as lgks
-    system = lgks.models.two_qubits(omega=1000.0, g=200.0, gamma=1.0, temperatures=(310.0, 290.0))
-    lgks.entropy_production(system)
-    ```
-    """
-    flow = jnp.sum(heat_currents(system, equation, solver, rho=rho) / system.temperatures)
+def _thermodynamic_value(what: Any, system: Any, equation: Any, solver: Any, rho: Any, who: str) -> Array:
+    if rho is not None and solver is not None:
+        raise InputError(f"{who}: give a state rho or a solver that finds one, not both.")
+    problem = resolve(system, equation)
     if rho is None:
-        return -flow
-    if isinstance(system, QuasiFree):
-        return gaussian_entropy_rate(system, equation, _gaussian_state(system, equation, rho)) - flow
-    rho, partition = _state(system, equation, rho), find_partition(system, equation)
-    return _entropy_rate(system, counted(equation, system), rho, partition) - flow
+        rest = at_rest(problem, solver)
+        return what(rest.form, rest.state)
+    rho, form = problem.state(rho, "the state rho"), problem.momentary()
+    return what(form, _enter(form, rho))
 
 
 @eqx.filter_jit
-def _entropy_rate(system: System, equation: AbstractEquation, rho: Array, partition: Partition | None) -> Array:
-    """dS/dt = −Tr[(Lρ) ln ρ] (paper, Eq. 49). The commutator with H drops out: Tr([H, ρ] ln ρ) = 0."""
-    log = log_state(rho)
-    if partition is not None:
-        L = block_generator(system, equation, partition)
-        return -expectation(log, L.back(L.dissipate(L.to(rho)[None])[0]))
-    return -jnp.sum(jnp.stack([expectation(log, D(rho)) for D in equation.dissipators(system)]))
+def _enter(form: AbstractForm, rho: Any) -> State:
+    return form.enter(rho)
+
+
+@eqx.filter_jit
+def _currents(form: AbstractForm, X: State) -> Float[Array, " baths"]:
+    return form.currents(X)
+
+
+@eqx.filter_jit
+def _production_at_rest(form: AbstractForm, X: State) -> Float[Array, ""]:
+    return EntropyProduction().value(form, X)
+
+
+@eqx.filter_jit
+def _production(form: AbstractForm, X: State) -> Float[Array, ""]:
+    return form.entropy_rate(X) + EntropyProduction().value(form, X)

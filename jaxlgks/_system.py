@@ -188,6 +188,13 @@ class System(eqx.Module):
         """The system with each of its baths alone."""
         return tuple(eqx.tree_at(lambda s: s.baths, self, (bath,)) for bath in self.baths)
 
+    def with_baths(self, temperatures: Float[Array, " baths"], strengths: Float[Array, " baths"]) -> "System":
+        """The system with other temperatures, and rates Γ_α → (1 + s_α) Γ_α."""
+        roots = jnp.sqrt(1 + strengths)
+        each = zip(self.baths, temperatures, roots, strict=True)
+        numbers = [x for bath, T, root in each for x in (T, bath.coupling * root.astype(bath.coupling.dtype))]
+        return eqx.tree_at(bath_numbers, self, numbers)
+
     def perturbed(self, V, delta: ArrayLike) -> "System":
         """The system with Hamiltonian H + δV; baths and couplings stay (paper, Eq. 2).
 
@@ -205,6 +212,11 @@ class System(eqx.Module):
         V = as_operator(V, "the perturbation V", self.dim)
         moved = self.hamiltonian + as_scalar(delta, "the strength delta of the perturbation") * V
         return eqx.tree_at(lambda s: s.hamiltonian, self, moved.astype(self.hamiltonian.dtype))
+
+
+def bath_numbers(model: Any) -> list[Any]:
+    """Temperature and coupling of each bath, one after the other."""
+    return [x for bath in model.baths for x in (bath.temperature, bath.coupling)]
 
 
 def _is_stack(coupling) -> bool:

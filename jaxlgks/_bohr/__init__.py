@@ -16,8 +16,8 @@ from ._structure import (
     centred as centred,
     compared as compared,
     find_groups as find_groups,
+    find_structure as find_structure,
     follow as follow,
-    known_structure as known_structure,
     one_group as one_group,
     pin as pin,
 )

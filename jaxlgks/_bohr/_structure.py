@@ -20,8 +20,8 @@ LEVEL = 1e-9
 """Energies closer than this fraction of the spectral width are one level."""
 
 
-SORTED_HERE = 64
-"""Above this dimension known frequencies are sorted by NumPy."""
+LARGE = 64
+"""Above this dimension a known real H is kept real, and known frequencies are sorted by NumPy."""
 COMPARED = 5
 """Up to this dimension all pairs of frequencies are compared."""
 
@@ -52,6 +52,11 @@ class Structure(eqx.Module):
         """Whether m and n belong to one level."""
         return self.frequencies == 0
 
+    @property
+    def eigenstates(self) -> tuple[Float[Array, " d"], Inexact[Array, "d d"]]:
+        """Energies and eigenvectors with their derivatives in H, which distinct levels have."""
+        return _differentiable(self.hamiltonian, self.energies, self.vectors)
+
     def to_eigenbasis(self, X: Array) -> Array:
         """U† X U."""
         return product(dagger(self.vectors), X, self.vectors)
@@ -74,11 +79,30 @@ def bohr_structure(hamiltonian: Inexact[Array, "d d"]) -> Structure:
     return Structure(hamiltonian, _merged(energies, rounding), vectors, rounding)
 
 
-def known_structure(hamiltonian: Complex[Array, "d d"]) -> Structure:
-    """The structure of a known H, in real numbers if H is real: eigenvectors and what is made of them then cost a
-    quarter."""
-    known = np.asarray(hamiltonian)
-    return bohr_structure(hamiltonian if np.any(np.imag(known)) else jnp.asarray(np.real(known)))
+def find_structure(hamiltonian: Complex[Array, "d d"]) -> Structure:
+    """The structure of H; that of a large, known and real one in real numbers: eigenvectors and what is made of them
+    then cost a quarter."""
+    if hamiltonian.shape[-1] > LARGE and is_concrete(hamiltonian) and not np.any(np.imag(np.asarray(hamiltonian))):
+        return bohr_structure(hamiltonian.real)
+    return bohr_structure(hamiltonian)
+
+
+@jax.custom_jvp
+def _differentiable(H: Array, energies: Array, vectors: Array) -> tuple[Array, Array]:
+    """Energies and vectors, with their derivatives in H."""
+    return energies, vectors
+
+
+@_differentiable.defjvp
+def _differentiable_jvp(primals, tangents):
+    """dE_n = h_nn, dU = U X, X_mn = h_mn/(E_n − E_m) for m ≠ n, with h = U† dH U. As JAX's own rule, with products
+    that suit small matrices."""
+    dH = tangents[0]
+    energies, vectors = _differentiable(*primals)
+    h = product(dagger(vectors), dH, vectors)
+    same = jnp.eye(len(energies), dtype=bool)
+    gap = jnp.where(same, 1.0, energies[None, :] - energies[:, None])
+    return (energies, vectors), (diagonal(h).real, product(vectors, jnp.where(same, 0.0, h / gap)))
 
 
 def centred(hamiltonian: Inexact[Array, "d d"]) -> Inexact[Array, "d d"]:
@@ -122,7 +146,7 @@ def find_groups(structure: Structure, tolerance: float, width: ArrayLike = 0.0) 
     The set of frequencies is symmetric under ω → −ω, so the groups are too. Rounding never separates.
     """
     dim = structure.energies.size
-    if dim > SORTED_HERE and is_concrete(structure, width):
+    if dim > LARGE and is_concrete(structure, width):
         labels = _known_labels(structure, tolerance, width)
     else:
         labels = _labels(structure, tolerance, width)
@@ -177,7 +201,7 @@ def blocks(structure: Structure, groups: Groups, near: ArrayLike) -> Bool[Array,
 class Reference(eqx.Module):
     """Where groups were pinned: the eigenvectors there, and for each the first state with the same labels."""
 
-    vectors: Complex[Array, "d d"]
+    vectors: Inexact[Array, "d d"]
     twin: Int[Array, " d"]
     groups: Groups
 

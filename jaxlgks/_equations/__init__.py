@@ -1,14 +1,14 @@
 """Master equations, one file a member: each turns a system into one dissipator per bath."""
 
-from ._base import (
-    AbstractEquation as AbstractEquation,
+from ._base import AbstractEquation as AbstractEquation, as_equation as as_equation
+from ._davies import Davies as Davies
+from ._dissipation import (
+    Dissipation as Dissipation,
     FirstOrder as FirstOrder,
     Slope as Slope,
-    counted as counted,
+    dissipation as dissipation,
     each_noise as each_noise,
-    one_level as one_level,
 )
-from ._davies import Davies as Davies
 from ._dissipator import Dissipator as Dissipator, together as together
 from ._local import Local as Local
 from ._rates import RootRate as RootRate
@@ -23,5 +23,5 @@ from ._timescales import (
     spread as spread,
     transition_rates as transition_rates,
 )
-from ._unified import Unified as Unified
+from ._unified import Unified as Unified, cluster_gap as cluster_gap
 from ._universal import UniversalLindblad as UniversalLindblad

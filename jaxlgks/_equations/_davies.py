@@ -3,14 +3,15 @@
 Enters: a system. Leaves: D_α = Σ_g D[A_g], A_g = (1_g √Γ_α)(Ω_H)[S_α], g the groups of equal Bohr frequency.
 """
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import equinox as eqx
+from jaxtyping import Array, Float
 
-from .._bohr import Groups, Reference, Structure, bohr_structure, find_groups, follow, pin
-from .._system import Noise, System, require_matrices
+from .._bohr import Groups, Reference, Structure, find_groups, follow
+from .._system import Noise, System
 from ..errors import InputError
-from ._base import AbstractEquation, Filter
+from ._base import AbstractEquation, Filter, Thunk
 from ._dissipator import Dissipator
 from ._secular import secular_dissipator, secular_operators
 
@@ -42,6 +43,7 @@ class Davies(AbstractEquation):
     lamb_shift: bool = eqx.field(static=True)
     reference: Reference | None
     secular: ClassVar[bool] = True
+    equal: ClassVar[bool] = True
 
     def __init__(self, tolerance: float = 1e-9, lamb_shift: bool = False, reference: Reference | None = None):
         if not tolerance >= 0:
@@ -50,17 +52,17 @@ class Davies(AbstractEquation):
         self.lamb_shift = lamb_shift
         self.reference = reference
 
-    def partition(self, structure: Structure, system: System) -> Groups:
+    @property
+    def kernel(self) -> Literal["lindblad"]:
+        return "lindblad"
+
+    def gap(self, largest: Float[Array, ""], fast: Thunk, memory: Thunk) -> Float[Array, ""]:
+        return self.tolerance * largest
+
+    def groups(self, structure: Structure, system: System) -> Groups:
         if self.reference is None:
             return find_groups(structure, self.tolerance)
         return follow(self.reference, structure)
-
-    def fixed(self, system: System) -> "Davies":
-        require_matrices(system, "fixed")
-        if self.reference is not None:
-            return self
-        structure = bohr_structure(system.hamiltonian)
-        return Davies(self.tolerance, self.lamb_shift, pin(structure, self.partition(structure, system)))
 
     def operators(self, filtered: Filter, noise: Noise, structure: Structure) -> Any:
         return secular_operators(filtered, noise, self.lamb_shift)

@@ -4,19 +4,17 @@ Enters: a system and a reference Hamiltonian H₀. Leaves: the Davies dissipator
 commutator holds the system's own Hamiltonian.
 """
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import equinox as eqx
-import jax.numpy as jnp
-from jaxtyping import Array, Complex
+from jaxtyping import Array, Complex, Float
 
 from .._bohr import Groups, Structure
 from .._inputs import as_operator
-from .._oscillators import QuasiFree
 from .._polynomials import Polynomial
 from .._system import Noise, System
 from ..errors import ShapeError
-from ._base import AbstractEquation, Filter
+from ._base import AbstractEquation, Filter, Thunk
 from ._davies import Davies
 from ._dissipator import Dissipator
 
@@ -50,31 +48,42 @@ class Local(AbstractEquation):
     reference: Reference
     davies: Davies
     lamb_shift: bool = eqx.field(static=True)
+    equal: ClassVar[bool] = True
+    follows: ClassVar[bool] = False
 
     def __init__(self, reference, tolerance: float = 1e-9, lamb_shift: bool = False):
-        if isinstance(reference, System | QuasiFree):
-            reference = reference.hamiltonian
+        reference = getattr(reference, "hamiltonian", reference)
         oscillators = isinstance(reference, Polynomial)
         self.reference = reference if oscillators else as_operator(reference, "Local: the reference Hamiltonian")
         self.davies = Davies(tolerance, lamb_shift)
         self.lamb_shift = lamb_shift
 
-    def home(self, system: System) -> System:
-        if isinstance(self.reference, Polynomial) or self.reference.shape != system.hamiltonian.shape:
-            raise ShapeError(
-                f"Local: the reference Hamiltonian must have the shape of the system's, {system.hamiltonian.shape}; "
-                f"got {getattr(self.reference, 'shape', 'a Polynomial')}."
-            )
-        return eqx.tree_at(lambda s: s.hamiltonian, system, self.reference.astype(system.hamiltonian.dtype))
+    @property
+    def kernel(self) -> Literal["lindblad"]:
+        return self.davies.kernel
 
-    def reach(self, V: Complex[Array, "d d"]) -> Complex[Array, "d d"]:
-        return jnp.zeros_like(V)
+    def frozen(self, model: Any) -> Any:
+        """The reference; `ShapeError` where it is not of the model's kind and size."""
+        H = self.reference
+        if _described(H) == _described(model.hamiltonian):
+            return H if isinstance(H, Polynomial) else H.astype(model.hamiltonian.dtype)
+        raise ShapeError(
+            "Local: the reference must be a Hamiltonian of the model's kind and shape, "
+            f"{_described(model.hamiltonian)}; got {_described(H)}."
+        )
 
-    def partition(self, structure: Structure, system: System) -> Groups:
-        return self.davies.partition(structure, system)
+    def gap(self, largest: Float[Array, ""], fast: Thunk, memory: Thunk) -> Float[Array, ""]:
+        return self.davies.gap(largest, fast, memory)
+
+    def groups(self, structure: Structure, system: System) -> Groups:
+        return self.davies.groups(structure, system)
 
     def operators(self, filtered: Filter, noise: Noise, structure: Structure) -> Any:
         return self.davies.operators(filtered, noise, structure)
 
     def assemble(self, operators: Any) -> Dissipator:
         return self.davies.assemble(operators)
+
+
+def _described(H: Any) -> str:
+    return f"a Polynomial of {H.modes} mode(s)" if isinstance(H, Polynomial) else f"a matrix of shape {H.shape}"

@@ -3,14 +3,15 @@
 Enters: a system. Leaves: D_α ρ = [Λ_α ρ, S_α] + h.c., Λ_α = (Γ_α/2 + i S_α)(Ω_H)[S_α].
 """
 
-from typing import Any
+from typing import Any, ClassVar, Literal
 
 import equinox as eqx
 import jax.numpy as jnp
+from jaxtyping import Array, Float
 
 from .._bohr import Groups, Structure, one_group
 from .._system import Noise, System
-from ._base import AbstractEquation, Filter
+from ._base import AbstractEquation, Filter, Thunk
 from ._dissipator import Dissipator
 from ._rates import HalfRate, LambShift, one
 
@@ -37,8 +38,16 @@ class Redfield(AbstractEquation):
     """
 
     lamb_shift: bool = eqx.field(static=True, default=False)
+    reference: ClassVar[None] = None
 
-    def partition(self, structure: Structure, system: System) -> Groups:
+    @property
+    def kernel(self) -> Literal["redfield"]:
+        return "redfield"
+
+    def gap(self, largest: Float[Array, ""], fast: Thunk, memory: Thunk) -> None:
+        return None
+
+    def groups(self, structure: Structure, system: System) -> Groups:
         return one_group(structure)
 
     def operators(self, filtered: Filter, noise: Noise, structure: Structure) -> Any:

@@ -3,16 +3,16 @@
 Enters: a system. Leaves: D_α = Σ_g D[A_g] as for Davies, g clusters of nearby Bohr frequencies.
 """
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from .._bohr import Groups, Reference, Structure, bohr_structure, find_groups, follow, pin
-from .._system import Noise, System, require_matrices
+from .._bohr import Groups, Reference, Structure, find_groups, follow
+from .._system import Noise, System
 from ..errors import InputError
-from ._base import AbstractEquation, Filter
+from ._base import AbstractEquation, Filter, Thunk
 from ._dissipator import Dissipator
 from ._secular import secular_dissipator, secular_operators
 from ._timescales import correlation_time, relaxation_rate
@@ -58,28 +58,33 @@ class Unified(AbstractEquation):
         self.lamb_shift = lamb_shift
         self.reference = reference
 
-    def partition(self, structure: Structure, system: System) -> Groups:
+    @property
+    def kernel(self) -> Literal["lindblad"]:
+        return "lindblad"
+
+    def gap(self, largest: Float[Array, ""], fast: Thunk, memory: Thunk) -> Float[Array, ""]:
+        if self.width is not None:
+            return self.width * fast()
+        rate, longest = fast(), memory()
+        return jnp.where(longest > 0, jnp.sqrt(rate / jnp.where(longest > 0, longest, 1.0)), rate)
+
+    def groups(self, structure: Structure, system: System) -> Groups:
         if self.reference is not None:
             return follow(self.reference, structure)
-        return find_groups(structure, 1e-9, self.gap(structure, system))
-
-    def gap(self, structure: Structure, system: System) -> Float[Array, ""]:
-        """The distance of neighbours below which a cluster goes on, a frequency."""
-        fast = relaxation_rate(structure, system)
-        if self.width is not None:
-            return self.width * fast
-        memory = correlation_time(structure, system)
-        return jnp.where(memory > 0, jnp.sqrt(fast / jnp.where(memory > 0, memory, 1.0)), fast)
-
-    def fixed(self, system: System) -> "Unified":
-        require_matrices(system, "fixed")
-        if self.reference is not None:
-            return self
-        structure = bohr_structure(system.hamiltonian)
-        return Unified(self.width, self.lamb_shift, pin(structure, self.partition(structure, system)))
+        return find_groups(structure, 1e-9, cluster_gap(self, structure, system))
 
     def operators(self, filtered: Filter, noise: Noise, structure: Structure) -> Any:
         return secular_operators(filtered, noise, self.lamb_shift)
 
     def assemble(self, operators: Any) -> Dissipator:
         return secular_dissipator(operators)
+
+
+@eqx.filter_jit
+def cluster_gap(equation: Unified, structure: Structure, system: System) -> Float[Array, ""]:
+    """The distance of neighbours below which a cluster goes on, a frequency."""
+    return equation.gap(
+        structure.energies[-1] - structure.energies[0],
+        lambda: relaxation_rate(structure, system),
+        lambda: correlation_time(structure, system),
+    )

@@ -3,17 +3,17 @@
 Enters: a system. Leaves: D_α = D[A_α], A_α = √Γ_α(Ω_H)[S_α] over all Bohr frequencies.
 """
 
-from typing import Any
+from typing import Any, ClassVar, Literal
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array
+from jaxtyping import Array, Float
 
 from .._bohr import Groups, Structure, one_group
 from .._spectra import folded_nodes, require_finite
 from .._system import Noise, System
-from ._base import AbstractEquation, Filter
+from ._base import AbstractEquation, Filter, Thunk
 from ._dissipator import Dissipator, lindblad
 from ._rates import RootRate
 
@@ -47,8 +47,16 @@ class UniversalLindblad(AbstractEquation):
     """
 
     lamb_shift: bool = eqx.field(static=True, default=False)
+    reference: ClassVar[None] = None
 
-    def partition(self, structure: Structure, system: System) -> Groups:
+    @property
+    def kernel(self) -> Literal["lindblad"] | None:
+        return None if self.lamb_shift else "lindblad"
+
+    def gap(self, largest: Float[Array, ""], fast: Thunk, memory: Thunk) -> None:
+        return None
+
+    def groups(self, structure: Structure, system: System) -> Groups:
         return one_group(structure)
 
     def operators(self, filtered: Filter, noise: Noise, structure: Structure) -> Any:

@@ -1,21 +1,47 @@
-"""The generator L of dρ/dt = L ρ: as a matrix, and in the eigenbasis of H as what its structure allows."""
+"""The generator L of dρ/dt = L ρ in every form, behind one protocol, and the resolved problem that it is made from."""
 
-from ._base import AbstractGenerator as AbstractGenerator, converged as converged, in_order as in_order
+from ._base import (
+    AbstractForm as AbstractForm,
+    AbstractGenerator as AbstractGenerator,
+    AbstractSuperoperator as AbstractSuperoperator,
+    Change as Change,
+    NullState as NullState,
+    Observables as Observables,
+    State as State,
+    converged as converged,
+    in_order as in_order,
+    stacked as stacked,
+)
 from ._blocks import (
     BlockGenerator as BlockGenerator,
-    Partition as Partition,
-    block_first_order as block_first_order,
+    BlockStructure as BlockStructure,
     block_generator as block_generator,
 )
-from ._choice import few_operators as few_operators, find_partition as find_partition, generator as generator
-from ._dense import (
-    DenseGenerator as DenseGenerator,
-    Pinned as Pinned,
-    dense_generator as dense_generator,
-    linear_solve as linear_solve,
-    matrix_exponential as matrix_exponential,
-    pinned_generator as pinned_generator,
-    trace_vector as trace_vector,
+from ._channels import Channels as Channels
+from ._choice import generator as generator, known_blocks as known_blocks
+from ._dense import DenseGenerator as DenseGenerator, dense_generator as dense_generator
+from ._facts import NEGLIGIBLE as NEGLIGIBLE, Facts as Facts
+from ._gth import UNROLLED as UNROLLED, scalars as scalars, stationary as stationary
+from ._linear import linear_solve as linear_solve, matrix_exponential as matrix_exponential
+from ._liouvillian import liouvillian as liouvillian, unvec as unvec, vec as vec
+from ._matrices import Evolution as Evolution, thermal_change as thermal_change
+from ._operators import (
+    OperatorCore as OperatorCore,
+    OperatorGenerator as OperatorGenerator,
+    operator_generator as operator_generator,
 )
-from ._matrix import liouvillian as liouvillian, unvec as unvec, vec as vec
-from ._operators import OperatorGenerator as OperatorGenerator, operator_generator as operator_generator
+from ._populations import LevelRates as LevelRates, level_rates as level_rates, populations_close as populations_close
+from ._problem import AbstractProblem as AbstractProblem, SystemProblem as SystemProblem, resolve as resolve
+from ._solvers import (
+    AbstractSolver as AbstractSolver,
+    Blocks as Blocks,
+    Dense as Dense,
+    Krylov as Krylov,
+    Populations as Populations,
+    as_solver as as_solver,
+)
+from ._verdict import (
+    AbstractSteadyState as AbstractSteadyState,
+    SteadyState as SteadyState,
+    warnings_of as warnings_of,
+)

@@ -1,135 +1,200 @@
-"""What a generator can do, whatever its form: solve, and carry states through time.
+"""What a generator can do, whatever its form: the protocol that everything above is written over.
 
-Enters: L in the eigenbasis of H. Leaves: (L + iω)⁻¹ B on traceless matrices, and the solution of dX/dt = L X + B at
-given times; of both either the matrices or their averages Tr[A X] alone. Matrices come in stacks [k, d, d].
+Takes: a model and its master equation in some form. Returns: the steady state, L X and L†A, (L + iω)⁻¹B, states in
+time, the flow of energy from each bath, and the first-order change with H or with the baths.
+
+X stands for a state and whatever is added to one, A for an observable, each in the form's own space: matrices in the
+eigenbasis of H, populations, functionals on polynomials. Both are pytrees of arrays; stacks have leading axes [k].
 """
 
 import abc
-from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import Any
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Complex, Float
+from jaxtyping import Array, Bool, Float
 
-from .._bohr import Structure
 from .._inputs import as_known, is_concrete
 from ..errors import ConvergenceError
 
-Observables = Complex[Array, "*a d d"] | None
+State = Any
+Observables = Any
 
 
-class AbstractGenerator(eqx.Module):
-    """L in the eigenbasis of H. All matrices that enter and leave are in this basis."""
+class NullState(eqx.Module):
+    """The steady state of a form, and how far it can be trusted; `SteadyState` explains the numbers.
 
-    structure: eqx.AbstractVar[Structure]
-    name: ClassVar[str]
+    `applicable`, `unique`, `accurate`: whether the form holds the steady state at all, and whether it was found."""
+
+    state: State
+    residual: Float[Array, ""]
+    slowest: Float[Array, ""]
+    condition: Float[Array, ""]
+    applicable: Bool[Array, ""]
+    unique: Bool[Array, ""]
+    accurate: Bool[Array, ""]
+
+
+class Change(eqx.Module):
+    """The first-order change of a generator on its steady state π₀.
+
+    - `sources`: L₁π₀ by mechanism, a stack: kubo, rotation and shift for a perturbation of H.
+    - `baths`: D_α⁽¹⁾π₀, a stack over baths. `energy`: the change of H, an observable.
+    - `betas`: the change of 1/T_α, [baths].
+    - `channels`: D_α⁽¹⁾ group by group, where the form has it.
+    """
+
+    sources: State
+    baths: State
+    energy: Observables
+    betas: Float[Array, " baths"]
+    channels: Any = None
+
+
+class AbstractForm(eqx.Module):
+    """A form in which a generator has a steady state, observables and heat currents."""
+
+    name: eqx.AbstractClassVar[str]
+
+    @property
+    @abc.abstractmethod
+    def temperatures(self) -> Float[Array, " baths"]:
+        """Those of the baths."""
 
     @abc.abstractmethod
-    def solve(self, B: Complex[Array, "k d d"], omega: Float[Array, ""]) -> Complex[Array, "k d d"]:
-        """X with (L + iω) X = B and Tr X = 0, for Tr B = 0."""
-
-    def to(self, X: Complex[Array, "*a d d"]) -> Complex[Array, "*a d d"]:
-        """U† X U."""
-        return self.structure.to_eigenbasis(X)
-
-    def back(self, X: Complex[Array, "*a d d"]) -> Complex[Array, "*a d d"]:
-        """U X U†."""
-        return self.structure.from_eigenbasis(X)
-
-    def resolvent(self, B: Complex[Array, "k d d"], omegas: Float[Array, " w"], A: Observables = None) -> Array:
-        """(L + iω)⁻¹ B at each frequency, [w, k, d, d], or Tr[A X], [w, k, *a].
-
-        **Raises:** `ConvergenceError` where a member iterates, and has not converged (NaN where numbers are traced)."""
-        return converged(_resolvent(self, B, omegas, A), B)
-
-    def propagate(
-        self,
-        start: Complex[Array, "k d d"],
-        ts: Float[Array, " t"],
-        A: Observables = None,
-        drive: Complex[Array, "k d d"] | None = None,
-    ) -> Array:
-        """X(t) with dX/dt = L X + drive from X(ts[0]) = start at each time, [t, k, d, d], or Tr[A X], [t, k, *a]."""
-        return self.carry(start, ts, A, drive)
+    def steady(self) -> NullState:
+        """π with L π = 0, differentiable by the implicit function theorem."""
 
     @abc.abstractmethod
-    def carry(self, start: Array, ts: Array, A: Array | None, drive: Array | None) -> Array:
-        """What `propagate` returns, by the member's own means."""
+    def leave(self, X: State) -> Any:
+        """A state as the user has it."""
+
+    @abc.abstractmethod
+    def observable(self, A: Any) -> Observables:
+        """Operators of the user's, a stack [*a], as observables of this form."""
+
+    @abc.abstractmethod
+    def average(self, A: Observables, X: State) -> Array:
+        """Tr[A X] for stacks of both, [*k, *a]."""
+
+    @abc.abstractmethod
+    def enter(self, rho: Any) -> State:
+        """A state of the user's in this form."""
+
+    @abc.abstractmethod
+    def currents(self, X: State) -> Float[Array, " baths"]:
+        """J^α = Tr[H D_α X] of each bath."""
+
+    @abc.abstractmethod
+    def entropy(self, X: State) -> Float[Array, ""]:
+        """S of a state."""
+
+    @abc.abstractmethod
+    def entropy_rate(self, X: State) -> Float[Array, ""]:
+        """dS/dt = −Tr[(L X) ln X] of a state."""
 
 
-def converged(X: Array, B: Array) -> Array:
-    """X, unless it is not a number where the right-hand side is."""
-    if is_concrete(X, B) and np.any(np.isnan(X)) and np.all(np.isfinite(B)):
+class AbstractGenerator(AbstractForm):
+    """A form in which a generator also has states in time and responses."""
+
+    @property
+    @abc.abstractmethod
+    def follows(self) -> bool:
+        """Whether dissipators change with H."""
+
+    @property
+    @abc.abstractmethod
+    def has_channels(self) -> bool:
+        """Whether heat currents are resolved by channel: `channel_flows` and `channel_changes`."""
+
+    @property
+    @abc.abstractmethod
+    def energy(self) -> Observables:
+        """H, without its trace."""
+
+    @property
+    @abc.abstractmethod
+    def thermal_energy(self) -> Observables:
+        """The Hamiltonian whose Gibbs states the baths alone would establish (`Davies` and `Local`: exactly)."""
+
+    @abc.abstractmethod
+    def adjoint(self, A: Observables) -> Observables:
+        """L†A (Heisenberg picture)."""
+
+    @abc.abstractmethod
+    def dissipators(self) -> "tuple[AbstractSuperoperator, ...]":
+        """D_α of each bath."""
+
+    @abc.abstractmethod
+    def log(self, X: State) -> Observables:
+        """ln ρ of a state, up to a constant."""
+
+    @abc.abstractmethod
+    def regression(self, A: Any, B: Any, X: State) -> tuple[State, Observables, Array]:
+        """States to start from, observables and weights [k, *a] with Tr[A e^{Lt}(B X)] = Σ weights Tr[A_a e^{Lt} X_k]:
+        parts of operators that need not be Hermitian."""
+
+    @abc.abstractmethod
+    def resolvent(self, B: State, omegas: Float[Array, " w"], A: Observables) -> Array:
+        """Tr[A (L + iω)⁻¹ B] at each frequency for a stack of B without trace, [w, k, *a]."""
+
+    @abc.abstractmethod
+    def propagate(self, start: State, ts: Float[Array, " t"], A: Observables, drive: State | None = None) -> Array:
+        """Tr[A X(t)] with dX/dt = L X + drive from X(ts[0]) = start at each time, [t, k, *a]."""
+
+    @abc.abstractmethod
+    def evolve(self, rho0: Any, ts: Float[Array, " t"], **options: Any) -> Any:
+        """The states at each time from one of the user's; `options` of an integrator."""
+
+    @abc.abstractmethod
+    def first_order(self, V: Any, X: State, degree: int, omega: Float[Array, ""] | float = 0.0) -> Change:
+        """L₁(ω)π₀ for H → H + δV e^{−iωt}. Dissipators that follow H at once have the same L₁ at every ω. `degree`:
+        the highest degree of an observable that is to be asked for, where observables are polynomials."""
+
+    @abc.abstractmethod
+    def thermal_changes(self, X: State) -> Change:
+        """∂L/∂T_α of each bath, then D_α of each, for Γ_α → (1 + s_α)Γ_α: a stack of `Change`, [2 baths]."""
+
+    def currents(self, X: State) -> Float[Array, " baths"]:
+        return jnp.stack([self.average(self.energy, D(X)).real for D in self.dissipators()])
+
+    def entropy_rate(self, X: State) -> Float[Array, ""]:
+        """The commutator with H drops out: Tr([H, ρ] ln ρ) = 0."""
+        log = self.log(X)
+        return -jnp.sum(jnp.stack([self.average(log, D(X)).real for D in self.dissipators()]))
+
+
+class AbstractSuperoperator(eqx.Module):
+    """The dissipator of one bath."""
+
+    @abc.abstractmethod
+    def __call__(self, X: State) -> State:
+        """D X."""
+
+    @abc.abstractmethod
+    def adjoint(self, A: Observables) -> Observables:
+        """D†A."""
+
+
+def stacked(parts: list[Any]) -> Any:
+    """One pytree with a leading axis from several of one kind."""
+    return jax.tree.map(lambda *x: jnp.stack(x), *parts)
+
+
+def converged(values: Array, B: State) -> Array:
+    """Values of a solution, unless they are no numbers where the right-hand side is.
+
+    **Raises:** `ConvergenceError` (NaN where numbers are traced)."""
+    if is_concrete(values, B) and np.any(np.isnan(values)) and all(np.all(np.isfinite(b)) for b in jax.tree.leaves(B)):
         raise ConvergenceError(
             "The first-order state was not found: it is not a number. GMRES (where the generator is kept as operators) "
             "did not reach a residual of 1e-8 of the source, or the generator has no inverse: levels that no bath "
             "connects, or relaxation slower than rounding, are the usual causes, and steady_state names them. A "
             "frequency given to susceptibility may also lie on a transition that does not decay."
         )
-    return X
-
-
-class StepwiseGenerator(AbstractGenerator):
-    """Carried from time to time by exponentials, with matrices in a form of its own, any pytree of arrays."""
-
-    @abc.abstractmethod
-    def enter(self, X: Complex[Array, "k d d"]) -> Any:
-        """Matrices in the member's own form."""
-
-    @abc.abstractmethod
-    def reader(self, A: Observables) -> Callable[[Any], Array]:
-        """What makes of that form the matrices again, or Tr[A X], [k, *a]."""
-
-    @abc.abstractmethod
-    def flow(self, dt: Float[Array, ""], drive: Complex[Array, "k d d"] | None) -> Any:
-        """What carries X over dt, a pytree of arrays: e^{L dt}, and ∫₀^dt e^{Ls} ds B for a constant drive B."""
-
-    @abc.abstractmethod
-    def advance(self, flow: Any, X: Any) -> Any:
-        """X after the interval of such a flow."""
-
-    def carry(self, start: Array, ts: Array, A: Array | None, drive: Array | None) -> Array:
-        """Equal intervals (to 1e−12 of themselves) share one exponential where the times are known; where they are
-        traced, or few of them equal, each has its own, which is not kept."""
-        if not is_concrete(ts):
-            return _march(self, start, jnp.diff(ts, prepend=ts[:1]), None, A, drive)
-        known = np.asarray(ts)
-        known = np.diff(known, prepend=known[:1])
-        with np.errstate(divide="ignore"):  # alike means alike relative to itself, whatever the others are
-            _, first, which = np.unique(np.round(np.log(known) * 1e12), return_index=True, return_inverse=True)
-        if len(first) > len(known) // 2:
-            return _march(self, start, jnp.asarray(known), None, A, drive)
-        return _march(self, start, jnp.asarray(known[first]), jnp.asarray(which), A, drive)
-
-
-@eqx.filter_jit
-def _resolvent(generator: AbstractGenerator, B: Array, omegas: Array, A: Array | None) -> Array:
-    return jax.lax.map(lambda omega: seen(generator.solve(B, omega), A), omegas)
-
-
-@eqx.filter_jit
-def _march(
-    generator: StepwiseGenerator,
-    start: Array,
-    intervals: Array,
-    which: Array | None,
-    A: Array | None,
-    drive: Array | None,
-) -> Array:
-    """Through the intervals one after the other, or through those of them that `which` picks."""
-    flow, read = lambda dt: generator.flow(dt, drive), generator.reader(A)
-    # Scans keep the exponentials out of batched LAPACK calls.
-    flows = None if which is None else jax.lax.map(flow, intervals)
-
-    @jax.checkpoint
-    def step(X, at):
-        X = generator.advance(flow(at) if which is None else jax.tree.map(lambda x: x[at], flows), X)
-        return X, read(X)
-
-    return jax.lax.scan(step, generator.enter(start), intervals if which is None else which)[1]
+    return values
 
 
 def in_order(t: Array, dtype: Any) -> tuple[Array, Array]:
@@ -140,15 +205,3 @@ def in_order(t: Array, dtype: Any) -> tuple[Array, Array]:
     times = xp.where(given < 0, xp.nan, given).reshape(-1)
     order = xp.argsort(times)
     return as_known(xp.concatenate([xp.zeros(1, times.dtype), times[order]]), dtype), as_known(xp.argsort(order) + 1)
-
-
-def rows_of(A: Complex[Array, "*a d d"]) -> Complex[Array, "*a n"]:
-    """Tr[A X] = Σ_ij A_ji X_ij: what X, row by row, is multiplied with."""
-    return jnp.swapaxes(A, -1, -2).reshape(*A.shape[:-2], -1)
-
-
-def seen(X: Complex[Array, "k d d"], A: Observables) -> Array:
-    """X, or Tr[A X]."""
-    if A is None:
-        return X
-    return jnp.tensordot(X.reshape(X.shape[0], -1), rows_of(A), axes=[[-1], [-1]])

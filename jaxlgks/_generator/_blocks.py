@@ -1,6 +1,6 @@
 """The generator of a secular equation, block by block.
 
-Enters: a system, an equation Σ_g D[A_g], its groups. Leaves: L as small matrices. In the eigenbasis of H every
+Takes: a system, an equation Σ_g D[A_g], its groups. Returns: L as small matrices. In the eigenbasis of H every
 transition m → i belongs to one group, so all A_g together are one matrix A_im with labels, and
 
     (D X)_ij = Σ_mn [label(i,m) = label(j,n)] A_im A*_jn X_mn − (K X + X K†)_ij,
@@ -21,11 +21,13 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Complex, Float, Int
 
-from .._bohr import Groups, Structure, bohr_structure
-from .._equations import AbstractEquation, Slope, secular_drift
-from .._system import Noise, System
-from ._base import Observables, StepwiseGenerator, rows_of
-from ._dense import Pinned, exponential, linear_solve, pinned_generator
+from .._bohr import Groups
+from .._equations import Dissipation, Slope, secular_drift
+from .._system import Noise
+from ._base import AbstractSuperoperator, Change, NullState
+from ._linear import Pinned, exponential, linear_solve, null_state, pinned_generator
+from ._matrices import MatrixGenerator, rows_of, thermal_change
+from ._stepping import AbstractStepper
 
 BATCHED = 8
 """Blocks up to this size are treated together; larger ones one after the other, away from batched LAPACK calls."""
@@ -34,8 +36,8 @@ PAIRS = 1 << 23
 Matrices = tuple[Complex[Array, "_ _ _"], ...]
 
 
-class Partition(eqx.Module):
-    """Which elements belong together: the positions m·d + n of their elements X_mn, [c, s] for c blocks of size s. The
+class BlockStructure(eqx.Module):
+    """Which elements of a matrix L joins: the positions m·d + n of elements X_mn, [c, s] for c blocks of size s. The
     first is the block of the populations; the others follow by size."""
 
     labels: Int[Array, "d d"]
@@ -75,7 +77,7 @@ class Partition(eqx.Module):
         return flat.reshape(X.shape)
 
 
-def partition_of(groups: Groups, limit: int) -> Partition | None:
+def find_blocks(groups: Groups, limit: int) -> BlockStructure | None:
     """The blocks of known groups, or None if their matrices together would hold more than `limit` numbers."""
     import scipy.sparse.csgraph
 
@@ -109,58 +111,124 @@ def partition_of(groups: Groups, limit: int) -> Partition | None:
     rest = rest[block[rest] != block[0]]
     of_size = size[block[rest]]
     others = [rest[of_size == s].reshape(-1, s) for s in np.unique(of_size)]
-    return Partition(groups.labels, tuple(jnp.asarray(where) for where in (populations[None], *others)))
+    return BlockStructure(groups.labels, tuple(jnp.asarray(where) for where in (populations[None], *others)))
 
 
-class BlockGenerator(StepwiseGenerator):
-    """L of a secular equation, block by block, in the eigenbasis of H."""
+class BlockDissipator(AbstractSuperoperator):
+    """D of one bath, or of all, block by block."""
 
-    structure: Structure
-    partition: Partition
+    blocks: BlockStructure
     matrices: Matrices
-    dissipative: Matrices
+
+    def __call__(self, X: Complex[Array, "d d"]) -> Complex[Array, "d d"]:
+        return self.blocks.apply(self.matrices, X[None])[0]
+
+    def adjoint(self, A: Complex[Array, "d d"]) -> Complex[Array, "d d"]:
+        return self.blocks.adjoint(self.matrices, A[None])[0]
+
+
+class BlockGenerator(MatrixGenerator):
+    """L of a secular equation, block by block. `refine`: steps of refinement of the steady state."""
+
+    made: Dissipation
+    blocks: BlockStructure
+    matrices: Matrices
+    refine: int = eqx.field(static=True, default=1)
     name: ClassVar[str] = "blocks"
+
+    def steady(self) -> NullState:
+        where, dim = self.blocks.positions[0][0], self.made.system.dim
+
+        def as_matrix(x: Array) -> Array:
+            return jnp.zeros(dim * dim, x.dtype).at[where].set(x).reshape(dim, dim)
+
+        return null_state(self.matrices[0][0], self.core.populations, self.refine, as_matrix)
+
+    def adjoint(self, A: Complex[Array, "d d"]) -> Complex[Array, "d d"]:
+        return self.blocks.adjoint(self.matrices, A[None])[0]
+
+    def dissipators(self) -> tuple[BlockDissipator, ...]:
+        each = (self.made.alone(bath) for bath in range(len(self.made.system.baths)))
+        return tuple(BlockDissipator(self.blocks, dissipative_blocks(alone, self.blocks)) for alone in each)
+
+    @property
+    def core(self) -> "BlockCore":
+        return BlockCore(self.blocks, self.matrices)
+
+    def first_order(
+        self, V: Complex[Array, "d d"], X: Array, degree: int = 2, omega: Float[Array, ""] | float = 0.0
+    ) -> Change:
+        """Without an axis of groups, O(d³): see `Turn`."""
+        del degree, omega
+        turn = Turn(self.made, self.blocks, self.observable(V))
+        changes = [turn.of_bath(bath, X) for bath in range(len(self.made.system.baths))]
+        rotation, shift = (jnp.stack(parts) for parts in zip(*changes, strict=True))
+        sources = jnp.stack([self.kubo(V, X), jnp.sum(rotation, axis=0), jnp.sum(shift, axis=0)])
+        return self.change(V, sources, rotation + shift)
+
+    def thermal_changes(self, X: Array) -> Change:
+        def of(alone: Dissipation) -> tuple[Array, Array]:
+            def at(T: Array) -> Matrices:
+                other = eqx.tree_at(lambda d: d.system.baths[0].temperature, alone, T)
+                return dissipative_blocks(other, self.blocks)
+
+            T = alone.system.baths[0].temperature
+            matrices, slopes = jax.jvp(at, (T,), (jnp.ones_like(T),))
+            return tuple(BlockDissipator(self.blocks, M)(X) for M in (slopes, matrices))  # pyright: ignore
+
+        baths = range(len(self.made.system.baths))
+        warmer, stronger = zip(*(of(self.made.alone(bath)) for bath in baths), strict=True)
+        return thermal_change(self, list(warmer), list(stronger))
+
+
+class BlockCore(AbstractStepper):
+    """L block by block: elements are multiplied by the exponential of each block."""
+
+    blocks: BlockStructure
+    matrices: Matrices
+
+    @property
+    def populations(self) -> Pinned:
+        """The block of the populations, with the trace."""
+        where, dim = self.blocks.positions[0][0], self.blocks.labels.shape[-1]
+        M = self.matrices[0][0]
+        return pinned_generator(M, (where // dim == where % dim).astype(M.dtype))
 
     def solve(self, B: Complex[Array, "k d d"], omega: Float[Array, ""]) -> Complex[Array, "k d d"]:
         shift = (1j * omega).astype(B.dtype)
-        first, *others = self.partition.split(B)
+        first, *others = self.blocks.split(B)
         parts = [linear_solve(self.populations.matrix + shift * jnp.eye(first.shape[-1]), first[:, 0].T).T[:, None]]
         for M, b in zip(self.matrices[1:], others, strict=True):
             M = M + shift * jnp.eye(M.shape[-1])
             alone = M.shape[-1] == 1
             parts.append(b / M[:, 0] if alone else _each(linear_solve, M, b.transpose(1, 2, 0)).transpose(2, 0, 1))
-        return self.partition.join(B, parts)
+        return self.blocks.join(B, parts)
 
-    @property
-    def populations(self) -> Pinned:
-        """The block of the populations, with the trace."""
-        where, dim = self.partition.positions[0][0], self.partition.labels.shape[-1]
-        M = self.matrices[0][0]
-        return pinned_generator(M, (where // dim == where % dim).astype(M.dtype))
+    def packed(self, X: Complex[Array, "k d d"]) -> list[Array]:
+        return self.blocks.split(X)
 
-    def dissipate(self, X: Complex[Array, "k d d"]) -> Complex[Array, "k d d"]:
-        """D X, without the commutator."""
-        return self.partition.apply(self.dissipative, X)
-
-    def enter(self, X: Complex[Array, "k d d"]) -> list[Array]:
-        return self.partition.split(X)
-
-    def reader(self, A: Observables) -> Callable[[list[Array]], Array]:
+    def reading(self, A: Complex[Array, "*a d d"] | None) -> Callable[[list[Array]], Array]:
         if A is None:
-            shape = self.partition.labels.shape
-            return lambda parts: self.partition.join(jnp.zeros((parts[0].shape[0], *shape), parts[0].dtype), parts)
-        rows = [rows_of(A)[..., where] for where in self.partition.positions]
+            shape = self.blocks.labels.shape
+            return lambda parts: self.blocks.join(jnp.zeros((parts[0].shape[0], *shape), parts[0].dtype), parts)
+        rows = [rows_of(A)[..., where] for where in self.blocks.positions]
         axes = [[-2, -1], [-2, -1]]
-        read = lambda parts: [jnp.tensordot(x, r, axes=axes) for x, r in zip(parts, rows, strict=True)]  # noqa: E731
-        return lambda parts: functools.reduce(jnp.add, read(parts))
 
-    def flow(self, dt: Float[Array, ""], drive: Complex[Array, "k d d"] | None) -> list[tuple[Array, Array | None]]:
-        pushes = [None] * len(self.matrices) if drive is None else self.partition.split(drive)
+        def read(parts: list[Array]) -> Array:
+            each = [jnp.tensordot(x, r, axes=axes) for x, r in zip(parts, rows, strict=True)]
+            return functools.reduce(jnp.add, each)
+
+        return read
+
+    def exponential(
+        self, dt: Float[Array, ""], drive: Complex[Array, "k d d"] | None
+    ) -> list[tuple[Array, Array | None]]:
+        pushes = [None] * len(self.matrices) if drive is None else self.blocks.split(drive)
         return [_exponentials(M, b, dt) for M, b in zip(self.matrices, pushes, strict=True)]
 
-    def advance(self, flow: list[tuple[Array, Array | None]], X: list[Array]) -> list[Array]:
+    def advanced(self, exponential: list[tuple[Array, Array | None]], X: list[Array]) -> list[Array]:
         parts = []
-        for (turn, push), x in zip(flow, X, strict=True):
+        for (turn, push), x in zip(exponential, X, strict=True):
             moved = turn[:, 0] * x if x.shape[-1] == 1 else jnp.einsum("cij,kcj->kci", turn, x)
             parts.append(moved if push is None else moved + push)
         return parts
@@ -188,61 +256,75 @@ def _exponentials(M: Array, drive: Array | None, dt: Array) -> tuple[Array, Arra
     return turn, push.transpose(2, 0, 1)
 
 
-def _noises(system: System) -> list[Noise]:
-    return [noise for bath in system.baths for noise in bath.noises]
+class Operators(eqx.Module):
+    """The operators of an equation for all noises, [j, d, d] each, in the eigenbasis, groups not told apart."""
+
+    made: Dissipation
+
+    def of(self, coupling: Callable[[Array], Array], slope: bool = False) -> Any:
+        """`coupling(S)` is what stands for the coupling operator S in the eigenbasis; `slope`: F' for F."""
+        structure = self.made.structure
+
+        def of_noise(noise: Noise) -> Any:
+            S = coupling(structure.to_eigenbasis(noise.coupling))
+
+            def filtered(F: Callable[[Array], Array]) -> Array:
+                return ((Slope(F) if slope else F)(structure.frequencies) * S)[None]
+
+            return jax.tree.map(lambda x: x[0], self.made.equation.operators(filtered, noise, structure))
+
+        return jax.tree.map(lambda *x: jnp.stack(x), *(of_noise(noise) for noise in self.made.noises))
 
 
-def _ungrouped(equation: AbstractEquation, system: System, structure: Structure, coupling: Any, slope: bool) -> Any:
-    """The operators of an equation for all noises, [j, d, d] each, in the eigenbasis, groups not told apart.
-    `coupling(S)` is what stands for the coupling operator; `slope`: F' for F."""
-
-    def of(noise: Noise) -> Any:
-        S = coupling(structure.to_eigenbasis(noise.coupling))
-        value = lambda F: ((Slope(F) if slope else F)(structure.frequencies) * S)[None]  # noqa: E731
-        return jax.tree.map(lambda x: x[0], equation.operators(value, noise, structure))
-
-    return jax.tree.map(lambda *x: jnp.stack(x), *(of(noise) for noise in _noises(system)))
+def _itself(S: Array) -> Array:
+    return S
 
 
-def block_generator(system: System, equation: AbstractEquation, partition: Partition) -> BlockGenerator:
-    """L of a secular equation. A constant of differentiation in H."""
-    structure = bohr_structure(system.hamiltonian)
-    operators = _ungrouped(equation, system, structure, lambda S: S, slope=False)
+def dissipative_blocks(made: Dissipation, blocks: BlockStructure) -> Matrices:
+    """Σ_α D_α block by block. A constant of differentiation in H."""
+    operators = Operators(made).of(_itself)
     A = operators[0]
-    dissipative = partition.matrices(A, A, secular_drift(operators, partition.labels))
-    U = structure.vectors
-    energies = jnp.sum(U.conj() * (structure.hamiltonian @ U), axis=0).real.astype(A.dtype)
-    turning = partition.matrices(A[:0], A[:0], 1j * jnp.diag(energies))
-    return BlockGenerator(
-        structure, partition, tuple(x + y for x, y in zip(dissipative, turning, strict=True)), dissipative
-    )
+    return blocks.matrices(A, A, secular_drift(operators, blocks.labels))
 
 
-def block_first_order(
-    system: System, equation: AbstractEquation, generator: BlockGenerator, X: Array, W: Array
-) -> tuple[Any, Any]:
-    """The first-order change of D by rotation and by shift as functions of a matrix, when the levels turn by X and move
-    by W (see `AbstractEquation.first_order`). The bracket [X, A_g] of every operator is a turn of the whole,
+def block_generator(made: Dissipation, blocks: BlockStructure, refine: int = 1) -> BlockGenerator:
+    """L of a secular equation. A constant of differentiation in H."""
+    structure, dissipative = made.structure, dissipative_blocks(made, blocks)
+    dtype, U = dissipative[0].dtype, structure.vectors
+    energies = jnp.sum(U.conj() * (structure.hamiltonian @ U), axis=0).real.astype(dtype)
+    none = jnp.zeros((0, *U.shape), dtype)
+    turning = blocks.matrices(none, none, 1j * jnp.diag(energies))
+    return BlockGenerator(made, blocks, tuple(x + y for x, y in zip(dissipative, turning, strict=True)), refine)
+
+
+class Turn(eqx.Module):
+    """The first-order change of D when the levels turn by X and move by W (see `Dissipation.first_order`). The bracket
+    [X, A_g] of every operator is a turn of the whole,
 
         D^(X) ρ = [X, Dρ] − D[X, ρ];
 
-    the rest is bilinear, in A and in (1_g F)(Ω)[ [S, X] ] or (1_g F')(Ω)[ [S, W] ]."""
-    partition, structure = generator.partition, generator.structure
-    value = _ungrouped(equation, system, structure, lambda S: S, slope=False)
-    turned = _ungrouped(equation, system, structure, lambda S: S @ X - X @ S, slope=False)
-    shifted = _ungrouped(equation, system, structure, lambda S: S @ W - W @ S, slope=True)
+    the rest is bilinear, in A and in (1_g F)(Ω)[ [S, X] ] or (1_g F')(Ω)[ [S, W] ]. `V`: in the eigenbasis."""
 
-    def change(moved: Any) -> Any:
-        drift = jax.jvp(lambda o: secular_drift(o, partition.labels), (value,), (moved,))[1]
-        A, dA = value[0], moved[0]
-        made = partition.matrices(jnp.concatenate([dA, A]), jnp.concatenate([A, dA]), drift)
-        return lambda rho: partition.apply(made, rho[None])[0]
+    made: Dissipation
+    blocks: BlockStructure
+    V: Complex[Array, "d d"]
 
-    D = lambda rho: generator.dissipate(rho[None])[0]  # noqa: E731
-    inner = change(turned)
-
-    def rotation(rho: Array) -> Array:
+    def of_bath(self, bath: int, rho: Complex[Array, "d d"]) -> tuple[Array, Array]:
+        """D_α^rot ρ and D_α^shift ρ."""
+        alone = self.made.alone(bath)
+        inside = self.made.one_level()
+        X = jnp.where(inside, 0.0, self.V / jnp.where(inside, 1.0, self.made.structure.frequencies))
+        W = jnp.where(inside, self.V, 0.0)
+        operators = Operators(alone)
+        value = operators.of(_itself)
+        D = BlockDissipator(self.blocks, dissipative_blocks(alone, self.blocks))
+        inner = self._change(value, operators.of(lambda S: S @ X - X @ S))(rho)
         moved = D(rho)
-        return X @ moved - moved @ X - D(X @ rho - rho @ X) + inner(rho)
+        rotation = X @ moved - moved @ X - D(X @ rho - rho @ X) + inner
+        return rotation, self._change(value, operators.of(lambda S: S @ W - W @ S, slope=True))(rho)
 
-    return rotation, change(shifted)
+    def _change(self, value: Any, moved: Any) -> BlockDissipator:
+        drift = jax.jvp(lambda o: secular_drift(o, self.blocks.labels), (value,), (moved,))[1]
+        A, dA = value[0], moved[0]
+        made = self.blocks.matrices(jnp.concatenate([dA, A]), jnp.concatenate([A, dA]), drift)
+        return BlockDissipator(self.blocks, made)

@@ -1,18 +1,15 @@
-"""In which form a generator is made.
+"""In which form a generator is kept where it must also give responses and states in time.
 
-Enters: a system and a master equation. Leaves: blocks where the equation has them, and where they can be seen and are
+Takes: a system with its equation. Returns: blocks where the equation has them, and where they can be seen and are
 worth it; operators where they are few and the system large; else the dense matrix.
 """
 
-import jax
-
-from .._equations import AbstractEquation
+from .._equations import Dissipation
 from .._inputs import is_concrete
-from .._system import System
 from ..errors import SolverMemoryError
-from ._base import AbstractGenerator
-from ._blocks import Partition, block_generator, partition_of
+from ._blocks import BlockStructure, block_generator, find_blocks
 from ._dense import dense_generator
+from ._matrices import MatrixGenerator
 from ._operators import operator_generator
 
 SMALL = 6
@@ -26,35 +23,34 @@ LIMIT = 1 << 26
 """Numbers that the matrices of all blocks may hold: 1 GB."""
 
 
-def find_partition(system: System, equation: AbstractEquation, above: int | None = None) -> Partition | None:
+def known_blocks(made: Dissipation, above: int | None = None) -> BlockStructure | None:
     """The blocks of the generator, or None: another equation, a dimension not above `above` (`SMALL`), levels that are
     not known, blocks that are too large."""
-    if system.dim <= (SMALL if above is None else above) or not equation.secular or not is_concrete(system.hamiltonian):
+    dim = made.system.dim
+    if dim <= (SMALL if above is None else above) or not made.equation.secular:
         return None
-    with jax.ensure_compile_time_eval():
-        groups = equation.groups(system)
-    if not is_concrete(groups.labels):
+    if not is_concrete(made.system.hamiltonian, made.groups.labels):
         return None
-    return partition_of(groups, min(LIMIT, system.dim**4 // 4))
+    return find_blocks(made.groups, min(LIMIT, dim**4 // 4))
 
 
-def few_operators(system: System, equation: AbstractEquation) -> bool:
+def few_operators(made: Dissipation) -> bool:
     """Whether a generator is better kept as operators, one for each group and noise, than as one dense matrix."""
-    return system.dim > LARGE and equation.groups(system).count <= FEW * system.dim
+    return made.system.dim > LARGE and made.groups.count <= FEW * made.system.dim
 
 
-def generator(system: System, equation: AbstractEquation, partition: Partition | None) -> AbstractGenerator:
-    """L, by blocks where there are, by operators where they are few."""
-    if partition is not None:
-        return block_generator(system, equation, partition)
-    if few_operators(system, equation):
-        return operator_generator(system, equation)
-    needed = 4.0 * system.hamiltonian.dtype.itemsize * system.dim**4
+def generator(made: Dissipation, blocks: BlockStructure | None) -> MatrixGenerator:
+    """L, by blocks where there are, by operators where they are few. Traced."""
+    if blocks is not None:
+        return block_generator(made, blocks)
+    if few_operators(made):
+        return operator_generator(made)
+    needed = 4.0 * made.system.hamiltonian.dtype.itemsize * made.system.dim**4
     if needed > DENSE:
         raise SolverMemoryError(
-            f"the dense generator of {type(equation).__name__} for a system of dimension {system.dim} takes about "
-            f"{needed / 1e9:.3g} GB; allowed are {DENSE / 1e9:.3g} GB. Davies() and Unified() need less where H is "
-            "known (not traced) and its frequencies fall into many small groups or few large ones, UniversalLindblad() "
-            "and Redfield() always."
+            f"the dense generator of {type(made.equation).__name__} for a system of dimension {made.system.dim} takes "
+            f"about {needed / 1e9:.3g} GB; allowed are {DENSE / 1e9:.3g} GB. Davies() and Unified() need less where H "
+            "is known (not traced) and its frequencies fall into many small groups or few large ones, "
+            "UniversalLindblad() and Redfield() always."
         )
-    return dense_generator(system, equation)
+    return dense_generator(made)

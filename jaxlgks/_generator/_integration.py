@@ -1,6 +1,6 @@
 """Generators kept as operators, carried through time by an integrator.
 
-Enters: a generator, states, times. Leaves: the solution of dX/dt = L X + B by Dormand–Prince 8(5,3), in the interaction
+Takes: a generator, states, times. Returns: the solution of dX/dt = L X + B by Dormand–Prince 8(5,3), in the interaction
 picture of H, so that steps follow the decay rates and not the Bohr frequencies.
 """
 
@@ -16,7 +16,7 @@ from jaxtyping import Array, Bool, Float
 from .._bohr import Structure
 from .._equations import Dissipator
 from ..errors import InputError
-from ._base import seen
+from ._matrices import averaged
 
 
 class Integration(eqx.Module):
@@ -47,19 +47,19 @@ def integration(
 
 def _differentiated(tree) -> Bool[Array, ""]:
     """Whether the program that computes this is a derivative in some number of the tree: a constant when compiled."""
-    return _seen([x for x in jax.tree.leaves(tree) if eqx.is_inexact_array(x)], False)
+    return _marked([x for x in jax.tree.leaves(tree) if eqx.is_inexact_array(x)], False)
 
 
 @functools.partial(jax.custom_jvp, nondiff_argnums=(1,))
-def _seen(numbers: list[Array], differentiated: bool) -> Bool[Array, ""]:
+def _marked(numbers: list[Array], differentiated: bool) -> Bool[Array, ""]:
     del numbers
     return jnp.asarray(differentiated)
 
 
-@_seen.defjvp
-def _seen_jvp(differentiated, primals, tangents):
+@_marked.defjvp
+def _marked_jvp(differentiated, primals, tangents):
     del differentiated, tangents
-    return _seen(*primals, True), np.zeros((), jax.dtypes.float0)
+    return _marked(*primals, True), np.zeros((), jax.dtypes.float0)
 
 
 def fastest(D: Dissipator) -> Float[Array, ""]:
@@ -100,7 +100,7 @@ def integrate(
         t1=ts[-1],
         dt0=None,
         y0=jnp.stack([start.real, start.imag]),
-        saveat=diffrax.SaveAt(ts=ts, fn=lambda t, y, _: seen(phases(t) * (y[0] + 1j * y[1]), A)),
+        saveat=diffrax.SaveAt(ts=ts, fn=lambda t, y, _: averaged(phases(t) * (y[0] + 1j * y[1]), A)),
         stepsize_controller=diffrax.PIDController(rtol=by.rtol, atol=by.atol, dtmax=longest),
         max_steps=by.max_steps,
         progress_meter=by.meter,

@@ -1,7 +1,7 @@
 """The generator as operators: no d²×d² matrix is ever made. For large systems and equations of
 few operators: universal, Redfield, wide clusters.
 
-Enters: a system, an equation whose dissipators are few operators. Leaves: in the eigenbasis of H, with operators L_j,
+Takes: a system, an equation whose dissipators are few operators. Returns: in the eigenbasis of H, with operators L_j,
 R_j and a drift K that holds iH,
 
     (L X)_mn = Σ_j (L_j X R_j†)_mn − (K X + X K†)_mn,
@@ -24,11 +24,11 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Complex, Float
 
-from .._bohr import Structure, bohr_structure
-from .._equations import AbstractEquation, Dissipator, together
+from .._bohr import Structure
+from .._equations import Dissipation, Dissipator, together
 from .._inputs import spoil
-from .._system import System
-from ._base import AbstractGenerator
+from ._base import NullState
+from ._matrices import AbstractCore, MatrixGenerator, OperatorDissipator, rotated_dissipators
 
 TOLERANCE = 1e-12
 """Of the preconditioned residual: where GMRES stops."""
@@ -38,14 +38,13 @@ ACCEPTED = 1e-8
 """Largest residual of a solution that is taken for one, relative to the right-hand side."""
 
 
-class OperatorGenerator(AbstractGenerator):
+class OperatorCore(AbstractCore):
     """L as operators in the eigenbasis of H. `restart`: steps of GMRES kept; `cycles`: restarts at most."""
 
     structure: Structure
     action: Dissipator
     restart: int = eqx.field(static=True, default=30)
     cycles: int = eqx.field(static=True, default=5)
-    name: ClassVar[str] = "operators"
 
     @property
     def fastest(self) -> Float[Array, ""]:
@@ -53,7 +52,7 @@ class OperatorGenerator(AbstractGenerator):
         return jax.lax.stop_gradient(2 * jnp.max(jnp.diag(self.action.drift).real))
 
     @property
-    def pin(self) -> Complex[Array, "d d"]:
+    def trace_rate(self) -> Complex[Array, "d d"]:
         """s 1/d, which the trace is multiplied by and added: L + s |1⟩⟩⟨⟨tr|/d is regular."""
         dim = self.action.drift.shape[-1]
         return self.fastest * jnp.eye(dim, dtype=self.action.drift.dtype) / dim
@@ -61,7 +60,7 @@ class OperatorGenerator(AbstractGenerator):
     def solve(self, B: Complex[Array, "k d d"], omega: Float[Array, ""]) -> Complex[Array, "k d d"]:
         """NaN where GMRES has not converged to `ACCEPTED`."""
         X = jax.lax.map(lambda b: self.inverse(b, omega), B)
-        left = jax.vmap(lambda x: self.action(x) + self.pin * jnp.trace(x))(X) + (1j * omega).astype(B.dtype) * X - B
+        left = jax.vmap(self.regular)(X) + (1j * omega).astype(B.dtype) * X - B
         off = jnp.max(jnp.abs(left), axis=(1, 2)) > ACCEPTED * jnp.max(jnp.abs(B), axis=(1, 2))
         return jax.vmap(lambda x, bad, b: spoil(x, bad, (self.action, b)))(X, jax.lax.stop_gradient(off), B)
 
@@ -69,34 +68,44 @@ class OperatorGenerator(AbstractGenerator):
         """(L + s |1⟩⟩⟨⟨tr|/d + iω)⁻¹ b, differentiable by the implicit function theorem."""
         shift = (1j * omega).astype(b.dtype)
         ahead, _ = self._preconditioner(shift)
-        return self._gmres(lambda X: self.pinned(X) + shift * X, b, ahead)
+        return self._gmres(lambda X: self.regular(X) + shift * X, b, ahead)
 
     def hermitian_inverse(self, b: Complex[Array, "d d"]) -> Complex[Array, "d d"]:
         """The same at ω = 0 for Hermitian b, of the Hermitian part of every matrix: real numbers, half as many."""
         ahead, _ = self._preconditioner(jnp.zeros((), b.dtype))
-        real = lambda function: lambda P: _packed(function(_unpacked(P)))  # noqa: E731
-        pinned = lambda X: self.action.on_hermitian(X) + self.pin * jnp.trace(X)  # noqa: E731
-        return _unpacked(self._gmres(real(pinned), _packed(b), real(ahead)))
 
-    def pinned(self, X: Complex[Array, "d d"]) -> Complex[Array, "d d"]:
+        def real(function: Callable[[Array], Array]) -> Callable[[Array], Array]:
+            return lambda P: _packed(function(_unpacked(P)))
+
+        def regular(X: Array) -> Array:
+            return self.action.on_hermitian(X) + self.trace_rate * jnp.trace(X)
+
+        return _unpacked(self._gmres(real(regular), _packed(b), real(ahead)))
+
+    def regular(self, X: Complex[Array, "d d"]) -> Complex[Array, "d d"]:
         """L X + s Tr[X]/d."""
-        return self.action(X) + self.pin * jnp.trace(X)
+        return self.action(X) + self.trace_rate * jnp.trace(X)
 
     def _preconditioner(self, shift: Complex[Array, ""]) -> tuple[Callable, Float[Array, ""]]:
-        frozen: OperatorGenerator = jax.tree.map(jax.lax.stop_gradient, self)
+        frozen: OperatorCore = jax.tree.map(jax.lax.stop_gradient, self)
         return frozen.secular_part(jax.lax.stop_gradient(shift))
 
     def _gmres(self, matvec: Callable, b: Array, precondition: Callable) -> Array:
         def solve(apply: Callable, b: Array, precondition: Callable) -> Array:
             # "incremental" stops as soon as it is done, the default only after `restart` steps.
             options = {"restart": self.restart, "maxiter": self.cycles, "solve_method": "incremental"}
-            once = lambda b, tol: jax.scipy.sparse.linalg.gmres(apply, b, M=precondition, tol=tol, **options)[0]  # noqa: E731
+
+            def once(b: Array, tol: float) -> Array:
+                return jax.scipy.sparse.linalg.gmres(apply, b, M=precondition, tol=tol, **options)[0]
+
             if len(b) > REFINED:
                 return once(b, TOLERANCE)
             X = once(b, 1e-8)  # two passes of half the digits each, the second on the true residual of the first
             return X + once(b - apply(X), 1e-8)
 
-        across = lambda y: jax.linear_transpose(precondition, y)(y)[0]  # noqa: E731
+        def across(y: Array) -> Array:
+            return jax.linear_transpose(precondition, y)(y)[0]
+
         return jax.lax.custom_linear_solve(
             matvec, b, lambda apply, b: solve(apply, b, precondition), lambda apply, b: solve(apply, b, across)
         )
@@ -127,24 +136,60 @@ class OperatorGenerator(AbstractGenerator):
         slowest = 1.0 / jnp.linalg.norm(jax.scipy.linalg.lu_solve(factors, probe.astype(D.drift.dtype)))
         return precondition, slowest
 
-    def carry(self, start: Array, ts: Array, A: Array | None, drive: Array | None) -> Array:
+    def carry(self, start: Array, ts: Array, A: Array | None, drive: Array | None, **options: Any) -> Array:
         """By `integrated`, to 1e−10 of the largest element."""
         # Linear: what the tolerances mean must not depend on the size of a perturbation.
         size = jnp.max(jnp.abs(start))
         size = size if drive is None else jnp.maximum(size, jnp.max(jnp.abs(drive)) / self.fastest)
         size = jax.lax.stop_gradient(jnp.where(size > 0, size, 1.0))
-        return size * self.integrated(start / size, ts, A, None if drive is None else drive / size)
+        return size * self.integrated(start / size, ts, A, None if drive is None else drive / size, **options)
 
     def integrated(
         self, start: Array, ts: Array, A: Array | None = None, drive: Array | None = None, **options: Any
     ) -> Array:
-        """As `propagate`, by Dormand–Prince 8(5,3) in the interaction picture of H. `options`: of `integration`."""
+        """As `carry`, by Dormand–Prince 8(5,3) in the interaction picture of H. `options`: of `integration`."""
         from ._integration import integrate, integration  # diffrax would be a third of the time of importing jaxlgks
 
         lost = jnp.isnan(ts)  # a traced time that is none costs its own values, not the integration
         ts = jnp.where(lost, jnp.nan_to_num(jnp.nanmax(ts)), ts)
-        found = integrate(self.structure, self.action, start, ts, A, drive, integration(**options))
-        return jnp.where(lost.reshape(-1, *[1] * (found.ndim - 1)), jnp.nan, found)
+        states = integrate(self.structure, self.action, start, ts, A, drive, integration(**options))
+        return jnp.where(lost.reshape(-1, *[1] * (states.ndim - 1)), jnp.nan, states)
+
+
+class OperatorGenerator(MatrixGenerator):
+    """L as operators in the eigenbasis of H. `tolerance`: the largest max|Lπ| of a steady state that is accepted,
+    relative to the fastest decay rate."""
+
+    made: Dissipation
+    operators: OperatorCore
+    tolerance: float = eqx.field(static=True, default=1e-10)
+    name: ClassVar[str] = "operators"
+
+    @property
+    def core(self) -> OperatorCore:
+        return self.operators
+
+    def steady(self) -> NullState:
+        rho = self.core.hermitian_inverse(self.core.trace_rate)
+        fixed, state = jax.lax.stop_gradient((self.core, rho))
+        _, slowest = fixed.secular_part(jnp.zeros((), rho.dtype))
+        residual = jnp.max(jnp.abs(fixed.action.on_hermitian(state))) / fixed.fastest
+        condition = slowest / jnp.max(jnp.abs(fixed.diagonal()))
+        return NullState(
+            state=rho,
+            residual=residual,
+            slowest=slowest,
+            condition=condition,
+            applicable=jnp.asarray(True),
+            unique=condition > 100 * jnp.finfo(condition.dtype).eps,
+            accurate=residual <= self.tolerance,
+        )
+
+    def adjoint(self, A: Complex[Array, "d d"]) -> Complex[Array, "d d"]:
+        return self.core.action.adjoint(A)
+
+    def dissipators(self) -> tuple[OperatorDissipator, ...]:
+        return rotated_dissipators(self.made)
 
 
 def _packed(X: Complex[Array, "d d"]) -> Float[Array, "d d"]:
@@ -158,10 +203,10 @@ def _unpacked(P: Float[Array, "d d"]) -> Complex[Array, "d d"]:
     return jax.lax.complex(jnp.diag(jnp.diag(P)) + upper + upper.T, lower - lower.T)
 
 
-def operator_generator(system: System, equation: AbstractEquation, **options: int) -> OperatorGenerator:
+def operator_generator(
+    made: Dissipation, tolerance: float = 1e-10, restart: int = 30, cycles: int = 5
+) -> OperatorGenerator:
     """L as operators. The basis is a constant of differentiation; the derivative in H comes with U† dH U."""
-    structure = bohr_structure(system.hamiltonian)
-    H = structure.to_eigenbasis(structure.hamiltonian)
-    turned = [D.rotated(structure.vectors) for D in equation.dissipators(system)]
-    action = together(turned, 1j * H)
-    return OperatorGenerator(structure, action, **options)
+    H = made.structure.to_eigenbasis(made.structure.hamiltonian).astype(made.system.hamiltonian.dtype)
+    action = together([dissipator.D for dissipator in rotated_dissipators(made)], 1j * H)
+    return OperatorGenerator(made, OperatorCore(made.structure, action, restart, cycles), tolerance)

@@ -7,55 +7,46 @@ Enters: a model, a master equation, a state. Leaves, with dm_α = 𝒟_α(m − 
 
 from typing import Any
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from .._equations import AbstractEquation
-from .._oscillators import QuasiFree, symplectic
-from ._dynamics import Dynamics, dynamics, nominal_frequencies
+from ._dynamics import Dynamics
 from ._kernel import matrix_function
-from ._modes import MERGED, normal_modes
-from ._state import GaussianState
+from ._model import QuasiFree, symplectic
+from ._modes import MERGED, NormalModes
+from ._state import AbstractGaussian
 
 
-@eqx.filter_jit
-def gaussian_currents(
-    model: QuasiFree, equation: AbstractEquation, state: GaussianState, nominal: Array | None = None
-) -> Float[Array, " baths"]:
+def gaussian_currents(model: QuasiFree, flow: Dynamics, state: AbstractGaussian) -> Float[Array, " baths"]:
     """J^α of a state."""
-    flow, h = dynamics(model, equation, nominal), model.quadratic
+    h = model.quadratic
     mean, covariance = _moved(flow, state)
     return jnp.einsum("ij,bji->b", h, covariance) / 2 + mean @ (h @ state.mean + model.field)
 
 
-def _moved(flow: Dynamics, state: GaussianState) -> tuple[Array, Array]:
+def _moved(flow: Dynamics, state: AbstractGaussian) -> tuple[Array, Array]:
     """dm_α and dV_α for each bath."""
     drifted = flow.drift @ state.covariance
     covariance = drifted + jnp.swapaxes(drifted, 1, 2) + flow.diffusion
     return flow.drift @ (state.mean - flow.centre) + flow.force, covariance
 
 
-@eqx.filter_jit
-def gaussian_entropy_rate(model: QuasiFree, equation: AbstractEquation, state: GaussianState) -> Float[Array, ""]:
+def gaussian_entropy_rate(flow: Dynamics, state: AbstractGaussian) -> Float[Array, ""]:
     """dS/dt of a state."""
-    _, covariance = _moved(dynamics(model, equation), state)
+    _, covariance = _moved(flow, state)
     return jnp.trace(log_form(state.covariance) @ jnp.sum(covariance, axis=0)) / 2
 
 
-@eqx.filter_jit
 def gaussian_channels(
-    model: QuasiFree, equation: AbstractEquation, state: GaussianState
-) -> tuple[Float[Array, " m"], Float[Array, "baths m"], Float[Array, " m"]]:
-    """Frequencies ω_k, the current through each normal mode, ω_k⟨D_α†(d_k†d_k)⟩, and its nominal frequency."""
-    modes, flow = normal_modes(model), dynamics(model, equation)
+    modes: NormalModes, flow: Dynamics, state: AbstractGaussian
+) -> tuple[Float[Array, " m"], Float[Array, "baths m"]]:
+    """Frequencies ω_k and the current through each normal mode, ω_k⟨D_α†(d_k†d_k)⟩."""
     mean, covariance = _moved(flow, state)
-    inverse = modes.inverse[: model.modes]
+    inverse = modes.inverse[: modes.frequencies.size]
     second = jnp.einsum("ki,bij,kj->bk", inverse.conj(), covariance, inverse).real
     first = 2 * ((inverse @ (state.mean - modes.centre)).conj() * (mean @ inverse.T)).real
-    nominal = nominal_frequencies(modes, model, equation)
-    return modes.frequencies, modes.frequencies * (second + first), nominal
+    return modes.frequencies, modes.frequencies * (second + first)
 
 
 def same_channel(nominal: Float[Array, " m"]) -> Array:

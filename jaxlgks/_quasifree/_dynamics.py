@@ -13,19 +13,21 @@ The constant of S has Bohr frequency zero: one more row and column of B, zero. I
 reach zero (ULE, Redfield with Lamb shift) and gives the force c.
 """
 
+from typing import Any
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from .._bohr import derivative
-from .._equations import AbstractEquation, Davies, Local, Unified, each_noise
-from .._oscillators import QuasiFree, linear_part, symplectic
+from .._equations import AbstractEquation, each_noise
 from .._polynomials import Polynomial, as_polynomial
 from .._system import Noise
-from ..errors import InputError, ShapeError
+from ..errors import InputError
 from ._kernel import two_sided
-from ._modes import MERGED, NormalModes, clustered, normal_modes, together
+from ._model import QuasiFree, linear_part, symplectic
+from ._modes import MERGED, NormalModes, clustered, together
 from ._rates import kernel_of
 
 
@@ -47,15 +49,10 @@ class Dynamics(eqx.Module):
 
 def home(model: QuasiFree, equation: AbstractEquation) -> QuasiFree:
     """The model in whose normal modes the dissipators are made: itself, but for `Local`."""
-    if not isinstance(equation, Local):
+    reference = equation.frozen(model)
+    if reference is None:
         return model
-    if not isinstance(equation.reference, Polynomial) or equation.reference.modes != model.modes:
-        raise ShapeError(
-            f"Local: for a QuasiFree model of {model.modes} mode(s) the reference must be one too; got "
-            f"{getattr(equation.reference, 'modes', 'a matrix')}."
-        )
-    reference = as_polynomial(equation.reference, "Local: the reference", model.modes, degree=2)
-    return QuasiFree(reference, model.baths)
+    return QuasiFree(as_polynomial(reference, "Local: the reference", model.modes, degree=2), model.baths)
 
 
 def coupling_form(noise: Noise) -> tuple[Array, Array]:
@@ -65,17 +62,21 @@ def coupling_form(noise: Noise) -> tuple[Array, Array]:
     return linear_part(noise.coupling), noise.coupling.coefficients[0].real
 
 
-def nominal_frequencies(modes: NormalModes, model: QuasiFree | None, equation: AbstractEquation) -> Float[Array, " m"]:
-    """For each normal mode the frequency that its group stands for: equal where a group is one. [M] The model matters
-    to `Unified` alone."""
-    if isinstance(equation, Local):
-        equation = equation.davies
+def nominal_frequencies(modes: NormalModes, model: QuasiFree, equation: AbstractEquation) -> Float[Array, " m"]:
+    """For each normal mode the frequency that its group stands for: equal where a group is one. [M]"""
     omega = jax.lax.stop_gradient(modes.frequencies)
-    if isinstance(equation, Davies):
-        return clustered(omega, max(equation.tolerance, MERGED) * omega[-1])
-    if isinstance(equation, Unified) and model is not None:
-        return clustered(omega, jnp.maximum(unified_gap(modes, model, equation), MERGED * omega[-1]))
-    return jnp.zeros_like(omega)
+    gap = group_gap(modes, model, equation)
+    return jnp.zeros_like(omega) if gap is None else clustered(omega, jnp.maximum(gap, MERGED * omega[-1]))
+
+
+def group_gap(modes: NormalModes, model: QuasiFree, equation: AbstractEquation) -> Any:
+    """The distance below which an equation keeps frequencies together; None if it keeps all."""
+    modes, model = jax.lax.stop_gradient((modes, model))
+    return equation.gap(
+        modes.frequencies[-1],
+        lambda: jnp.max(damping_rates(modes, model)),
+        lambda: jnp.max(memory(modes, model)),
+    )
 
 
 def damping_rates(modes: NormalModes, model: QuasiFree) -> Float[Array, " m"]:
@@ -96,36 +97,23 @@ def memory(modes: NormalModes, model: QuasiFree) -> Float[Array, " baths"]:
     return jnp.stack(each_noise(longest, one_noise_each(model)))
 
 
-def unified_gap(modes: NormalModes, model: QuasiFree, equation: Unified) -> Float[Array, ""]:
-    """The distance below which `Unified` keeps frequencies together, as for matrices with the damping rates."""
-    modes, model = jax.lax.stop_gradient((modes, model))
-    fast = jnp.max(damping_rates(modes, model))
-    if equation.width is not None:
-        return equation.width * fast
-    longest = jnp.max(memory(modes, model))
-    return jnp.where(longest > 0, jnp.sqrt(fast / jnp.where(longest > 0, longest, 1.0)), fast)
-
-
-@eqx.filter_jit
-def gaussian_separation(model: QuasiFree, equation: AbstractEquation) -> Float[Array, ""]:
+def separation(modes: NormalModes, model: QuasiFree, nominal: Float[Array, " m"]) -> Float[Array, ""]:
     """The smallest distance of normal frequencies (or of one from its negative) that the equation treats apart, over
-    the mean of their damping rates; infinite where there is none."""
-    reference = jax.lax.stop_gradient(home(model, equation))
-    modes = normal_modes(reference)
-    rates = jnp.tile(damping_rates(modes, reference), 2)
-    together_ = together(nominal_frequencies(modes, reference, equation))[:-1, :-1]
+    the mean of their damping rates; infinite where there is none. A constant of differentiation."""
+    modes, model = jax.lax.stop_gradient((modes, model))
+    rates = jnp.tile(damping_rates(modes, model), 2)
+    same = together(nominal)[:-1, :-1]
     distance = jnp.abs(modes.signed[:, None] - modes.signed[None, :])
     mean = (rates[:, None] + rates[None, :]) / 2
-    apart = ~together_ & (mean > 0)
+    apart = ~same & (mean > 0)
     return jnp.min(jnp.where(apart, distance / jnp.where(apart, mean, 1.0), jnp.inf))
 
 
-def dynamics(model: QuasiFree, equation: AbstractEquation, nominal: Array | None = None) -> Dynamics:
-    """The generator; `nominal`: groups pinned elsewhere, found here when left out."""
-    reference = home(model, equation)
-    # The frame is a constant of the eigenvectors: derivatives come from B and L alone, at any degeneracy.
-    modes = normal_modes(jax.lax.stop_gradient(reference))
-    nominal = nominal_frequencies(modes, reference, equation) if nominal is None else nominal
+def dynamics(
+    model: QuasiFree, reference: QuasiFree, equation: AbstractEquation, nominal: Float[Array, " m"]
+) -> Dynamics:
+    """The generator. `reference`: the model in whose normal modes the dissipators are made; `nominal`: its groups."""
+    # No eigenvectors enter: derivatives come from B and L alone, at any degeneracy.
     J = jnp.asarray(symplectic(model.modes))
     L: Array = jnp.linalg.cholesky(reference.quadratic)
     centre = -jax.scipy.linalg.cho_solve((L, True), reference.field)
@@ -134,11 +122,11 @@ def dynamics(model: QuasiFree, equation: AbstractEquation, nominal: Array | None
     noises = one_noise_each(model)
     parts = each_noise(lambda noise: _of_bath(noise, equation, L, B, centre, same), noises)
     drift, diffusion, force = (jnp.stack(x) for x in zip(*parts, strict=True))
-    here = centre
-    if isinstance(equation, Local):
-        here = -jnp.linalg.solve(model.quadratic, model.field)
-        force = force + jnp.einsum("bij,j->bi", drift, here - centre)
-    return Dynamics(J @ model.quadratic, drift, diffusion, force, here)
+    minimum = centre
+    if not equation.follows:
+        minimum = -jnp.linalg.solve(model.quadratic, model.field)
+        force = force + jnp.einsum("bij,j->bi", drift, minimum - centre)
+    return Dynamics(J @ model.quadratic, drift, diffusion, force, minimum)
 
 
 def _ascending(same: Array) -> Array:

@@ -32,8 +32,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool
 
-from .._equations import AbstractEquation, Local, each_noise
-from .._oscillators import QuasiFree
+from .._equations import AbstractEquation, each_noise
 from .._polynomials import (
     Symbol,
     adjoint,
@@ -53,6 +52,7 @@ from ..errors import ResonanceError, SingularDensityError, ValidityWarning
 from ._dynamics import coupling_form, one_noise_each
 from ._flow import sums
 from ._frame import Frame
+from ._model import QuasiFree
 from ._modes import MERGED
 from ._rates import AbstractKernel, kernel_of
 
@@ -185,10 +185,12 @@ def applied(f: Symbol, X: Symbol) -> Array:
     return jnp.sum(jnp.stack([jnp.sum(a * b) for a, b in zip(f, X, strict=False)])).real
 
 
-def admit(model: QuasiFree, V: Symbol, at: Frame, scale: Array, equation: AbstractEquation, damping: Array) -> None:
+def require_first_order(
+    model: QuasiFree, V: Symbol, at: Frame, scale: Array, equation: AbstractEquation, damping: Array
+) -> None:
     """Raise where the first order does not exist: near resonances of V with H₀, and secular terms that need a slope of
     a rate which does not exist. Known values only."""
-    if isinstance(equation, Local):
+    if not equation.follows:
         return
     rates, signed = np.asarray(damping), np.asarray(at.signed)
     labels = [f"d{k + 1}" for k in range(len(rates))]

@@ -12,11 +12,10 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Complex, Float
 
-from .._equations import AbstractEquation
-from .._oscillators import QuasiFree, lowering_forms, symplectic
 from .._polynomials import Symbol, moved, reordered, substituted, swap, vacuum
-from ._dynamics import Dynamics, nominal_frequencies
-from ._modes import NormalModes, normal_modes
+from ._dynamics import Dynamics
+from ._model import lowering_forms, symplectic
+from ._modes import NormalModes
 from ._state import GaussianState
 
 
@@ -97,10 +96,10 @@ def about_minimum(A: Symbol, modes: NormalModes) -> Symbol:
     return reordered(A, vacuum(size) - inverse @ vacuum(size) @ inverse.T)
 
 
-def frame(model: QuasiFree, equation: AbstractEquation, state: GaussianState, flow: Dynamics, diagonal: bool) -> Frame:
+def frame(
+    modes: NormalModes, nominal: Float[Array, " m"], state: GaussianState, flow: Dynamics, diagonal: bool
+) -> Frame:
     """The frame of a model at its steady state."""
-    modes = normal_modes(model)
-    nominal = nominal_frequencies(modes, model, equation)
     T, inverse = modes.forms, modes.inverse
     drift = jnp.stack([inverse @ K @ T for K in flow.drift])
     # i[H, β] is known: −iω, +iω; what the turn of Ωh leaves beside it is rounding.
@@ -111,7 +110,7 @@ def frame(model: QuasiFree, equation: AbstractEquation, state: GaussianState, fl
         jnp.diag(-1j * modes.signed) + jnp.sum(drift, axis=0),
         drift,
         *frame_noise(modes, state, flow),
-        inverse @ (state.covariance + 0.5j * symplectic(model.modes)) @ inverse.T,
+        inverse @ (state.covariance + 0.5j * symplectic(nominal.size)) @ inverse.T,
         inverse @ (state.mean - modes.centre),
         diagonal,
     )

@@ -23,9 +23,9 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from .._inputs import is_concrete
-from .._oscillators import QuasiFree, linear_part, symplectic
 from .._spectra import DrudeLorentz
 from ..errors import InputError, UnstableHamiltonianError
+from ._model import QuasiFree, linear_part, symplectic
 from ._state import GaussianState
 
 _GAUSS, _WEIGHTS = np.polynomial.legendre.leggauss(16)

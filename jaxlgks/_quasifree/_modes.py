@@ -13,8 +13,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Complex, Float
 
-from .._oscillators import QuasiFree, linear_part, lowering_forms, quadratic_part, symplectic
 from .._polynomials import Polynomial
+from ._model import QuasiFree, linear_part, lowering_forms, quadratic_part, symplectic
 
 MERGED = 1e-9
 """Frequencies closer than this fraction of the largest are one."""

@@ -20,7 +20,7 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array
 
-from .._equations import AbstractEquation, Davies, Local, Redfield, Unified, UniversalLindblad
+from .._equations import AbstractEquation
 from .._spectra import AbstractSpectrum, require_finite
 from .._system import Noise
 from ..errors import InputError
@@ -102,24 +102,14 @@ class RedfieldKernel(AbstractKernel):
 
 
 def kernel_of(equation: AbstractEquation, noise: Noise) -> AbstractKernel:
-    """The kernel of one bath."""
-    equation = _dissipative(equation)
+    """The kernel of one bath; `InputError` for an equation that has none."""
+    if equation.kernel is None:
+        raise InputError(
+            f"{type(equation).__name__}{'(lamb_shift=True)' if equation.lamb_shift else ''} is not available for "
+            "QuasiFree models; use Davies, Unified or Redfield, with a Lamb shift or without."
+        )
     if equation.lamb_shift:
         require_finite(noise.spectrum)
-    if isinstance(equation, Redfield):
+    if equation.kernel == "redfield":
         return RedfieldKernel(noise.spectrum, noise.temperature, equation.lamb_shift)
-    return LindbladKernel(noise.spectrum, noise.temperature, equation.lamb_shift, isinstance(equation, Davies))
-
-
-def _dissipative(equation: AbstractEquation) -> AbstractEquation:
-    """The equation whose dissipators these are; refuses what has none for oscillators."""
-    if isinstance(equation, Local):
-        equation = equation.davies
-    if not isinstance(equation, Davies | Unified | UniversalLindblad | Redfield):
-        raise InputError(f"{type(equation).__name__} is not available for QuasiFree models.")
-    if isinstance(equation, UniversalLindblad) and equation.lamb_shift:
-        raise InputError(
-            "UniversalLindblad(lamb_shift=True) is not available for QuasiFree models; use Unified or Redfield with a "
-            "Lamb shift."
-        )
-    return equation
+    return LindbladKernel(noise.spectrum, noise.temperature, equation.lamb_shift, equation.equal)

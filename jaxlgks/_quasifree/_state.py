@@ -17,26 +17,22 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Complex, Float
 
-from .._equations import AbstractEquation, Davies
-from .._inputs import is_concrete, spoil
-from .._oscillators import QuasiFree, lowering_forms, symplectic
+from .._generator import AbstractSteadyState
+from .._inputs import is_concrete
 from .._polynomials import Polynomial, as_polynomial, moved, reordered, vacuum
-from ..errors import InputError, NonUniqueSteadyStateError, SteadyStateError
-from ._dynamics import Dynamics, dynamics, home
+from ..errors import RESULTS, InputError
 from ._kernel import matrix_function
+from ._model import lowering_forms, symplectic
 
 UNDAMPED = 1e-13
 """A mode that relaxes more slowly than this fraction of the largest frequency does not relax."""
 
 
-class GaussianState(eqx.Module):
-    """A Gaussian state of M modes, in the quadratures R = (x_1 … x_M, p_1 … p_M), a = (x + ip)/√2.
+class AbstractGaussian(eqx.Module):
+    """A Gaussian state of M modes, in the quadratures R = (x_1 … x_M, p_1 … p_M), a = (x + ip)/√2."""
 
-    - `mean`: ⟨R⟩, [2M]. `covariance`: ½⟨{R_i − ⟨R_i⟩, R_j − ⟨R_j⟩}⟩, [2M, 2M]; the vacuum has ½.
-    """
-
-    mean: Float[Array, " n"]
-    covariance: Float[Array, "n n"]
+    mean: eqx.AbstractVar[Float[Array, " n"]]
+    covariance: eqx.AbstractVar[Float[Array, "n n"]]
 
     @property
     def modes(self) -> int:
@@ -66,6 +62,53 @@ class GaussianState(eqx.Module):
         return jnp.trace(matrix_function(B, _entropy_of)).real / 2
 
 
+class GaussianState(AbstractGaussian):
+    """A Gaussian state of M modes, in the quadratures R = (x_1 … x_M, p_1 … p_M), a = (x + ip)/√2.
+
+    - `mean`: ⟨R⟩, [2M]. `covariance`: ½⟨{R_i − ⟨R_i⟩, R_j − ⟨R_j⟩}⟩, [2M, 2M]; the vacuum has ½.
+    """
+
+    mean: Float[Array, " n"]
+    covariance: Float[Array, "n n"]
+
+
+class GaussianSteadyState(AbstractGaussian, AbstractSteadyState):
+    """The steady state of a `QuasiFree` model, a `GaussianState` with its verdict.
+
+    - `mean`, `covariance`: as of `GaussianState`. `rho`: that state.
+    - `residual`: of the equation of the covariance, over its terms. `slowest`: the slowest relaxation rate (from a
+      Lyapunov function; negative where a mode is not damped). `condition`: that over the largest drift.
+    - `separation`: smallest distance of normal frequencies that the equation treats apart, over their damping.
+    - `spread`, `result`, `solver`: as of `SteadyState`.
+    """
+
+    mean: Float[Array, " n"]
+    covariance: Float[Array, "n n"]
+    residual: Float[Array, ""]
+    slowest: Float[Array, ""]
+    condition: Float[Array, ""]
+    separation: Float[Array, ""]
+    spread: Float[Array, ""]
+    result: RESULTS
+    solver: str = eqx.field(static=True)
+
+    @property
+    def rho(self) -> GaussianState:
+        """The state alone."""
+        return GaussianState(self.mean, self.covariance)
+
+
+def as_gaussian(state: Any, modes: int, name: str) -> GaussianState:
+    """A Gaussian state of so many modes that exists; `InputError` otherwise."""
+    if not isinstance(state, AbstractGaussian) or state.modes != modes:
+        raise InputError(
+            f"{name} of a QuasiFree model of {modes} mode(s) must be a GaussianState of as many; got "
+            f"{type(state).__name__}. steady_state(model) is one; GaussianState(mean, covariance) makes another."
+        )
+    require_physical(state, name)
+    return GaussianState(state.mean, state.covariance)
+
+
 def _entropy_of(b: Array) -> Array:
     """(n+1) ln(n+1) − n ln n = ln n + (n+1) ln(1 + 1/n), of n = |b| − ½; b and −b each count half."""
     n = jnp.maximum(jnp.abs(b) - 0.5, jnp.finfo(b.dtype).eps ** 2)
@@ -74,7 +117,7 @@ def _entropy_of(b: Array) -> Array:
     return jnp.where(hot, jnp.log(m) + (m + 1) * jnp.log1p(1 / m), (n + 1) * jnp.log1p(n) - n * jnp.log(n))
 
 
-def require_physical(state: GaussianState, what: str) -> None:
+def require_physical(state: AbstractGaussian, what: str) -> None:
     """Raise `InputError` for a known covariance that breaks the uncertainty relation V + iΩ/2 ≥ 0."""
     if not is_concrete(state):
         return
@@ -87,57 +130,14 @@ def require_physical(state: GaussianState, what: str) -> None:
         )
 
 
-def expectation(A: Polynomial, state: GaussianState) -> Float[Array, ""]:
+def expectation(A: Polynomial, state: AbstractGaussian) -> Float[Array, ""]:
     """⟨A⟩ of a polynomial known to be Hermitian."""
     mean = lowering_forms(state.modes) @ state.mean
     symbol = reordered(moved(A.coefficients, mean), state.contraction - vacuum(state.modes))
     return symbol[0].real
 
 
-def gaussian_steady_state(
-    model: QuasiFree, equation: AbstractEquation = Davies(), *, nominal: Array | None = None, throw: bool = True
-) -> GaussianState:
-    """The steady state of a model. Raises `NonUniqueSteadyStateError` or `SteadyStateError`; NaN where it is traced."""
-    return steady_flow(model, equation, nominal=nominal, throw=throw)[0]
-
-
-def steady_flow(
-    model: QuasiFree, equation: AbstractEquation, *, nominal: Array | None = None, throw: bool = True
-) -> tuple[GaussianState, Dynamics]:
-    """The same, with the generator behind it."""
-    home(model, equation)  # raises here, by name, what a compiled program could not
-    state, flow, slowest, lowest = _solved(model, equation, nominal)
-    if not throw:
-        return state, flow
-    scale = jnp.max(jnp.abs(state.covariance))
-    if is_concrete(slowest, state):
-        if slowest <= 0:
-            raise NonUniqueSteadyStateError(_undamped(model, equation, nominal))
-        if not np.isfinite(slowest) or not np.isfinite(scale):
-            raise SteadyStateError("steady_state: the generator holds NaN or infinity; check rates and temperatures.")
-        if not lowest > 0:
-            eigenvalue = float(np.linalg.eigvalsh(state.covariance)[0])
-            raise SteadyStateError(
-                f"steady_state: {type(equation).__name__} has no Gaussian state as its steady state: the lowest "
-                f"eigenvalue of the covariance matrix is {eigenvalue:.3g}. The coupling is too strong for it."
-            )
-        return state, flow
-    bad = ~((slowest > 0) & (lowest > 0))
-    source = eqx.filter(model, eqx.is_inexact_array)
-    return jax.tree.map(lambda x: spoil(x, bad, source), state), flow
-
-
-@eqx.filter_jit
-def _solved(model: QuasiFree, equation: AbstractEquation, nominal) -> tuple[GaussianState, Dynamics, Array, Array]:
-    flow = dynamics(model, equation, nominal)
-    K, N = flow.total, jnp.sum(flow.diffusion, axis=0)
-    mean = flow.centre - jnp.linalg.solve(K, jnp.sum(flow.force, axis=0))
-    state = GaussianState(mean, lyapunov(K, N))
-    still = jax.lax.stop_gradient((K, state.covariance))
-    return state, flow, _slowest(still[0]), _lowest_pivot(still[1])
-
-
-def _lowest_pivot(V: Float[Array, "n n"]) -> Float[Array, ""]:
+def lowest_pivot(V: Float[Array, "n n"]) -> Float[Array, ""]:
     """Positive where V is (elimination by rows, unrolled: LAPACK takes a batch one by one)."""
     pivots = []
     while V.shape[0]:
@@ -146,7 +146,7 @@ def _lowest_pivot(V: Float[Array, "n n"]) -> Float[Array, ""]:
     return jnp.min(jnp.stack(pivots))
 
 
-def _slowest(K: Float[Array, "n n"]) -> Float[Array, ""]:
+def slowest_rate(K: Float[Array, "n n"]) -> Float[Array, ""]:
     """Positive where every mode is damped by more than rounding: P of KᵀP + PK = −1 is then positive and finite
     (Lyapunov), and 1/P's largest eigenvalue a decay rate."""
     P = lyapunov(K.T, jnp.eye(K.shape[0]))
@@ -180,22 +180,18 @@ def _symmetric(n: int):
     return equations, unknowns, (left, right), rows, columns, place
 
 
-def _undamped(model: QuasiFree, equation: AbstractEquation, nominal) -> str:
-    """Which combinations of the modes no bath damps."""
-    flow: Dynamics = jax.lax.stop_gradient(dynamics(model, equation, nominal))
-    values, vectors = np.linalg.eig(np.asarray(flow.total).T)
-    W = np.linalg.inv(lowering_forms(model.modes))
+def undamped(drift: Float[Array, "n n"]) -> str:
+    """Which combinations of the modes no bath damps, in words."""
+    modes = drift.shape[0] // 2
+    values, vectors = np.linalg.eig(np.asarray(jax.lax.stop_gradient(drift)).T)
+    W = np.linalg.inv(lowering_forms(modes))
     scale = np.max(np.abs(values))
     words = []
     for value, form in zip(values, vectors.T, strict=True):
         if value.real > -1e-12 * scale and value.imag <= 0:
-            weights = np.abs(form @ W)[: model.modes]
+            weights = np.abs(form @ W)[:modes]
             parts = ", ".join(
                 f"a{k + 1} {w:.2f}" for k, w in enumerate(weights / weights.max()) if w > 1e-6 * weights.max()
             )
             words.append(f"frequency {abs(value.imag):.6g} (amplitudes {parts})")
-    return (
-        "steady_state: the steady state is not unique: no bath damps the mode(s) of "
-        + "; ".join(words or ["(one that decays below rounding)"])
-        + ". Couple a bath to it, or lift the degeneracy that lets it hide."
-    )
+    return "; ".join(words or ["(one that decays below rounding)"])

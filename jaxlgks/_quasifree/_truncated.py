@@ -15,11 +15,11 @@ import numpy as np
 from jaxtyping import Array, Complex
 
 from .._inputs import is_concrete
-from .._oscillators import QuasiFree
 from .._polynomials import Polynomial, Symbol, as_polynomial, monomials, multiplicity
 from .._system import Bath, System
 from ..errors import InputError
 from ._frame import about_minimum
+from ._model import QuasiFree
 from ._modes import NormalModes, normal_modes
 
 

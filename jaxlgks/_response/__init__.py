@@ -1,14 +1,12 @@
 """The response of a steady state to H → H + δV: by the explicit first-order generator, by automatic differentiation,
-and side by side."""
+and side by side; its response to the baths; and which equation to use."""
 
 from ._autodiff import autodiff_response as autodiff_response
 from ._correlation import correlation as correlation
 from ._diagnosis import Diagnosis as Diagnosis, diagnose as diagnose
+from ._expansion import Expansion as Expansion, expand as expand
 from ._explicit import response as response
 from ._linear import Impulse as Impulse, LinearResponse as LinearResponse, Parts as Parts
-from ._oscillators import QuasiFreeResponse as QuasiFreeResponse
-from ._oscillators_thermodynamic import QuasiFreeThermodynamics as QuasiFreeThermodynamics
-from ._quantities import EntropyProduction as EntropyProduction, HeatCurrent as HeatCurrent
 from ._thermal import (
     ThermalResponse as ThermalResponse,
     autodiff_thermal_response as autodiff_thermal_response,

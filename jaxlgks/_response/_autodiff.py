@@ -1,12 +1,12 @@
 """The second route: differentiate the steady state itself.
 
-Enters: a system, a perturbation V, a quantity. Leaves: d⟨A⟩/dδ at δ = 0 by automatic differentiation of
-δ ↦ ⟨A⟩ in the steady state of H + δV, groups fixed: through the linear solve (implicit function theorem) and through
-the derivative rule of the filter (Daleckii–Krein). No perturbation theory of eigenvectors enters.
+Takes: a model, a perturbation V, a quantity. Returns: d⟨A⟩/dδ at δ = 0 by automatic differentiation of δ ↦ ⟨A⟩ in the
+steady state of H + δV, groups fixed: through the linear solve (implicit function theorem) and through the derivative
+rule of the filter (Daleckii–Krein). No perturbation theory of eigenvectors enters.
 """
 
 from collections.abc import Callable
-from typing import Literal
+from typing import Any, Literal
 
 import equinox as eqx
 import jax
@@ -14,17 +14,13 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from .._equations import AbstractEquation, Davies
-from .._inputs import as_operator
-from .._oscillators import QuasiFree
-from .._polynomials import as_polynomial
-from .._system import System
+from .._generator import AbstractProblem, resolve
+from .._observables import AbstractQuantity, as_quantity, steady_value
 from ..errors import InputError
-from ._oscillators_routes import as_oscillator_quantity, as_truncated, quasifree_autodiff
-from ._quantities import as_quantity, steady_value
 
 
 def autodiff_response(
-    system: System | QuasiFree, V, A, equation: AbstractEquation = Davies(), order: Literal[1, 2] = 1
+    system: Any, V: Any, A: Any, equation: AbstractEquation = Davies(), order: Literal[1, 2] = 1
 ) -> Float[Array, "*a"]:
     """d⟨A⟩_ss/dδ, or d²⟨A⟩_ss/dδ², at δ = 0 for H → H + δV, by JAX through the steady state, groups fixed.
 
@@ -49,23 +45,22 @@ def autodiff_response(
     """
     if order not in (1, 2):
         raise InputError(f"autodiff_response: order must be 1 or 2; got {order!r}.")
-    if isinstance(system, QuasiFree):
-        V, A = as_polynomial(V, "the perturbation V", system.modes), as_oscillator_quantity(A, system)
-        if V.degree <= 2:
-            return quasifree_autodiff(system, V, A, equation, order)
-        return autodiff_response(*as_truncated(system, V, A, equation), order)
-    V = as_operator(V, "the perturbation V", system.dim).astype(system.hamiltonian.dtype)
-    A = as_quantity(A, system)
-    steady_value(system, A, equation)  # raises here what would be NaN inside the compiled derivative
-    return _derivative(equation.admit(system, V), V, A, equation.fixed(system), order)
+    problem = resolve(system, equation)
+    V, quantity = problem.operator(V, "the perturbation V"), as_quantity(A, problem)
+    problem, V, quantity = problem.differentiable(V, quantity, order)
+    steady_value(problem, quantity)  # raises here what would be NaN inside the compiled derivative
+    return derivative(problem, V, quantity, order)
 
 
 @eqx.filter_jit
-def _derivative(system: System, V: Array, A, pinned: AbstractEquation, order: int) -> Array:
-    value = lambda delta: steady_value(system.perturbed(V, delta), A, pinned)  # noqa: E731
-    for _ in range(order):
-        value = _slope(value)
-    return value(jnp.zeros((), system.temperatures.dtype))
+def derivative(problem: AbstractProblem, V: Any, quantity: AbstractQuantity, order: int) -> Array:
+    """The derivative of the steady value in δ; `problem`, `V` and `quantity` as `differentiable` returns them."""
+
+    def value(delta: Array) -> Array:
+        return steady_value(problem.displaced(V, delta), quantity)
+
+    slope = _slope(value) if order == 1 else _slope(_slope(value))
+    return slope(jnp.zeros((), problem.model.temperatures.dtype))
 
 
 def _slope(function: Callable[[Array], Array]) -> Callable[[Array], Array]:

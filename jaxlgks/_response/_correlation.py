@@ -1,25 +1,22 @@
 """Two-time functions of the steady state, by quantum regression.
 
-Enters: a system, two operators, times. Leaves ⟨A(t)B(0)⟩ = Tr[A e^{L₀t}(B π₀)], without the average of either.
+Takes: a model, two operators, times. Returns: ⟨A(t)B(0)⟩ = Tr[A e^{L₀t}(B π₀)], without the average of either.
 """
+
+from typing import Any
 
 import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Complex
 
-from .._equations import AbstractEquation, Davies, counted
-from .._generator import AbstractGenerator, Partition, find_partition, generator, in_order
-from .._inputs import Numbers, as_operator
-from .._oscillators import QuasiFree
-from .._quasifree import gaussian_correlation
-from .._steady import steady_state
-from .._system import System
+from .._equations import AbstractEquation, Davies
+from .._generator import AbstractGenerator, Observables, State, in_order, resolve
+from .._inputs import Numbers
+from .._steady import at_rest
 from ._linear import as_delays
 
 
-def correlation(
-    system: System | QuasiFree, A, B, t: Numbers, equation: AbstractEquation = Davies()
-) -> Complex[Array, "*t"]:
+def correlation(system: Any, A: Any, B: Any, t: Numbers, equation: AbstractEquation = Davies()) -> Complex[Array, "*t"]:
     """The two-time function of the steady state, by quantum regression,
 
         C(t) = ⟨A(t) B(0)⟩ = Tr[A e^{L₀t} (B π₀)],     t ≥ 0.
@@ -45,28 +42,20 @@ def correlation(
     ```
     """
     t = as_delays(t)
-    if isinstance(system, QuasiFree):
-        return gaussian_correlation(system, A, B, t, equation)
-    A = as_operator(A, "correlation: A", system.dim, hermitian=False).astype(system.hamiltonian.dtype)
-    B = as_operator(B, "correlation: B", system.dim, hermitian=False).astype(system.hamiltonian.dtype)
-    state = steady_state(system, equation).rho
-    L, start, seen = _prepared(system, counted(equation, system), state, A, B, find_partition(system, equation))
-    ascending, where = in_order(t, state.real.dtype)
-    return _joined(L.propagate(start, ascending, seen), where, t.shape)
+    problem = resolve(system, equation)
+    A = problem.operator(A, "correlation: A", hermitian=False)
+    B = problem.operator(B, "correlation: B", hermitian=False)
+    L, state = at_rest(problem).generator()
+    start, observables, weights = _prepared(L, A, B, state)
+    ascending, where = in_order(t, weights.real.dtype)
+    return _joined(L.propagate(start, ascending, observables), weights, where, t.shape)
 
 
 @eqx.filter_jit
-def _prepared(
-    system: System, equation: AbstractEquation, state: Array, A: Array, B: Array, partition: Partition | None
-) -> tuple[AbstractGenerator, Array, Array]:
-    L = generator(system, equation, partition)
-    # Generators are kept for Hermitian arguments (their h.c. is added): Hermitian and anti-Hermitian part apart.
-    halves = lambda X: jnp.stack([(X + X.conj().T) / 2, (X - X.conj().T) / 2j])  # noqa: E731
-    return L, L.to(halves(B @ state)), L.to(halves(A))
+def _prepared(L: AbstractGenerator, A: Any, B: Any, state: State) -> tuple[State, Observables, Array]:
+    return L.regression(A, B, state)
 
 
 @eqx.filter_jit
-def _joined(values: Array, where: Array, shape: tuple[int, ...]) -> Array:
-    """From the averages of both halves of A over both of Bπ."""
-    unit = jnp.array([1, 1j], values.dtype)
-    return jnp.einsum("tsa,s,a->t", values[where], unit, unit).reshape(shape)
+def _joined(values: Array, weights: Array, where: Array, shape: tuple[int, ...]) -> Array:
+    return jnp.einsum("tsa,sa->t", values[where], weights).reshape(shape)

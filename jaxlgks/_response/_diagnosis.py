@@ -1,6 +1,6 @@
 """Which master equation may I use? A verdict for one system and one perturbation.
 
-Enters: a system, a perturbation V, its strength δ. Leaves: what V does to levels and transitions to first order, how
+Takes: a model, a perturbation V, its strength δ. Returns: what V does to levels and transitions to first order, how
 that compares with relaxation and with the memory of the baths, in numbers and in words.
 
 A group of equal Bohr frequencies that V splits by ν stays coherent while ντ ≪ 1 and falls apart for ντ ≫ 1, τ its
@@ -9,26 +9,23 @@ dissipator the first; the unified equation with its clusters fixed is smooth thr
 competes with the splitting: whether it matters is found by computing with and without.
 """
 
+from typing import Any
+
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, ArrayLike, Float, Int
+from jaxtyping import Array, ArrayLike, Float
 
-from .._bohr import Structure, bohr_structure
-from .._equations import Davies, Local, Unified, correlation_time, relaxation_rate, separation, transition_rates
-from .._inputs import as_operator, as_scalar, is_concrete
-from .._observables import heat_currents
-from .._oscillators import QuasiFree
-from .._polynomials import as_polynomial
-from .._system import System
-from ..errors import InputError, LambShiftError, SingularDensityError
-from ._oscillators_diagnosis import Facts, oscillator_facts
+from .._equations import Unified
+from .._generator import AbstractProblem, Facts, resolve
+from .._inputs import as_scalar, is_concrete
+from .._observables import HeatCurrents, value_at
+from .._steady import at_rest
+from ..errors import RESULTS, InputError, LambShiftError, SingularDensityError
+from ._expansion import expand
 
 SMALL, LARGE = 0.1, 10.0
 """ντ below the first: the group is whole; above the second: it has fallen apart."""
-NEGLIGIBLE = 1e-9
-"""First-order shifts below this fraction of the largest element of V are none."""
 LOCAL_LIMIT = 0.01
 """Relative error of the heat-current response from which on the local equation is called out of range."""
 LAMB_LIMIT = 0.02
@@ -53,23 +50,18 @@ class Diagnosis(eqx.Module):
     - `equation`: the equation to use, or that there is none. `valid`: (equation, whether in its range, why), for each.
     """
 
-    level_shifts: Float[Array, " d"]
-    rotation: Float[Array, ""]
-    frequencies: Float[Array, " g"]
-    members: Int[Array, " g"]
-    splittings: Float[Array, " g"]
-    relaxation_times: Float[Array, " g"]
+    facts: Facts
     nu_tau: Float[Array, " g"]
-    separation: Float[Array, ""]
-    correlation_times: Float[Array, " baths"]
-    relaxation_rate: Float[Array, ""]
-    cluster_width: Float[Array, ""]
     local_error: Float[Array, ""]
     lamb_effect: Float[Array, ""]
-    clusters_change: bool = eqx.field(static=True)
     regime: str = eqx.field(static=True)
     equation: str = eqx.field(static=True)
     valid: tuple[tuple[str, bool, str], ...] = eqx.field(static=True)
+
+    def __getattr__(self, name: str) -> Any:
+        if name != "facts" and name in Facts.__annotations__:
+            return getattr(self.facts, name)
+        raise AttributeError(f"Diagnosis has no {name!r}.")
 
     def __str__(self) -> str:
         lines = [
@@ -95,7 +87,7 @@ class Diagnosis(eqx.Module):
         return "\n".join(lines)
 
 
-def diagnose(system: System | QuasiFree, V, delta: ArrayLike) -> Diagnosis:
+def diagnose(system: Any, V: Any, delta: ArrayLike) -> Diagnosis:
     """Which regime H → H + δV is in, and which master equation describes it.
 
     **Arguments:** `system`; `V`: Hermitian, [d, d]; `delta`: the strength δ. Values must be known (not inside `jit`).
@@ -114,161 +106,59 @@ def diagnose(system: System | QuasiFree, V, delta: ArrayLike) -> Diagnosis:
     ```
     """
     delta = as_scalar(delta, "the strength delta of the perturbation")
-    if isinstance(system, QuasiFree):
-        polynomial = as_polynomial(V, "the perturbation V", system.modes)
-        _require_known(system, polynomial, delta)
-        return _of_oscillators(oscillator_facts(system, polynomial, float(delta)))
-    V = as_operator(V, "the perturbation V", system.dim).astype(system.hamiltonian.dtype)
-    _require_known(system, V, delta)
-    structure = bohr_structure(system.hamiltonian)
-    moved, shifts, rotation = _first_order(structure, V, float(delta))
-    frequencies, members, splittings, times = _groups(moved, system, shifts)
-    distance = separation(structure, Davies().partition(structure, system), transition_rates(structure, system))
-    memory = jnp.stack([correlation_time(structure, alone) for alone in system.one_by_one])
-    fast = relaxation_rate(structure, system)
-    unified = Unified()
-    before, after = (unified.groups(s).count for s in (system, system.perturbed(V, delta)))
-    local_error, lamb_effect = _compared(system, V)
-    nu_tau = splittings * times
-    size = NEGLIGIBLE * float(jnp.max(jnp.abs(delta * V)))
-    regime = _regime(moved, system, shifts, splittings, nu_tau, size)
-    weakness = float(fast * jnp.max(memory))
-    valid = _judged(regime, float(distance), weakness, float(local_error), float(lamb_effect))
-    return Diagnosis(
-        level_shifts=shifts,
-        rotation=rotation,
-        frequencies=frequencies,
-        members=members,
-        splittings=splittings,
-        relaxation_times=times,
-        nu_tau=nu_tau,
-        separation=distance,
-        correlation_times=memory,
-        relaxation_rate=fast,
-        cluster_width=unified.gap(structure, system),
-        local_error=local_error,
-        lamb_effect=lamb_effect,
-        clusters_change=before != after,
-        regime=regime,
-        equation=_recommended(valid, weakness, float(lamb_effect)),
-        valid=valid,
-    )
-
-
-def _require_known(*values) -> None:
-    if not is_concrete(*values):
+    problem = resolve(system, Unified())
+    V = problem.operator(V, "the perturbation V")
+    if not is_concrete(problem, V, delta):
         raise InputError(
             "diagnose: its verdict is in words and needs known values; call it outside jit, vmap and grad."
         )
-
-
-def _of_oscillators(facts: Facts) -> Diagnosis:
-    """The verdict on numbers that were found without a Fock space."""
-    nu_tau = facts.splittings * facts.times
-    regime = _named(
-        facts.coupled_shift > facts.size or bool(jnp.any(facts.splittings > facts.size)),
-        bool(jnp.any(facts.splittings > facts.size)),
-        float(jnp.max(nu_tau)),
-    )
-    weakness, lamb_effect = float(facts.fast * jnp.max(facts.memory)), float(facts.lamb_effect)
-    valid = _judged(regime, float(facts.separation), weakness, float(facts.local_error), lamb_effect)
+    facts = problem.facts(V, float(delta))
+    local_error, lamb_effect = _compared(problem, V, facts)
+    nu_tau = facts.splittings * facts.relaxation_times
+    regime = _named(facts.moves, facts.splits, float(np.max(np.asarray(nu_tau))))
+    weakness = float(facts.relaxation_rate) * float(np.max(np.asarray(facts.correlation_times)))
+    valid = _judged(regime, float(facts.separation), weakness, local_error, lamb_effect)
     return Diagnosis(
-        level_shifts=facts.shifts,
-        rotation=facts.rotation,
-        frequencies=facts.frequencies,
-        members=facts.members,
-        splittings=facts.splittings,
-        relaxation_times=facts.times,
+        facts=facts,
         nu_tau=nu_tau,
-        separation=facts.separation,
-        correlation_times=facts.memory,
-        relaxation_rate=facts.fast,
-        cluster_width=facts.width,
-        local_error=facts.local_error,
-        lamb_effect=facts.lamb_effect,
-        clusters_change=facts.clusters_change,
+        local_error=jnp.asarray(local_error),
+        lamb_effect=jnp.asarray(lamb_effect),
         regime=regime,
         equation=_recommended(valid, weakness, lamb_effect),
         valid=valid,
     )
 
 
-def _first_order(structure: Structure, V: Array, delta: float) -> tuple[Structure, Array, Array]:
-    """The structure in the basis that diagonalises V inside each level, first-order shifts, and the rotation angle."""
-    turned, energies = np.asarray(structure.to_eigenbasis(V)), np.asarray(structure.energies)
-    inner, shifts = np.eye(energies.size, dtype=complex), np.zeros(energies.size)
-    for level in np.split(np.arange(energies.size), 1 + np.flatnonzero(np.diff(energies) > 0)):
-        block = np.ix_(level, level)
-        shifts[level], inner[block] = np.linalg.eigh(delta * turned[block])
-    moved = eqx.tree_at(lambda s: s.vectors, structure, structure.vectors @ jnp.asarray(inner))
-    gap = np.where(np.asarray(structure.levels), np.inf, np.abs(np.asarray(structure.frequencies)))
-    return moved, jnp.asarray(shifts), jnp.asarray(np.max(np.abs(delta * turned) / gap))
-
-
-def _coupled(structure: Structure, system: System) -> np.ndarray:
-    """Which transitions some bath drives, in either direction."""
-    rates = np.asarray(transition_rates(structure, system))
-    both = rates + rates.T
-    return both > 1e-9 * max(both.max(), np.finfo(float).tiny)
-
-
-def _groups(structure: Structure, system: System, shifts: Array) -> tuple[Array, Array, Array, Array]:
-    """Frequency, number of transitions, splitting and relaxation time of each coupled group of Davies, ω ≥ 0."""
-    labels = np.asarray(Davies().partition(structure, system).labels)
-    decay = np.asarray(transition_rates(structure, system)).sum(axis=0)
-    coupled = _coupled(structure, system)
-    move = np.asarray(shifts)[None, :] - np.asarray(shifts)[:, None]
-    omega = np.asarray(structure.frequencies)
-    mean = (decay[None, :] + decay[:, None]) / 2
-    rows = []
-    for label in np.unique(labels[coupled & (labels >= labels[0, 0])]):
-        here = coupled & (labels == label)
-        rows.append((abs(omega[here].mean()), here.sum(), np.ptp(move[here]), 1 / mean[here].max()))
-    columns = np.array(rows).reshape(-1, 4).T
-    frequencies, members, splittings, times = (jnp.asarray(column) for column in columns)
-    return frequencies, members.astype(int), splittings, times
-
-
-@eqx.filter_jit
-def _currents(system: System, V: Array, equation) -> tuple[Array, Array]:
-    """The heat currents and their slopes in δ. Traced, so that no equation warns of itself."""
-    delta = jnp.zeros((), system.temperatures.dtype)
-    value = lambda delta: heat_currents(system.perturbed(V, delta), equation)  # noqa: E731
-    return jax.jvp(value, (delta,), (jnp.ones_like(delta),))
-
-
-def _compared(system: System, V: Array) -> tuple[Array, Array]:
+def _compared(problem: AbstractProblem, V: Any, facts: Facts) -> tuple[float, float]:
     """What `Local` misses of the slope of the heat currents, and what a Lamb shift changes of them and of their slope,
-    both relative to `Unified` with its clusters fixed."""
-    unified, unknown = Unified().fixed(system), jnp.asarray(jnp.nan)
+    both relative to `Unified` with its clusters fixed. NaN where it cannot be found."""
     try:
-        admitted = unified.admit(system, V)
+        J, slope = _currents(problem, V)
     except SingularDensityError:
-        return unknown, unknown
-    J, slope = _currents(admitted, V, unified)
-    # Below this a current is rounding: one bath, one temperature.
-    structure = bohr_structure(system.hamiltonian)
-    floor = 1e-12 * (structure.energies[-1] - structure.energies[0]) * relaxation_rate(structure, system)
-    if jnp.max(jnp.abs(J)) <= floor:
-        return unknown, unknown
-    # A slope below this is none: V turns eigenvectors only, or by symmetry.
-    least = 1e-9 * jnp.max(jnp.abs(J)) * jnp.max(jnp.abs(V)) / (structure.energies[-1] - structure.energies[0])
-    relative = lambda other, own: jnp.max(jnp.abs(other - own)) / jnp.maximum(jnp.max(jnp.abs(own)), least)  # noqa: E731
-    local_error = relative(_currents(system, V, Local(system))[1], slope)
+        return np.nan, np.nan
+    largest = np.max(np.abs(J))
+    if largest <= float(facts.floor):
+        return np.nan, np.nan
+
+    def relative(other: np.ndarray, own: np.ndarray) -> float:
+        # A slope below the least is none: V turns eigenvectors only, or by symmetry.
+        return float(np.max(np.abs(other - own)) / max(np.max(np.abs(own)), float(facts.least) * largest))
+
+    local_error = relative(_currents(problem.frozen(), V)[1], slope)
     try:
-        shifted = _currents(admitted, V, Unified(lamb_shift=True, reference=unified.reference))
+        shifted = _currents(problem.under(Unified(lamb_shift=True)), V)
     except LambShiftError:
-        return local_error, unknown
-    return local_error, jnp.maximum(relative(shifted[0], J), relative(shifted[1], slope))
+        return local_error, np.nan
+    return local_error, max(relative(shifted[0], J), relative(shifted[1], slope))
 
 
-def _regime(
-    structure: Structure, system: System, shifts: Array, splittings: Array, nu_tau: Array, negligible: float
-) -> str:
-    coupled = _coupled(structure, system)
-    move = np.abs(np.asarray(shifts)[None, :] - np.asarray(shifts)[:, None])
-    split = bool(np.any(np.asarray(splittings) > negligible))
-    return _named(bool(np.any(coupled & (move > negligible))), split, float(np.max(np.asarray(nu_tau))))
+def _currents(problem: AbstractProblem, V: Any) -> tuple[np.ndarray, np.ndarray]:
+    """The heat currents and their slopes in δ; NaN where the steady state cannot be trusted."""
+    rest = at_rest(problem, throw=False)  # no equation warns of itself here
+    if rest.steady.result != RESULTS.successful:
+        return np.full(2, np.nan), np.full(2, np.nan)
+    slope = expand(problem, V, rest=rest).linear(HeatCurrents()).static().total
+    return np.asarray(value_at(rest, HeatCurrents())), np.asarray(slope)
 
 
 def _named(moves: bool, splits: bool, worst: float) -> str:

@@ -1,7 +1,7 @@
 """Linear response of a steady state, once the first-order source is known.
 
-Enters: the generator L₀, the three parts of L₁π₀ (kubo, rotation, shift), observables A, and what of A moves by itself
-(its explicit part). Leaves, for each part,
+Takes: the generator L₀, the three parts of L₁π₀ (kubo, rotation, shift), observables A, and what of A moves by itself
+(its explicit part). Returns, for each part,
 
     φ(τ) = Tr[A e^{L₀τ} L₁π₀]            impulse                 (paper, Eq. 23)
     Φ(t) = ∫₀ᵗ φ                         step                    (Eq. 33)
@@ -11,13 +11,13 @@ Enters: the generator L₀, the three parts of L₁π₀ (kubo, rotation, shift)
 An explicit part acts at once: a constant in Φ and χ, a δ(τ) in φ.
 """
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Complex, Float
+from jaxtyping import Array, Float
 
 from .._generator import AbstractGenerator, in_order
 from .._inputs import Numbers, as_real, is_concrete
@@ -57,18 +57,18 @@ class Impulse(eqx.Module):
 class LinearResponse(eqx.Module):
     """The linear response of one or more observables; all its numbers are JAX arrays.
 
-    - `generator`: L₀, as a matrix, block by block or as operators (`.name` says which). `sources`: the kubo, rotation
-      and shift part of L₁π₀, [3, d, d].
-    - `observables`: A, [..., d, d]. `explicit`: ∂A/∂δ averaged over π₀, [...].
+    - `generator`: L₀, in the form that its structure allows (`.name` says which). `sources`: the kubo, rotation and
+      shift part of L₁π₀, a stack of three.
+    - `observables`: A, a stack [*a]. `explicit`: ∂A/∂δ averaged over π₀, [*a].
 
-    All operators are in the eigenbasis of H₀.
+    States and observables are in the generator's own form: matrices in the eigenbasis of H₀, or polynomials.
 
     Results carry the axes of t or ω first, those of the observables after.
     """
 
     generator: AbstractGenerator
-    sources: Complex[Array, "3 d d"]
-    observables: Complex[Array, "*a d d"]
+    sources: Any
+    observables: Any
     explicit: Float[Array, "*a"]
 
     parts: ClassVar[tuple[str, ...]] = ("kubo", "rotation", "shift")
@@ -80,7 +80,7 @@ class LinearResponse(eqx.Module):
 
     def step(self, t: Numbers) -> Parts:
         """Φ(t), the change of ⟨A⟩ per δ at time t after V is switched on. `t` ≥ 0: scalar or [t]."""
-        return self._in_time(t, jnp.zeros_like(self.sources), self.sources)
+        return self._in_time(t, jax.tree.map(jnp.zeros_like, self.sources), self.sources)
 
     def impulse(self, t: Numbers) -> Impulse:
         """φ(τ), the change of ⟨A⟩ a time τ after a kick δ(t)V. `t` ≥ 0: scalar or [t]."""
@@ -96,7 +96,7 @@ class LinearResponse(eqx.Module):
         parts = _parts(jnp.moveaxis(first, 1, 0), self.explicit)
         return parts if omega.ndim else jax.tree.map(lambda x: x[0], parts)
 
-    def _in_time(self, t: Numbers, start: Array, drive: Array | None) -> Parts:
+    def _in_time(self, t: Numbers, start: Any, drive: Any) -> Parts:
         t = as_delays(t)
         ascending, where = in_order(t, self.explicit.dtype)
         values = self.generator.propagate(start, ascending, self.observables, drive)

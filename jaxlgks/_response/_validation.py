@@ -1,8 +1,10 @@
 """Three witnesses side by side.
 
-Enters: a system, a perturbation V, a quantity. Leaves: its static response by the explicit generator, by automatic
+Takes: a model, a perturbation V, a quantity. Returns: its static response by the explicit generator, by automatic
 differentiation, and by finite differences of steady states with the groups fixed.
 """
+
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -10,17 +12,13 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Float
 
-from .._bohr import bohr_structure
 from .._equations import AbstractEquation, Davies
-from .._inputs import as_operator
-from .._oscillators import QuasiFree
-from .._polynomials import as_polynomial
-from .._steady import steady_state
-from .._system import System
-from ._autodiff import autodiff_response
+from .._generator import AbstractProblem, resolve
+from .._observables import AbstractQuantity, as_quantity, steady_value
+from .._steady import at_rest
+from ._autodiff import derivative
+from ._expansion import expand
 from ._linear import Parts
-from ._oscillators_routes import as_oscillator_quantity, as_truncated, quasifree_difference, quasifree_explicit
-from ._quantities import as_quantity, explicit_response, quantity_name, steady_value
 
 
 class CrossValidation(eqx.Module):
@@ -71,7 +69,7 @@ def relative_difference(a: Array, b: Array) -> Array:
 
 
 def cross_validate(
-    system: System | QuasiFree, V, A, equation: AbstractEquation = Davies(), *, step: ArrayLike | None = None
+    system: Any, V: Any, A: Any, equation: AbstractEquation = Davies(), *, step: ArrayLike | None = None
 ) -> CrossValidation:
     """The static response of A to H → H + δV by three routes that share no derivative formula.
 
@@ -95,67 +93,32 @@ def cross_validate(
     print(lgks.cross_validate(system, lgks.models.pauli("ZZ"), lgks.HeatCurrent("a")))
     ```
     """
-    if isinstance(system, QuasiFree):
-        return _of_oscillators(system, V, A, equation, step)
-    V = as_operator(V, "the perturbation V", system.dim).astype(system.hamiltonian.dtype)
-    A = as_quantity(A, system)
+    problem = resolve(system, equation)
+    V, quantity = problem.operator(V, "the perturbation V"), as_quantity(A, problem)
+    rest = at_rest(problem)
+    explicit = expand(problem, V, quantity.degree, rest).linear(quantity).static()
+    moved, direction, other = problem.differentiable(V, quantity, 1)
+    slowest = (rest if moved.model is problem.model else at_rest(moved)).steady.slowest
+    h = _step(moved, direction, slowest) if step is None else jnp.asarray(step, float)
     return CrossValidation(
-        explicit=explicit_response(system, V, A, equation).static(),
-        autodiff=autodiff_response(system, V, A, equation),
-        finite_difference=finite_difference(system, V, A, equation, step),
-        name=quantity_name(A),
+        explicit=explicit,
+        autodiff=derivative(moved, direction, other, 1),
+        finite_difference=_romberg(moved.pinned(), direction, other, h),
+        name=A.name if isinstance(A, AbstractQuantity) else quantity.name,
     )
-
-
-def _of_oscillators(model: QuasiFree, V, A, equation: AbstractEquation, step: ArrayLike | None) -> CrossValidation:
-    V, A = as_polynomial(V, "the perturbation V", model.modes), as_oscillator_quantity(A, model)
-    if V.degree <= 2:
-        difference = quasifree_difference(model, V, A, equation, step)
-    else:
-        difference = finite_difference(*as_truncated(model, V, A, equation), step)
-    return CrossValidation(
-        explicit=quasifree_explicit(model, V, A, equation).static(),
-        autodiff=autodiff_response(model, V, A, equation),
-        finite_difference=difference,
-        name=quantity_name(A),
-    )
-
-
-def finite_difference(
-    system: System, V: Array, A, equation: AbstractEquation, step: ArrayLike | None = None
-) -> Float[Array, "*a"]:
-    """Romberg-extrapolated central difference of the steady value, groups pinned; error O(h⁶) plus rounding/h.
-
-    NaN where the pinned groups cannot follow the states over the step.
-    """
-    h = _step(system, V, equation) if step is None else jnp.asarray(step, float)
-    return _romberg(system, V, A, equation.fixed(system), h)
 
 
 @eqx.filter_jit
-def _romberg(system: System, V: Array, A, pinned: AbstractEquation, h: Array) -> Array:
+def _romberg(pinned: AbstractProblem, V: Any, quantity: AbstractQuantity, h: Array) -> Array:
+    """Romberg-extrapolated central difference of the steady value, groups pinned; error O(h⁶) plus rounding/h. NaN
+    where the pinned groups cannot follow the states over the step."""
     points = h * jnp.array([1.0, -1.0, 0.5, -0.5, 0.25, -0.25])
-    values = jax.lax.map(lambda delta: steady_value(system.perturbed(V, delta), A, pinned), points)
+    values = jax.lax.map(lambda delta: steady_value(pinned.perturbed(V, delta), quantity), points)
     slopes = (values[::2] - values[1::2]) / (points[::2] - points[1::2]).reshape(-1, *[1] * (values.ndim - 1))
     fine, finer = (4 * slopes[1] - slopes[0]) / 3, (4 * slopes[2] - slopes[1]) / 3
     return (16 * finer - fine) / 15
 
 
 @eqx.filter_jit
-def _step(system: System, V: Array, equation: AbstractEquation) -> Array:
-    """A step well inside the radius within which the steady state is analytic in δ.
-
-    Levels must not meet: 1e−2 of the smallest distance between levels, or of the lowest temperature. Where V splits a
-    level, coherences inside it turn against their own decay: 1e−2 of the slowest relaxation (ντ ≪ 1).
-    """
-    structure = bohr_structure(system.hamiltonian)
-    inside = structure.levels
-    gap = jnp.min(jnp.where(inside, jnp.inf, jnp.abs(structure.frequencies)))
-    size: Array = jnp.linalg.norm(V)
-    step = 1e-2 * jnp.minimum(gap, jnp.min(system.temperatures)) / jnp.maximum(size, jnp.finfo(size.dtype).tiny)
-    inner: Array = jnp.linalg.norm(
-        jnp.where(inside & ~jnp.eye(system.dim, dtype=bool), structure.to_eigenbasis(V), 0.0)
-    )
-    splits = inner > 1e-12 * size
-    slow = 1e-2 * steady_state(system, equation).slowest / jnp.where(splits, inner, 1.0)
-    return jnp.minimum(step, jnp.where(splits, slow, jnp.inf))
+def _step(problem: AbstractProblem, V: Any, slowest: Array) -> Array:
+    return problem.difference_step(V, slowest)

@@ -1,6 +1,6 @@
 """Logarithms of populations: for baths so cold that populations underflow.
 
-Enters: a system, a secular equation. Leaves: ln p of the eigenstates. The elimination of `_gth` has no subtraction, so
+Takes: a system, a secular equation. Returns: ln p of the eigenstates. The elimination of `_gth` has no subtraction, so
 it can be done on logarithms: products are sums, sums are ln Σ exp. What it returns is exact to about d eps |ln p|.
 """
 
@@ -11,11 +11,11 @@ import numpy as np
 from jax.nn import logsumexp
 from jaxtyping import Array, Float
 
-from .._equations import AbstractEquation, Davies, coupling_weights
+from .._equations import AbstractEquation, Davies, Dissipation, as_equation, coupling_weights, dissipation
+from .._generator import Populations, populations_close
 from .._inputs import is_concrete, spoil
 from .._system import Noise, System
 from ..errors import NonUniqueSteadyStateError, SolverError
-from ._populations import Populations, eigenstates, populations_close
 
 
 def log_populations(system: System, equation: AbstractEquation = Davies()) -> Float[Array, " d"]:
@@ -37,8 +37,9 @@ def log_populations(system: System, equation: AbstractEquation = Davies()) -> Fl
     lgks.log_populations(system)                   # the last one: about -1.1e4
     ```
     """
-    equation = Populations().admit(system, equation)[1]
-    found, closed, unique = _log_populations(system, equation)
+    made = dissipation(system, as_equation(equation))
+    Populations().prepare(made)
+    logarithms, closed, unique = _log_populations(made)
     if is_concrete(closed, unique) and not closed:
         raise SolverError(
             "log_populations: populations alone do not close, since levels coincide, or a group of Bohr frequencies of "
@@ -49,7 +50,7 @@ def log_populations(system: System, equation: AbstractEquation = Davies()) -> Fl
             "log_populations: the steady state is not unique: a group of levels has no transition to lower ones. "
             "Couple the baths so that they connect all levels."
         )
-    return spoil(found, ~(closed & unique), eqx.filter(system, eqx.is_inexact_array))
+    return spoil(logarithms, ~(closed & unique), eqx.filter(system, eqx.is_inexact_array))
 
 
 @jax.custom_jvp
@@ -95,9 +96,9 @@ def _times(weight: Array, change: Array) -> Array:
 
 
 @eqx.filter_jit
-def _log_populations(system: System, equation: AbstractEquation) -> tuple[Array, Array, Array]:
-    energies, vectors = eigenstates(system)
-    same = jnp.eye(system.dim, dtype=bool)
+def _log_populations(made: Dissipation) -> tuple[Array, Array, Array]:
+    energies, vectors = made.structure.eigenstates
+    same = jnp.eye(len(energies), dtype=bool)
     omega = jnp.where(same, 1.0, energies[None, :] - energies[:, None])
 
     def log_rates(noise: Noise) -> Array:
@@ -106,7 +107,7 @@ def _log_populations(system: System, equation: AbstractEquation) -> tuple[Array,
         rate = noise.spectrum.log_rate(omega, noise.temperature)
         return jnp.where(there, rate + jnp.log(jnp.where(there, size, 1.0)), -jnp.inf)
 
-    each = jnp.stack([log_rates(noise) for bath in system.baths for noise in bath.noises])
+    each = jnp.stack([log_rates(noise) for noise in made.noises])
     some = jnp.any(each > -jnp.inf, axis=0)  # the derivative of ln Σ exp is NaN where nothing is summed
     p, unique = _stationary(jnp.where(some, logsumexp(jnp.where(some, each, 0.0), axis=0), -jnp.inf))
-    return p, populations_close(equation.groups(system)), unique
+    return p, populations_close(made.groups), unique

@@ -37,10 +37,11 @@ import numpy as np
 
 from .. import models
 from .._equations import AbstractEquation, Davies, Redfield, Unified, UniversalLindblad
+from .._generator import AbstractSolver, Blocks, Dense, Krylov, Populations
 from .._inputs import as_operator
 from .._observables import entropy_production, expectation, heat_currents
 from .._spectra import AbstractSpectrum, DrudeLorentz, Flat, Ohmic, UnderdampedBrownian
-from .._steady import AbstractSolver, Blocks, Dense, Krylov, Populations, steady_state
+from .._steady import steady_state
 from .._system import Bath, System
 from ..errors import InputError
 

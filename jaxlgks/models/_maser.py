@@ -30,6 +30,7 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Complex, Float
 
+from .._equations import dissipation
 from .._inputs import Numbers, as_positive, as_real, as_scalar, is_concrete
 from .._spectra import AbstractSpectrum, Flat
 from .._system import Bath, System
@@ -77,7 +78,7 @@ class Maser(eqx.Module):
 
     def power(self, rho: Complex[Array, "3 3"], equation: Any) -> Float[Array, ""]:
         """What the field takes out, P = ω_d Tr[|3⟩⟨3| D_h ρ], at the steady state `rho` of `equation`."""
-        hot = equation.dissipators(self.system)[0]
+        hot = dissipation(self.system, equation).dissipators()[0]
         return self.omega_drive * hot(rho)[2, 2].real
 
 

@@ -12,8 +12,8 @@ import numpy as np
 from jaxtyping import Array, ArrayLike, Complex, Float
 
 from .._inputs import as_known, as_positive, is_concrete
-from .._oscillators import QuasiFree
 from .._polynomials import Polynomial, modes
+from .._quasifree import QuasiFree
 from .._spectra import AbstractSpectrum, CallableSpectrum
 from .._system import Bath, System
 from ..errors import InputError

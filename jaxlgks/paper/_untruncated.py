@@ -9,12 +9,12 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import ArrayLike, Float
 
-from .._response import Parts, QuasiFreeResponse, response
+from .._response import LinearResponse, Parts, response
 from .._steady import steady_state
 from ._parameters import OscillatorParameters
 
 
-def exact_response(p: OscillatorParameters, T_a: ArrayLike, T_b: ArrayLike) -> QuasiFreeResponse:
+def exact_response(p: OscillatorParameters, T_a: ArrayLike, T_b: ArrayLike) -> LinearResponse:
     """The response at one pair of temperatures."""
     model = p.untruncated(T_a, T_b)
     return response(model.system, model.cubic, model.occupation)

@@ -6,9 +6,10 @@ Enters: the minus mode of the oscillators with the cubic potential. Leaves: rows
 
 from collections.abc import Iterator
 
+import equinox as eqx
 import numpy as np
 
-from ..._response._explicit import expand
+from ..._equations import Dissipation, dissipation
 from ...models import Oscillators
 from .. import _formulas as f
 from .._brute_force import FOCK
@@ -67,8 +68,9 @@ def _jump(p: OscillatorParameters) -> Check:
     """Bath a has A(ω₋) = √Γ S(ω₋): its first-order change over the element ⟨0|A|1⟩ of A itself is J₋."""
     model = p.model(1.0, 1.0, FOCK)
     equation = pinned(model.system)
-    group = int(equation.groups(model.system).labels[0, 1])
-    change = expand(model.system, model.cubic, equation).first_order[0].rotation
+    made = dissipation(model.system, equation)
+    group = int(made.groups.labels[0, 1])
+    change = eqx.filter_jit(Dissipation.first_order)(made, model.cubic)[0].rotation
     dA, A = np.asarray(change.left[group])  # D[A]⁽¹⁾ has dA · A† + A · dA†
     keep = FOCK[1] - 4  # S⁽¹⁾ of the last levels refers to levels that were cut away
     computed = (dA / A[0, 1])[:keep, :keep]

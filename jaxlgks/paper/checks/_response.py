@@ -5,13 +5,14 @@ Enters: a generic two-qubit system between two baths. Leaves: rows for Eqs. (1),
 
 from collections.abc import Callable, Iterator
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from ..._equations import Dissipation, dissipation
 from ..._evolution import evolve
 from ..._response import autodiff_response, response
-from ..._response._explicit import expand
 from ..._steady import steady_state
 from ..._system import System
 from ._row import Check, agree, correct
@@ -104,7 +105,7 @@ def _summed(parts) -> np.ndarray:
 def _first_order_generator(system: System, V) -> Check:
     equation = pinned(system)
     expected = slope(lambda d: _summed(dissipators(system.perturbed(V, d), equation)), 1e-3)
-    first_order = expand(system, jnp.asarray(V), equation).first_order
+    first_order = eqx.filter_jit(Dissipation.first_order)(dissipation(system, equation), jnp.asarray(V))
     changes = [jax.tree.map(np.asarray, part) for both in first_order for part in (both.rotation, both.shift)]
     groups = [
         type(D)(*map(jnp.asarray, arrays)) for D in changes for arrays in zip(D.left, D.right, D.drift, strict=True)

@@ -14,14 +14,14 @@ import scipy.linalg
 from jaxtyping import Array
 
 from ... import models
-from ..._equations import AbstractEquation, Davies, Dissipator
+from ..._equations import AbstractEquation, Davies, Dissipator, dissipation
 from ..._spectra import DrudeLorentz
 from ..._system import System
 
 
 @eqx.filter_jit
 def _dissipators(system: System, equation: AbstractEquation) -> tuple[Dissipator, ...]:
-    return equation.dissipators(system)
+    return dissipation(system, equation).dissipators()
 
 
 def dissipators(system: System, equation: AbstractEquation) -> list[Dissipator]:

@@ -15,9 +15,8 @@ from matplotlib.figure import Figure
 
 from ..._equations import Davies, Local, Redfield, Unified
 from ..._observables import heat_currents
-from ..._oscillators import QuasiFree
 from ..._polynomials import modes
-from ..._quasifree import exact_steady_state
+from ..._quasifree import QuasiFree, exact_steady_state
 from ..._spectra import DrudeLorentz
 from ..._system import Bath
 from ._style import BLACK, BLUE, GREEN, ORANGE, RED, dataset, letter, new_figure, variable

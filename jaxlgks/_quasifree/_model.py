@@ -14,10 +14,10 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Complex, Float
 
-from ._inputs import as_scalar, is_concrete, require_x64
-from ._polynomials import Polynomial, as_polynomial
-from ._system import Bath
-from .errors import InputError, NoBathError, UnstableHamiltonianError
+from .._inputs import as_scalar, is_concrete, require_x64
+from .._polynomials import Polynomial, as_polynomial
+from .._system import Bath, bath_numbers
+from ..errors import InputError, NoBathError, UnstableHamiltonianError
 
 
 def lowering_forms(modes: int) -> Any:
@@ -103,6 +103,11 @@ class QuasiFree(eqx.Module):
     def field(self) -> Float[Array, " n"]:
         """f of H₀ = ½ Rᵀ h R + fᵀ R."""
         return linear_part(self.hamiltonian)
+
+    def with_baths(self, temperatures: Float[Array, " baths"], strengths: Float[Array, " baths"]) -> "QuasiFree":
+        """The model with other temperatures, and rates Γ_α → (1 + s_α) Γ_α."""
+        each = zip(self.baths, temperatures, jnp.sqrt(1 + strengths), strict=True)
+        return eqx.tree_at(bath_numbers, self, [x for bath, T, root in each for x in (T, bath.coupling * root)])
 
     def perturbed(self, V: Polynomial, delta: ArrayLike) -> "QuasiFree":
         """The model with Hamiltonian H₀ + δV, for a V that stays in the family; baths and couplings stay.

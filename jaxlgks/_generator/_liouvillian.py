@@ -1,6 +1,6 @@
 """The generator L of dρ/dt = L ρ.
 
-Enters: a system and a master equation. Leaves: L as a d²×d² matrix in column stacking (as QuTiP's), and helpers that
+Takes: a system and a master equation. Returns: L as a d²×d² matrix in column stacking (as QuTiP's), and helpers that
 turn matrices into vectors and back.
 """
 
@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Complex
 
 from .._bohr import centred
-from .._equations import AbstractEquation, Davies
+from .._equations import AbstractEquation, Davies, Dissipation, as_equation, dissipation
 from .._system import System, require_matrices
 
 
@@ -44,7 +44,12 @@ def liouvillian(system: System, equation: AbstractEquation = Davies()) -> Comple
     ```
     """
     require_matrices(system, "liouvillian")
-    total = commutator_matrix(centred(system.hamiltonian))
-    for dissipator in equation.dissipators(system):
+    return liouvillian_of(dissipation(system, as_equation(equation)))
+
+
+def liouvillian_of(made: Dissipation) -> Complex[Array, "n n"]:
+    """The same of a system whose structure is known."""
+    total = commutator_matrix(centred(made.system.hamiltonian))
+    for dissipator in made.dissipators():
         total = total + dissipator.matrix()
     return total

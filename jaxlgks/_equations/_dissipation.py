@@ -1,0 +1,283 @@
+"""A system, its master equation, and what H determines of both, found once: all that dissipators are made from.
+
+Takes: a system and an equation. Returns: the Bohr structure and groups, and from them the dissipators D_α group by
+group, their first-order change with H, and their change with temperature.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Complex
+
+from .._bohr import (
+    Groups,
+    Structure,
+    blocks,
+    bohr_filter,
+    centred,
+    derivative,
+    find_structure,
+    needs_slope_at_zero,
+    refuse,
+)
+from .._spectra import AbstractSpectrum, Checked
+from .._system import Bath, Noise, System
+from ._base import AbstractEquation, Filter
+from ._dissipator import Dissipator
+
+NEAR = 3e-8
+"""Levels closer than NEAR √(WΔ) whose transitions share all groups are one level to the explicit route, W the width of
+the spectrum and Δ the frequency over which rates change: dividing by a distance x costs eps W/x, taking x for zero
+costs x/Δ, both at most a few NEAR √(W/Δ)."""
+
+
+class FirstOrder(eqx.Module):
+    """D_α⁽¹⁾ in its two parts, each with a leading axis of groups."""
+
+    rotation: Dissipator
+    shift: Dissipator
+
+
+class Dissipation(eqx.Module):
+    """A system with its master equation.
+
+    `structure`: that of H. `frozen`: that of the Hamiltonian whose eigenbasis the dissipators are made in, where it is
+    another one (`Local`). `groups`: those of the equation, in that basis.
+    """
+
+    system: System
+    equation: AbstractEquation
+    structure: Structure
+    frozen: Structure | None
+    groups: Groups
+
+    @property
+    def basis(self) -> Structure:
+        """The structure that dissipators are made from."""
+        return self.structure if self.frozen is None else self.frozen
+
+    @property
+    def noises(self) -> tuple[Noise, ...]:
+        """Every independent noise of every bath."""
+        return tuple(noise for bath in self.system.baths for noise in bath.noises)
+
+    def with_hamiltonian(self, H: Complex[Array, "d d"]) -> "Dissipation":
+        """The same with other numbers in H, decomposition and groups kept: for derivatives at the H they belong to."""
+        return eqx.tree_at(lambda d: (d.system.hamiltonian, d.structure.hamiltonian), self, (H, centred_hermitian(H)))
+
+    def alone(self, bath: int) -> "Dissipation":
+        """The same with one bath alone."""
+        return eqx.tree_at(lambda d: d.system.baths, self, (self.system.baths[bath],))
+
+    def checked(self, V: Complex[Array, "d d"]) -> "Dissipation":
+        """The same, its densities marked as differentiable along V; raises `SingularDensityError` if the derivative
+        along V needs a slope Γ'(0) that does not exist."""
+        direction = V if self.equation.follows else jnp.zeros_like(V)
+        baths = tuple(_marked(_checked(self.basis, bath, direction)) for bath in self.system.baths)
+        return eqx.tree_at(lambda d: d.system.baths, self, baths)
+
+    def channels(self) -> tuple[Dissipator, ...]:
+        """For each bath its dissipator group by group: arrays with a leading group axis."""
+        made = self._over_noises(lambda noise: self._operators(noise, self._filter(noise)), self.system)
+        return tuple(jax.vmap(self.equation.assemble)(operators) for operators in made)
+
+    def dissipators(self) -> tuple[Dissipator, ...]:
+        """D_α, one for each bath."""
+        return tuple(_summed(stack) for stack in self.channels())
+
+    def first_order(self, V: Complex[Array, "d d"]) -> tuple[FirstOrder, ...]:
+        """D_α⁽¹⁾ group by group, one for each bath, by perturbation theory level by level (paper, Eqs. 13–17).
+
+        To first order the levels of H turn by exp(δX) and move by W inside each level,
+
+            X_mn = V_mn/(E_n − E_m)  between levels, 0 inside;        W = Σ_level Π V Π,
+
+        X by Rayleigh–Schrödinger perturbation theory, W the matrix whose eigenvalues are the first-order energies; it
+        need not be diagonalised, which would fail where it is degenerate itself. In the turned frame the coupling is
+        S + δ[S, X], and a frequency inside a group moves by the commutator with W: for every F and A_g = (1_g F)(Ω)[S]
+
+            A_g⁽¹⁾ = [X, A_g] + (1_g F)(Ω)[ [S, X] ]       rotation
+                   + (1_g F')(Ω)[ [S, W] ]                  shift (absent from the paper)
+
+        The dissipator is bilinear in such operators and follows by the product rule.
+        """
+        basis = self.basis
+        V = V if self.equation.follows else jnp.zeros_like(V)
+        level = Groups(self.one_level().astype(int), jnp.asarray(1), 2)  # 1: inside
+        V = _differentiable_at_distinct_levels(basis.hamiltonian, V, basis.levels)
+        X = bohr_filter(basis, V, _inverse, level)[0]
+        W = bohr_filter(basis, V, jnp.ones_like, level)[1]
+
+        def three(noise: Noise):
+            return [
+                self._operators(noise, made)
+                for made in (self._filter(noise), self._rotated(noise, X), self._shifted(noise, W))
+            ]
+
+        checked = tuple(_checked(basis, bath, V) for bath in self.system.baths)
+        system = eqx.tree_at(lambda s: s.baths, self.system, checked)
+        return tuple(
+            FirstOrder(self.tangent(value, rotation), self.tangent(value, shift))
+            for value, rotation, shift in self._over_noises(three, system)
+        )
+
+    def warmer(self) -> tuple[Dissipator, ...]:
+        """∂D_α/∂T_α group by group, H and groups fixed: ∂F/∂T in the place of F."""
+
+        def both(noise: Noise):
+            def at(T: Array):
+                other = eqx.tree_at(lambda b: b.temperature, noise, T)
+                return self._operators(other, self._filter(other))
+
+            return jax.jvp(at, (noise.temperature,), (jnp.ones_like(noise.temperature),))
+
+        return tuple(self.tangent(value, change) for value, change in self._over_noises(both, self.system))
+
+    def tangent(self, operators: Any, change: Any) -> Dissipator:
+        """The change of the assembled dissipators, group by group, when the operators change (product rule)."""
+        value, moved = jax.jvp(jax.vmap(self.equation.assemble), (operators,), (change,))
+        return Dissipator(
+            jnp.concatenate([moved.left, value.left], axis=1),
+            jnp.concatenate([value.right, moved.right], axis=1),
+            moved.drift,
+        )
+
+    def one_level(self) -> Bool[Array, "d d"]:
+        """Whether two states are one level to the explicit route; where a rate is not smooth at ω = 0, exactly."""
+        basis = self.basis
+        scale = jnp.min(jnp.stack([noise.spectrum.scale(noise.temperature) for noise in self.noises]))
+        return blocks(basis, self.groups, NEAR * jnp.sqrt((basis.energies[-1] - basis.energies[0]) * scale))
+
+    def _operators(self, noise: Noise, filtered: Filter) -> Any:
+        return self.equation.operators(filtered, noise, self.basis)
+
+    def _filter(self, noise: Noise, S: Array | None = None) -> Filter:
+        coupling = noise.coupling if S is None else S
+        smooth = noise.spectrum.at_zero == "smooth"
+        return lambda F: bohr_filter(self.basis, coupling, F, self.groups, smooth_at_zero=smooth)
+
+    def _rotated(self, noise: Noise, X: Array) -> Filter:
+        """The filter's first-order change by rotation."""
+        still, turned = self._filter(noise), self._filter(noise, noise.coupling @ X - X @ noise.coupling)
+
+        def rotation(F: Callable) -> Array:
+            A = still(F)
+            return X @ A - A @ X + turned(F)
+
+        return rotation
+
+    def _shifted(self, noise: Noise, W: Array) -> Filter:
+        """The filter's first-order change by shift."""
+        shifted = self._filter(noise, noise.coupling @ W - W @ noise.coupling)
+        return lambda F: shifted(Slope(F))
+
+    def _over_noises(self, function: Callable[[Noise], Any], system: System) -> list[Any]:
+        """`function(noise)` for every independent noise of every bath, for each bath stacked along axis 1."""
+        noises = [bath.noises for bath in system.baths]
+        results = iter(each_noise(function, tuple(noise for group in noises for noise in group)))
+        return [jax.tree.map(lambda *x: jnp.stack(x, axis=1), *(next(results) for _ in group)) for group in noises]
+
+
+def dissipation(system: System, equation: AbstractEquation) -> Dissipation:
+    """What H determines of a system and its equation: one diagonalisation for each Hamiltonian involved."""
+    H = equation.frozen(system)
+    structure = find_structure(system.hamiltonian)
+    frozen = None if H is None else find_structure(H)
+    groups = equation.groups(structure if frozen is None else frozen, system)
+    return Dissipation(system, equation, structure, frozen, groups)
+
+
+def centred_hermitian(H: Complex[Array, "d d"]) -> Complex[Array, "d d"]:
+    """The Hermitian part of H without its trace."""
+    return centred((H + H.conj().T) / 2)
+
+
+def _summed(stack: Dissipator) -> Dissipator:
+    dim = stack.drift.shape[-1]
+    left, right = (X.reshape(-1, dim, dim) for X in (stack.left, stack.right))
+    return Dissipator(left, right, jnp.sum(stack.drift, axis=0), stack.mirrored and len(stack.left) == 1)
+
+
+def each_noise(function: Callable[[Noise], Any], noises: tuple[Noise, ...]) -> tuple:
+    """`function(noise)` for every noise: one batched program where all are of one kind (it compiles once, not once
+    a noise), else one after the other."""
+    kinds = {(jax.tree.structure(noise.spectrum), *(jnp.shape(x) for x in jax.tree.leaves(noise))) for noise in noises}
+    if len(noises) == 1 or len(kinds) > 1:
+        return tuple(function(noise) for noise in noises)
+    nameless = jax.tree.structure(noises[0])  # names differ and are part of the structure
+    alike = [jax.tree.unflatten(nameless, jax.tree.leaves(noise)) for noise in noises]
+    results = eqx.filter_vmap(function)(jax.tree.map(lambda *x: jnp.stack(x), *alike))
+    return tuple(jax.tree.map(lambda x, i=i: x[i], results) for i in range(len(noises)))
+
+
+class Slope(eqx.Module):
+    """F'(ω)."""
+
+    function: Callable
+
+    @property
+    def scale(self) -> Array:
+        """That of the function itself."""
+        return self.function.scale  # pyright: ignore[reportFunctionMemberAccess]
+
+    def __call__(self, omega: Array) -> Array:
+        return derivative(self.function, omega)
+
+
+def _inverse(omega: Array) -> Array:
+    """1/ω between levels; its value inside a level (near ω = 0) is never used."""
+    return 1.0 / jnp.where(omega == 0, 1.0, omega)
+
+
+def _checked(structure: Structure, bath: Bath, V: Array) -> Bath:
+    """The bath, refused if the response to V needs a slope of its rate at zero frequency that does not exist."""
+    for noise in bath.noises:
+        if noise.spectrum.at_zero != "smooth":
+            needed = needs_slope_at_zero(structure, noise.coupling, V)
+            bath = eqx.tree_at(lambda b: b.coupling, bath, refuse(bath.coupling, needed, _message(noise)))
+    return bath
+
+
+def _marked(bath: Bath) -> Bath:
+    """The bath, its densities marked as differentiable."""
+
+    def mark(density: AbstractSpectrum) -> AbstractSpectrum:
+        return density if density.at_zero == "smooth" else Checked(density)
+
+    def is_density(x: Any) -> bool:
+        return isinstance(x, AbstractSpectrum)
+
+    return eqx.tree_at(lambda b: b.spectrum, bath, jax.tree.map(mark, bath.spectrum, is_leaf=is_density))
+
+
+@eqx.filter_custom_jvp
+def _differentiable_at_distinct_levels(H: Array, V: Array, levels: Array) -> Array:
+    """V, whose derivative in H is NaN where levels coincide.
+
+    F'(ω)[S, W] is the first-order change at a degenerate level, not near it: differentiated once more in H it would
+    miss the second divided differences, and give a plausible number.
+    """
+    return V
+
+
+@_differentiable_at_distinct_levels.def_jvp
+def _differentiable_at_distinct_levels_jvp(primals, tangents):
+    (_, V, levels), (dH, dV, _) = primals, tangents
+    tangent = jnp.zeros_like(V) if dV is None else dV
+    if dH is not None:
+        shared = jnp.sum(levels) > levels.shape[0]
+        tangent = tangent + jnp.where(shared, jnp.nan, 0.0).astype(V.real.dtype) * jnp.sum(dH)
+    return V, tangent
+
+
+def _message(noise: Noise) -> str:
+    name = f"bath {noise.name!r}" if noise.name else "a bath"
+    return (
+        f"SingularDensityError: the perturbation splits a degenerate level that {name} couples to at zero frequency, "
+        f"so the response needs the slope of its rate at zero, but {type(noise.spectrum).__name__} has a "
+        f"{noise.spectrum.at_zero} there. Use a density that is smooth at zero: DrudeLorentz, or Ohmic with shape "
+        "'gaussian' or 'drude'."
+    )

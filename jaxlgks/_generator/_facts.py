@@ -1,0 +1,119 @@
+"""The numbers behind a diagnosis: what a perturbation does to levels and frequencies, and how fast things go.
+
+Takes: a system with its structure, a perturbation V, its strength δ. Returns: first-order shifts and splittings, and
+the time scales with which they compare. Values must be known.
+"""
+
+import equinox as eqx
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Int
+
+from .._bohr import Structure, find_structure
+from .._equations import Davies, Dissipation, Unified, cluster_gap, correlation_time, separation, transition_rates
+from .._system import System
+
+NEGLIGIBLE = 1e-9
+"""First-order shifts below this fraction of the largest element of V are none."""
+
+
+class Facts(eqx.Module):
+    """As the fields of `Diagnosis`; besides `moves`: whether a coupled transition moves, `splits`: whether a group of
+    them splits; `floor` below which a current is rounding, `least` slope of a current per current that is one."""
+
+    level_shifts: Float[Array, " d"]
+    rotation: Float[Array, ""]
+    frequencies: Float[Array, " g"]
+    members: Int[Array, " g"]
+    splittings: Float[Array, " g"]
+    relaxation_times: Float[Array, " g"]
+    separation: Float[Array, ""]
+    correlation_times: Float[Array, " baths"]
+    relaxation_rate: Float[Array, ""]
+    cluster_width: Float[Array, ""]
+    floor: Float[Array, ""]
+    least: Float[Array, ""]
+    clusters_change: bool = eqx.field(static=True)
+    moves: bool = eqx.field(static=True)
+    splits: bool = eqx.field(static=True)
+
+
+def level_facts(made: Dissipation, perturbed: System, V: Array, delta: float) -> Facts:
+    """Those of a system of matrices."""
+    structure, system = made.structure, made.system
+    turned, shifts, rotation = _first_order(structure, V, delta)
+    decay = np.asarray(_rates(turned, system))
+    frequencies, members, splittings, times = _groups(turned, system, decay, shifts)
+    davies, unified = Davies(), Unified()
+    size = NEGLIGIBLE * float(np.max(np.abs(delta * np.asarray(V))))
+    move = np.abs(shifts[None, :] - shifts[:, None])
+    span = float(structure.energies[-1] - structure.energies[0])
+    rates, memory, width = _timescales(structure, system)
+    fast = jnp.max(jnp.sum(rates, axis=0))
+    return Facts(
+        level_shifts=jnp.asarray(shifts),
+        rotation=jnp.asarray(rotation),
+        frequencies=jnp.asarray(frequencies),
+        members=jnp.asarray(members),
+        splittings=jnp.asarray(splittings),
+        relaxation_times=jnp.asarray(times),
+        separation=_separation(structure, davies.groups(structure, system), rates),
+        correlation_times=memory,
+        relaxation_rate=fast,
+        cluster_width=width,
+        floor=1e-12 * span * fast,
+        least=jnp.asarray(1e-9 * float(np.max(np.abs(np.asarray(V)))) / span),
+        clusters_change=unified.groups(structure, system).count
+        != unified.groups(find_structure(perturbed.hamiltonian), perturbed).count,
+        moves=bool(np.any(_coupled(decay) & (move > size))),
+        splits=bool(np.any(splittings > size)),
+    )
+
+
+@eqx.filter_jit
+def _rates(structure: Structure, system: System) -> Array:
+    return transition_rates(structure, system)
+
+
+_separation = eqx.filter_jit(separation)
+
+
+@eqx.filter_jit
+def _timescales(structure: Structure, system: System) -> tuple[Array, Array, Array]:
+    """Rates between levels, the memory of each bath, and the automatic width of `Unified`."""
+    each = [eqx.tree_at(lambda s: s.baths, system, (bath,)) for bath in system.baths]
+    memory = jnp.stack([correlation_time(structure, alone) for alone in each])
+    return transition_rates(structure, system), memory, cluster_gap(Unified(), structure, system)
+
+
+def _first_order(structure: Structure, V: Array, delta: float) -> tuple[Structure, np.ndarray, float]:
+    """The structure in the basis that diagonalises V inside each level, first-order shifts, and the rotation angle."""
+    turned, energies = np.asarray(structure.to_eigenbasis(V)), np.asarray(structure.energies)
+    inner, shifts = np.eye(energies.size, dtype=complex), np.zeros(energies.size)
+    for level in np.split(np.arange(energies.size), 1 + np.flatnonzero(np.diff(energies) > 0)):
+        block = np.ix_(level, level)
+        shifts[level], inner[block] = np.linalg.eigh(delta * turned[block])
+    vectors = jnp.asarray(np.asarray(structure.vectors) @ inner)
+    gap = np.where(np.asarray(structure.levels), np.inf, np.abs(np.asarray(structure.frequencies)))
+    return eqx.tree_at(lambda s: s.vectors, structure, vectors), shifts, float(np.max(np.abs(delta * turned) / gap))
+
+
+def _coupled(rates: np.ndarray) -> np.ndarray:
+    """Which transitions some bath drives, in either direction."""
+    both = rates + rates.T
+    return both > 1e-9 * max(both.max(), np.finfo(float).tiny)
+
+
+def _groups(structure: Structure, system: System, rates: np.ndarray, shifts: np.ndarray) -> tuple[np.ndarray, ...]:
+    """Frequency, number of transitions, splitting and relaxation time of each coupled group of Davies, ω ≥ 0."""
+    labels = np.asarray(Davies().groups(structure, system).labels)
+    decay, coupled = rates.sum(axis=0), _coupled(rates)
+    move = shifts[None, :] - shifts[:, None]
+    omega = np.asarray(structure.frequencies)
+    mean = (decay[None, :] + decay[:, None]) / 2
+    rows = []
+    for label in np.unique(labels[coupled & (labels >= labels[0, 0])]):
+        members = coupled & (labels == label)
+        rows.append((abs(omega[members].mean()), members.sum(), np.ptp(move[members]), 1 / mean[members].max()))
+    frequencies, members, splittings, times = np.array(rows).reshape(-1, 4).T
+    return frequencies, members.astype(int), splittings, times

@@ -1,0 +1,222 @@
+"""Generators whose states are matrices in the eigenbasis of H: what all of them share.
+
+Takes: a system with its equation. Returns: states, observables and logarithms as matrices; the first-order source by
+perturbation theory, group by group; averages of what a member solves or propagates.
+
+In the eigenbasis frequencies sit on the diagonal: the populations, which move with the rates γ, are not mixed by
+rounding with coherences that turn with ω ≫ γ. Solving there keeps the digits that log10(ω/γ) would cost.
+"""
+
+import abc
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Complex, Float
+
+from .._bohr import centred
+from .._entropy import entropy, log_state
+from .._equations import Dissipation, Dissipator
+from .._inputs import as_known, as_operator
+from ..errors import SolverMemoryError
+from ._base import AbstractGenerator, AbstractSuperoperator, Change, converged, stacked
+from ._channels import channel_energies, paired_groups
+
+CHANNELS = 32
+"""Up to this dimension every group of a secular equation has an operator of its own."""
+MEMORY = 8e9
+"""Bytes that operators of all groups may take: D, its first order in two parts, and what they are made of."""
+
+
+class Evolution(eqx.Module):
+    """States `states[i]` at times `ts[i]`."""
+
+    ts: Float[Array, " t"]
+    states: Complex[Array, "t d d"]
+
+    def expect(self, A) -> Float[Array, " t"]:
+        """Tr[A ρ(t)] of a Hermitian A, [t]."""
+        A = as_operator(A, "the observable A", self.states.shape[-1])
+        return jnp.einsum("ij,tji->t", A, self.states).real
+
+
+class AbstractCore(eqx.Module):
+    """L as numbers: what solving and propagating need."""
+
+    @abc.abstractmethod
+    def solve(self, B: Complex[Array, "k d d"], omega: Float[Array, ""]) -> Complex[Array, "k d d"]:
+        """X with (L + iω) X = B and Tr X = 0, for Tr B = 0."""
+
+    @abc.abstractmethod
+    def carry(self, start: Array, ts: Array, A: Array | None, drive: Array | None, **options: Any) -> Array:
+        """X(t) with dX/dt = L X + drive from X(ts[0]) = start at each time, [t, k, d, d], or Tr[A X], [t, k, *a]."""
+
+
+class MatrixGenerator(AbstractGenerator):
+    """L on matrices in the eigenbasis of H. All of them that enter and leave are in this basis. `core`: L as numbers
+    alone, so that programs are shared between equations."""
+
+    made: eqx.AbstractVar[Dissipation]
+
+    @property
+    @abc.abstractmethod
+    def core(self) -> AbstractCore:
+        """L as numbers alone."""
+
+    @property
+    def temperatures(self) -> Float[Array, " baths"]:
+        return self.made.system.temperatures
+
+    @property
+    def follows(self) -> bool:
+        return self.made.equation.follows
+
+    @property
+    def has_channels(self) -> bool:
+        """Not for secular equations above `CHANNELS`: there may be d² of them, with an operator each."""
+        return not self.made.equation.secular or self.made.system.dim <= CHANNELS
+
+    @property
+    def energy(self) -> Complex[Array, "d d"]:
+        return self.observable(self.made.structure.hamiltonian).astype(self.made.system.hamiltonian.dtype)
+
+    @property
+    def thermal_energy(self) -> Complex[Array, "d d"]:
+        return self.observable(self.made.basis.hamiltonian).astype(self.made.system.hamiltonian.dtype)
+
+    def observable(self, A: Complex[Array, "*a d d"]) -> Complex[Array, "*a d d"]:
+        return self.made.structure.to_eigenbasis(A)
+
+    def enter(self, rho: Complex[Array, "*k d d"]) -> Complex[Array, "*k d d"]:
+        return self.made.structure.to_eigenbasis(rho)
+
+    def leave(self, X: Complex[Array, "*k d d"]) -> Complex[Array, "*k d d"]:
+        return self.made.structure.from_eigenbasis(X)
+
+    def average(self, A: Complex[Array, "*a d d"], X: Complex[Array, "*k d d"]) -> Array:
+        return averaged(X, A)
+
+    def entropy(self, X: Complex[Array, "d d"]) -> Float[Array, ""]:
+        return entropy(X)
+
+    def log(self, X: Complex[Array, "d d"]) -> Complex[Array, "d d"]:
+        return log_state(X)
+
+    def regression(self, A: Array, B: Array, X: Array) -> tuple[Array, Array, Array]:
+        # Generators act on Hermitian matrices (their h.c. is added): Hermitian and anti-Hermitian part apart.
+        unit = jnp.array([1, 1j], X.dtype)
+        return halves(self.observable(B) @ X), halves(self.observable(A)), unit[:, None] * unit
+
+    def resolvent(self, B: Array, omegas: Float[Array, " w"], A: Array) -> Array:
+        return converged(_resolvent(self.core, B, omegas, A), B)
+
+    def propagate(self, start: Array, ts: Float[Array, " t"], A: Array, drive: Array | None = None) -> Array:
+        return self.core.carry(start, ts, A, drive)
+
+    def evolve(self, rho0: Complex[Array, "d d"], ts: Float[Array, " t"], **options: Any) -> Evolution:
+        states = self.core.carry(self.enter(rho0)[None], as_known(ts, rho0.real.dtype), None, None, **options)[:, 0]
+        return Evolution(ts, self.leave(states))
+
+    def first_order(
+        self, V: Complex[Array, "d d"], X: Array, degree: int = 2, omega: Float[Array, ""] | float = 0.0
+    ) -> Change:
+        del degree, omega
+        _require_memory(self.made)
+        channels, rho = self.made.first_order(V), self.leave(X)
+        rotation = jnp.stack([_total(change.rotation, rho) for change in channels])
+        shift = jnp.stack([_total(change.shift, rho) for change in channels])
+        sources = jnp.stack([self.kubo(V, X), *map(self.enter, (jnp.sum(rotation, axis=0), jnp.sum(shift, axis=0)))])
+        return self.change(V, sources, self.enter(rotation + shift), channels)
+
+    def thermal_changes(self, X: Array) -> Change:
+        warmer = [self.enter(_total(stack, self.leave(X))) for stack in self.made.warmer()]
+        return thermal_change(self, warmer, [D(X) for D in self.dissipators()])
+
+    def channel_flows(self) -> Complex[Array, "baths c d d"]:
+        """D_g†H of each bath and channel."""
+        H = centred(self.made.system.hamiltonian)
+        flows = jnp.stack([jax.vmap(lambda D: D.adjoint(H))(stack) for stack in self.made.channels()])
+        paired = paired_groups(jnp.moveaxis(flows, 1, -1), self.made.groups)
+        return self.observable(jnp.moveaxis(paired, -1, 1))
+
+    def channel_changes(self, X: Array, change: Change) -> Float[Array, "baths c"]:
+        """What of the channels changes at once: ⟨D_g⁽¹⁾†H⟩ + ⟨D_g†V⟩."""
+        H, V, rho = centred(self.made.system.hamiltonian), self.leave(change.energy), self.leave(X)
+        first = self.made.first_order(V) if change.channels is None else change.channels
+        moved = [channel_energies(one.rotation, H, rho) + channel_energies(one.shift, H, rho) for one in first]
+        direct = [channel_energies(stack, V, rho) for stack in self.made.channels()]
+        return paired_groups(jnp.stack(moved) + jnp.stack(direct), self.made.groups)
+
+    def kubo(self, V: Complex[Array, "d d"], X: Array) -> Complex[Array, "d d"]:
+        """−i[V, π₀]."""
+        W = self.observable(V)
+        return -1j * (W @ X - X @ W)
+
+    def change(self, V: Complex[Array, "d d"], sources: Array, baths: Array, channels=None) -> Change:
+        """What a perturbation of H changes."""
+        return Change(sources, baths, self.observable(centred(V)), jnp.zeros_like(self.temperatures), channels)
+
+
+class OperatorDissipator(AbstractSuperoperator):
+    """D of one bath as operators."""
+
+    D: Dissipator
+
+    def __call__(self, X: Complex[Array, "d d"]) -> Complex[Array, "d d"]:
+        return self.D(X)
+
+    def adjoint(self, A: Complex[Array, "d d"]) -> Complex[Array, "d d"]:
+        return self.D.adjoint(A)
+
+
+def rotated_dissipators(made: Dissipation) -> tuple[OperatorDissipator, ...]:
+    """D_α in the eigenbasis of H."""
+    return tuple(OperatorDissipator(D.rotated(made.structure.vectors)) for D in made.dissipators())
+
+
+def thermal_change(L: AbstractGenerator, warmer: list, stronger: list) -> Change:
+    """The stack of changes from ∂D_α/∂T_α π₀ and D_α π₀ of each bath."""
+    count, sources = len(warmer), stacked([*warmer, *stronger])
+    own = jnp.tile(jnp.eye(count), (2, 1))  # source k belongs to bath k mod count
+    baths = jax.tree.map(lambda x: own.reshape(own.shape + (1,) * (x.ndim - 1)).astype(x.dtype) * x[:, None], sources)
+    betas = jnp.concatenate([-jnp.diag(1 / L.temperatures**2), jnp.zeros((count, count))])
+    nothing = jax.tree.map(lambda x: jnp.zeros((2 * count, *x.shape), x.dtype), L.energy)
+    return Change(jax.tree.map(lambda x: x[:, None], sources), baths, nothing, betas)
+
+
+def halves(X: Complex[Array, "d d"]) -> Complex[Array, "2 d d"]:
+    """X = X_0 + iX_1 with Hermitian parts."""
+    return jnp.stack([(X + X.conj().T) / 2, (X - X.conj().T) / 2j])
+
+
+def averaged(X: Complex[Array, "*k d d"], A: Complex[Array, "*a d d"] | None) -> Array:
+    """X, or Tr[A X]."""
+    if A is None:
+        return X
+    return jnp.tensordot(X.reshape(*X.shape[:-2], -1), rows_of(A), axes=[[-1], [-1]])
+
+
+def rows_of(A: Complex[Array, "*a d d"]) -> Complex[Array, "*a n"]:
+    """Tr[A X] = Σ_ij A_ji X_ij: what X, row by row, is multiplied with."""
+    return jnp.swapaxes(A, -1, -2).reshape(*A.shape[:-2], -1)
+
+
+@eqx.filter_jit
+def _resolvent(core: AbstractCore, B: Array, omegas: Array, A: Array) -> Array:
+    return jax.lax.map(lambda omega: averaged(core.solve(B, omega), A), omegas)
+
+
+def _total(groups: Dissipator, rho: Array) -> Array:
+    return jnp.sum(jax.vmap(lambda D: D(rho))(groups), axis=0)
+
+
+def _require_memory(made: Dissipation) -> None:
+    dim, count = made.system.dim, made.groups.count
+    needed = 24.0 * len(made.noises) * count * made.system.hamiltonian.dtype.itemsize * dim**2
+    if needed > MEMORY:
+        raise SolverMemoryError(
+            f"the first-order generator of {type(made.equation).__name__} for a system of dimension {dim} in {count} "
+            f"groups takes about {needed / 1e9:.3g} GB; allowed are {MEMORY / 1e9:.3g} GB. Davies() and Unified() need "
+            "less where H is known (not traced), UniversalLindblad() and Redfield() always."
+        )

@@ -1,0 +1,154 @@
+"""Populations alone: a d×d rate equation instead of a d²×d² generator.
+
+Takes: a system, a secular equation (Davies, unified). Returns: rates between eigenstates,
+
+    W^α_mn = Γ_α(ω_mn) |S_mn|²      (n → m),
+
+and their stationary populations. They close if no two transitions from one eigenstate share a group: then A_g has at
+most one entry in each column and, frequencies being symmetric, in each row, so A_g ρ A_g† and A_g†A_g are diagonal for
+diagonal ρ. Equal Bohr frequencies of different pairs of levels do no harm; equal levels do.
+"""
+
+from typing import ClassVar
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool, Complex, Float, Inexact
+
+from .._bohr import Groups, Structure, dagger, diagonal, product
+from .._equations import Dissipation, bath_rates
+from .._inputs import is_concrete
+from .._system import System
+from ._base import AbstractForm, NullState
+from ._gth import UNROLLED, imbalance, scalars, smallest, stationary
+
+LARGE = 64
+"""Above this dimension couplings that are known to be real are kept real."""
+
+
+class LevelRates(eqx.Module):
+    """Eigenstates and the rates between them: `energies` ascending (of H − Tr H/d), `vectors` in columns, `rates`
+    W^α_mn of n → m, an array for each bath. Differentiable in every parameter where levels are distinct."""
+
+    energies: Float[Array, " d"]
+    vectors: Inexact[Array, "d d"]
+    rates: tuple[Float[Array, "d d"], ...]
+
+
+def level_rates(structure: Structure, system: System) -> LevelRates:
+    """W^α_mn = Γ_α(ω_mn)|S_mn|², zero for m = n."""
+    energies, vectors = structure.eigenstates
+    frequencies = energies[None, :] - energies[:, None]
+    return LevelRates(energies, vectors, bath_rates(frequencies, vectors, system))
+
+
+def with_real_couplings(system: System) -> System:
+    """The couplings in real numbers: products with them cost half."""
+
+    def couplings(s: System) -> list[Array]:
+        return [bath.coupling for bath in s.baths]
+
+    return eqx.tree_at(couplings, system, [S.real for S in couplings(system)])
+
+
+def couplings_are_real(system: System) -> bool:
+    """Whether the couplings of a large system are known to be real."""
+    couplings = [bath.coupling for bath in system.baths]
+    return system.dim > LARGE and is_concrete(couplings) and not any(np.any(np.imag(S)) for S in couplings)
+
+
+class RateEquation(AbstractForm):
+    """The rate equation of the populations: X are populations, [*k, d], observables their diagonal, [*a, d].
+
+    `applicable`: whether populations close."""
+
+    levels: LevelRates
+    applicable: Bool[Array, ""]
+    bath_temperatures: Float[Array, " baths"]
+    name: ClassVar[str] = "populations"
+
+    def steady(self) -> NullState:
+        populations, pivots = stationary(self._rates)
+        rates, p, pivots = jax.lax.stop_gradient((self._rates, populations, pivots))
+        left, fastest = imbalance(rates, p)
+        residual, slowest = left / fastest, jnp.nan_to_num(smallest(pivots))
+        return NullState(
+            state=populations,
+            residual=residual,
+            slowest=slowest,
+            condition=slowest / fastest,
+            applicable=self.applicable,
+            unique=slowest > 0,  # however slow: the elimination loses nothing
+            accurate=residual <= 100 * len(p) * jnp.finfo(p.dtype).eps,
+        )
+
+    @property
+    def total_rates(self) -> Float[Array, "d d"]:
+        """Of all baths together; a constant of differentiation."""
+        rates = jax.lax.stop_gradient(self._rates)
+        return sum(rates[1:], rates[0])
+
+    @property
+    def _rates(self) -> tuple[Array, ...]:
+        return tuple(jnp.where(self.applicable, W, jnp.nan) for W in self.levels.rates)
+
+    def leave(self, X: Float[Array, " d"]) -> Complex[Array, "d d"]:
+        U = self.levels.vectors
+        return product(U * X, dagger(U)) + jnp.zeros((), jnp.result_type(U.dtype, jnp.complex64))
+
+    @property
+    def temperatures(self) -> Float[Array, " baths"]:
+        return self.bath_temperatures
+
+    def enter(self, rho: Complex[Array, "d d"]) -> Float[Array, " d"]:
+        return self.observable(rho)
+
+    def entropy(self, X: Float[Array, " d"]) -> Float[Array, ""]:
+        return -jnp.sum(jax.scipy.special.xlogy(X, X))
+
+    def entropy_rate(self, X: Float[Array, " d"]) -> Float[Array, ""]:
+        W = self.levels.rates
+        total = sum(W[1:], W[0])
+        return -jnp.sum((total @ X - jnp.sum(total, axis=0) * X) * jnp.log(X))
+
+    def observable(self, A: Complex[Array, "*a d d"]) -> Float[Array, "*a d"]:
+        U = self.levels.vectors
+        return diagonal(product(dagger(U), A, U)).real
+
+    def average(self, A: Float[Array, "*a d"], X: Float[Array, "*k d"]) -> Array:
+        return jnp.tensordot(X, A, axes=[[-1], [-1]])
+
+    def currents(self, X: Float[Array, " d"]) -> Float[Array, " baths"]:
+        """J^α = Σ_{m>n} (E_m − E_n)(W^α_mn p_n − W^α_nm p_m): what goes up less what goes down."""
+        E, p = self.levels.energies, X
+        if len(p) <= UNROLLED:
+            pairs = [(m, n) for m in range(len(p)) for n in range(m)]
+            E, p, rates = scalars(E), scalars(p), [scalars(W) for W in self.levels.rates]
+            return jnp.stack([sum((E[m] - E[n]) * (W[m][n] * p[n] - W[n][m] * p[m]) for m, n in pairs) for W in rates])
+        energies = E[:, None] - E[None, :]
+        upward = [W * p for W in self.levels.rates]
+        return jnp.stack([jnp.sum(jnp.where(energies > 0, energies * (up - up.T), 0.0)) for up in upward])
+
+
+def rate_equation(made: Dissipation, real: bool = False) -> RateEquation:
+    """The rate equation of a secular equation; `real`: couplings are known to be real."""
+    system = with_real_couplings(made.system) if real else made.system
+    closed = populations_close(made.groups) & made.equation.secular
+    return RateEquation(level_rates(made.structure, system), closed, made.system.temperatures)
+
+
+def populations_close(groups: Groups) -> Bool[Array, ""]:
+    """Whether no two transitions from one eigenstate share a group."""
+    labels = groups.labels
+    if len(labels) <= UNROLLED:  # a batch is compared as a whole, and sorted one member at a time
+        shared = labels[:, None, :] == labels[None, :, :]
+        return ~jnp.any(shared & ~jnp.eye(len(labels), dtype=bool)[:, :, None])
+
+    def distinct(ordered: Array) -> Array:
+        return jnp.all(ordered[1:] != ordered[:-1])
+
+    # Labels and energies both ascend; only groups that were pinned may have been carried to another order.
+    descending = jnp.all(labels[1:] <= labels[:-1])
+    return jax.lax.cond(descending, distinct, lambda given: distinct(jnp.sort(given, axis=0)), labels)

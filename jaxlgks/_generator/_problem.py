@@ -1,0 +1,345 @@
+"""The resolved problem: a model and a master equation with what both determine, found once and handed on.
+
+Takes: a model and an equation. Returns: a problem, which checks operators, makes the generator, lists the ways to its
+steady state, and says what its numbers are worth. A model has a room of its own, registered with `resolve`; everything
+above this stage is written over the problem and the generator, and never asks for the kind of model.
+"""
+
+import abc
+import functools
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Complex, Float
+
+from .._bohr import pin
+from .._equations import (
+    AbstractEquation,
+    Dissipation,
+    Local,
+    as_equation,
+    dissipation,
+    separation,
+    spread,
+    transition_rates,
+)
+from .._inputs import as_operator, as_state, is_concrete
+from .._system import System
+from ..errors import RESULTS, InputError
+from ._base import AbstractForm, AbstractGenerator, NullState
+from ._blocks import BlockStructure
+from ._channels import Channels, channel_currents
+from ._choice import few_operators, generator, known_blocks
+from ._facts import Facts, level_facts
+from ._populations import RateEquation, populations_close
+from ._solvers import AbstractSolver, Blocks, Dense, Krylov, Populations
+from ._verdict import AbstractSteadyState, SteadyState, explained, verdict, warnings_of
+
+SMALL = 24
+"""Up to this dimension the d²×d² generator is cheap (0.1 s), and differentiable in H at any degeneracy."""
+
+
+class AbstractProblem(eqx.Module):
+    """A model and its equation, resolved."""
+
+    @property
+    @abc.abstractmethod
+    def model(self) -> Any:
+        """The model: baths, temperatures, H."""
+
+    @property
+    @abc.abstractmethod
+    def equation(self) -> AbstractEquation:
+        """The master equation."""
+
+    @property
+    @abc.abstractmethod
+    def made(self) -> Any:
+        """What solvers make forms from."""
+
+    @abc.abstractmethod
+    def operator(self, A: Any, name: str, *, hermitian: bool = True) -> Any:
+        """An operator of the user's, checked."""
+
+    @abc.abstractmethod
+    def operators(self, A: Any, name: str) -> Any:
+        """Observables of the user's, one or several [*a], checked."""
+
+    @abc.abstractmethod
+    def state(self, rho: Any, name: str) -> Any:
+        """A state of the user's, checked."""
+
+    @abc.abstractmethod
+    def solvers(self, solver: AbstractSolver | None) -> tuple[AbstractSolver, ...]:
+        """The ways to the steady state, the cheapest first: the one asked for, or all that may apply."""
+
+    @abc.abstractmethod
+    def verdict(self, form: Any, null: NullState) -> RESULTS:
+        """Whether a null state can be trusted. Traced."""
+
+    @abc.abstractmethod
+    def record(self, form: Any, null: NullState, result: RESULTS, solver: str) -> AbstractSteadyState:
+        """The steady state as the user has it. Traced."""
+
+    @abc.abstractmethod
+    def explained(self, steady: Any) -> Exception:
+        """The error of a steady state that cannot be trusted."""
+
+    @abc.abstractmethod
+    def warnings(self, steady: Any) -> list[str]:
+        """What is doubtful about the equation there."""
+
+    @abc.abstractmethod
+    def generator(self, form: Any = None, state: Any = None) -> AbstractGenerator:
+        """L in the form that its structure allows; `form`, `state`: where a steady state has been found already."""
+
+    @abc.abstractmethod
+    def momentary(self) -> AbstractForm:
+        """A form that has the currents and the entropy rate of any state."""
+
+    @abc.abstractmethod
+    def channels(self, rho: Any) -> Channels:
+        """The heat currents of a state by channel."""
+
+    @abc.abstractmethod
+    def direction(self, V: Any, L: Any) -> Any:
+        """V as `first_order` takes it; raises, by name, where no first order along it exists."""
+
+    @abc.abstractmethod
+    def initial(self, rho: Any, name: str, method: str) -> Any:
+        """What an evolution by a method may start from, checked."""
+
+    @abc.abstractmethod
+    def integrable(self) -> AbstractGenerator:
+        """L in the form that an integrator takes."""
+
+    @abc.abstractmethod
+    def differentiable(self, V: Any, quantity: Any, order: int) -> "tuple[AbstractProblem, Any, Any]":
+        """Problem, V and quantity for which `displaced` and `perturbed` exist: themselves where V stays in the family
+        of models. Raises where there are none."""
+
+    @abc.abstractmethod
+    def under(self, equation: AbstractEquation) -> "AbstractProblem":
+        """The same model under another equation that is not frozen."""
+
+    @abc.abstractmethod
+    def frozen(self) -> "AbstractProblem":
+        """The same model under `Local`, with its own H as the reference."""
+
+    @abc.abstractmethod
+    def facts(self, V: Any, delta: float) -> Facts:
+        """What δV does to levels and frequencies, and how fast things go, for known values."""
+
+    @abc.abstractmethod
+    def displaced(self, V: Any, delta: Array) -> "AbstractProblem":
+        """With H + δV, decomposition and groups kept: for derivatives in δ at δ = 0."""
+
+    @abc.abstractmethod
+    def pinned(self) -> "AbstractProblem":
+        """With its groups pinned, for `perturbed`."""
+
+    @abc.abstractmethod
+    def perturbed(self, V: Any, delta: Array) -> "AbstractProblem":
+        """The problem of H + δV, resolved anew with the pinned groups."""
+
+    @abc.abstractmethod
+    def with_baths(self, temperatures: Array, strengths: Array) -> "AbstractProblem":
+        """With other temperatures, and Γ_α → (1 + s_α)Γ_α; groups kept."""
+
+    @abc.abstractmethod
+    def difference_step(self, V: Any, slowest: Float[Array, ""]) -> Float[Array, ""]:
+        """A step in δ well inside the radius within which the steady state is analytic."""
+
+
+@functools.singledispatch
+def resolve(model: Any, equation: AbstractEquation) -> AbstractProblem:
+    """The problem of a model and a master equation."""
+    raise InputError(f"a model must be a System or a QuasiFree; got {type(model).__name__}.")
+
+
+class SystemProblem(AbstractProblem):
+    """That of matrices."""
+
+    dissipation: Dissipation
+
+    @property
+    def equation(self) -> AbstractEquation:
+        return self.dissipation.equation
+
+    @property
+    def model(self) -> System:
+        return self.dissipation.system
+
+    @property
+    def made(self) -> Dissipation:
+        return self.dissipation
+
+    def operator(self, A: Any, name: str, *, hermitian: bool = True) -> Complex[Array, "d d"]:
+        return as_operator(A, name, self.model.dim, hermitian=hermitian).astype(self.model.hamiltonian.dtype)
+
+    def operators(self, A: Any, name: str) -> Complex[Array, "*a d d"]:
+        if not hasattr(A, "shape") or len(A.shape) <= 2:
+            return self.operator(A, name)
+        stack = [self.operator(one, f"{name}[{i}]") for i, one in enumerate(A.reshape(-1, *A.shape[-2:]))]
+        return jnp.stack(stack).reshape(A.shape)
+
+    def state(self, rho: Any, name: str) -> Complex[Array, "d d"]:
+        return as_state(rho, name, self.model.dim).astype(self.model.hamiltonian.dtype)
+
+    def solvers(self, solver: AbstractSolver | None) -> tuple[AbstractSolver, ...]:
+        """Populations where they may close, else `Dense()`; for large systems `Blocks()` where levels are degenerate,
+        `Krylov()` where groups of frequencies are few (one, or wide clusters) and their operators fit into memory.
+
+        Where nobody can look whether populations closed, small systems are left to `Dense()`.
+        """
+        if solver is not None:
+            return (solver,)
+        large = self.model.dim > SMALL
+        if not self.equation.secular:
+            return (Krylov(),) if few_operators(self.made) else (Dense(),)
+        whole = (Blocks(), Krylov(), Dense()) if large else (Dense(),)
+        closed = self._populations_close()
+        if is_concrete(*jax.tree.leaves(self.dissipation), jnp.zeros(())):  # nothing is traced, here or around
+            return (Populations(), *whole) if closed else whole
+        if closed is False and large:
+            return whole
+        return (Populations(),) if closed or (closed is None and large) else (Dense(),)
+
+    def _populations_close(self) -> bool | None:
+        """From H alone while other numbers are traced; None where that is not known."""
+        if not is_concrete(self.model.hamiltonian, self.dissipation.groups.labels):
+            return None
+        with jax.ensure_compile_time_eval():
+            return bool(populations_close(self.dissipation.groups))
+
+    def verdict(self, form: AbstractForm, null: NullState) -> RESULTS:
+        return verdict(null, self._edge(form, null))
+
+    def _edge(self, form: AbstractForm, null: NullState) -> Float[Array, ""]:
+        """The population of the last levels of a truncated space."""
+        if self.model.edge is None:
+            return jnp.zeros((), null.residual.dtype)
+        rho = jax.lax.stop_gradient(form.leave(null.state))
+        return jnp.trace(self.model.edge @ rho).real.astype(null.residual.dtype)
+
+    def record(self, form: AbstractForm, null: NullState, result: RESULTS, solver: str) -> SteadyState:
+        basis, groups = self.dissipation.basis, self.dissipation.groups
+        alone = isinstance(form, RateEquation)
+        rates = form.total_rates if alone else transition_rates(basis, self.model)
+        return SteadyState(
+            rho=form.leave(null.state),
+            populations=null.state if alone else None,
+            residual=null.residual,
+            slowest=null.slowest,
+            condition=null.condition,
+            nullity=jnp.where(null.unique, 1, 2),
+            edge=self._edge(form, null),
+            separation=separation(basis, groups, rates),
+            spread=spread(basis, groups),
+            result=result,
+            solver=solver,
+        )
+
+    def explained(self, steady: SteadyState) -> Exception:
+        return explained(steady, self.dissipation)
+
+    def warnings(self, steady: SteadyState) -> list[str]:
+        numbers = float(steady.separation), float(steady.spread)
+        return warnings_of(*numbers, self.equation, "Bohr frequencies", "diagnose(system, V, delta)")
+
+    def generator(self, form: AbstractForm | None = None, state: Any = None) -> AbstractGenerator:
+        return (
+            form
+            if isinstance(form, AbstractGenerator)
+            else _generator(self.dissipation, known_blocks(self.dissipation))
+        )
+
+    def form(self, solver: AbstractSolver) -> AbstractForm:
+        """That of one solver."""
+        return _form(self.dissipation, solver, solver.prepare(self.dissipation))
+
+    def channels(self, rho: Complex[Array, "d d"]) -> Channels:
+        channels, coupled = channel_currents(self.dissipation, rho)
+        if not is_concrete(coupled):
+            return channels
+        kept = np.flatnonzero(np.asarray(coupled))
+        return Channels(channels.frequencies[kept], channels.currents[:, kept])
+
+    def momentary(self) -> AbstractForm:
+        return self.generator()
+
+    def direction(self, V: Complex[Array, "d d"], L: AbstractGenerator) -> Complex[Array, "d d"]:
+        self.dissipation.checked(V)
+        return V
+
+    def initial(self, rho: Any, name: str, method: str) -> Complex[Array, "d d"]:
+        return self.operator(rho, name)
+
+    def integrable(self) -> AbstractGenerator:
+        return self.form(Krylov(memory=float("inf")))  # pyright: ignore[reportReturnType]
+
+    def differentiable(self, V: Any, quantity: Any, order: int) -> "tuple[SystemProblem, Any, Any]":
+        return SystemProblem(self.dissipation.checked(V)), V, quantity
+
+    def under(self, equation: AbstractEquation) -> "SystemProblem":
+        made = self.dissipation
+        groups = equation.groups(made.structure, made.system)
+        return SystemProblem(Dissipation(made.system, equation, made.structure, None, groups))
+
+    def frozen(self) -> "SystemProblem":
+        made, local = self.dissipation, Local(self.model)
+        groups = local.groups(made.structure, made.system)
+        return SystemProblem(Dissipation(made.system, local, made.structure, made.structure, groups))
+
+    def facts(self, V: Complex[Array, "d d"], delta: float) -> Facts:
+        return level_facts(self.dissipation, self.model.perturbed(V, delta), V, delta)
+
+    def displaced(self, V: Complex[Array, "d d"], delta: Array) -> "SystemProblem":
+        H = self.model.hamiltonian + delta * V
+        return SystemProblem(self.dissipation.with_hamiltonian(H.astype(self.model.hamiltonian.dtype)))
+
+    def pinned(self) -> "SystemProblem":
+        made = self.dissipation
+        if not self.equation.secular or self.equation.reference is not None:
+            return self
+        fixed = self.equation.pinned(pin(made.structure, made.groups))
+        return SystemProblem(Dissipation(made.system, fixed, made.structure, made.frozen, made.groups))
+
+    def perturbed(self, V: Complex[Array, "d d"], delta: Array) -> "SystemProblem":
+        return SystemProblem(dissipation(self.model.perturbed(V, delta), self.equation))
+
+    def with_baths(self, temperatures: Array, strengths: Array) -> "SystemProblem":
+        system = self.model.with_baths(temperatures, strengths)
+        return SystemProblem(eqx.tree_at(lambda d: d.system, self.dissipation, system))
+
+    def difference_step(self, V: Complex[Array, "d d"], slowest: Float[Array, ""]) -> Float[Array, ""]:
+        """Levels must not meet: 1e−2 of the smallest distance between levels, or of the lowest temperature. Where V
+        splits a level, coherences inside it turn against their own decay: 1e−2 of the slowest relaxation (ντ ≪ 1)."""
+        structure, inside = self.dissipation.structure, self.dissipation.structure.levels
+        gap = jnp.min(jnp.where(inside, jnp.inf, jnp.abs(structure.frequencies)))
+        size: Array = jnp.linalg.norm(V)
+        lowest = jnp.minimum(gap, jnp.min(self.model.temperatures))
+        step = 1e-2 * lowest / jnp.maximum(size, jnp.finfo(size.dtype).tiny)
+        same = inside & ~jnp.eye(self.model.dim, dtype=bool)
+        inner: Array = jnp.linalg.norm(jnp.where(same, structure.to_eigenbasis(V), 0.0))
+        splits = inner > 1e-12 * size
+        slow = 1e-2 * slowest / jnp.where(splits, inner, 1.0)
+        return jnp.minimum(step, jnp.where(splits, slow, jnp.inf))
+
+
+@eqx.filter_jit
+def _generator(made: Dissipation, blocks: BlockStructure | None) -> AbstractGenerator:
+    return generator(made, blocks)
+
+
+@eqx.filter_jit
+def _form(made: Dissipation, solver: AbstractSolver, prepared: Any) -> AbstractForm:
+    return solver.form(made, prepared)
+
+
+@resolve.register(System)
+def _(model: System, equation: AbstractEquation) -> SystemProblem:
+    return SystemProblem(dissipation(model, as_equation(equation)))

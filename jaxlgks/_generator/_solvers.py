@@ -1,0 +1,200 @@
+"""Solvers of a steady state: each is a choice of the form in which the generator is kept.
+
+Takes: a system with its equation. Returns: the form, after a check, made outside compiled programs and before any
+memory is taken, that it applies.
+"""
+
+import abc
+from typing import Any, ClassVar
+
+import equinox as eqx
+
+from .._equations import Dissipation
+from .._spectra import require_finite
+from ..errors import InputError, NoPartitionError, SolverError, SolverMemoryError
+from ._base import AbstractForm
+from ._blocks import BlockStructure, block_generator
+from ._choice import known_blocks
+from ._dense import dense_generator
+from ._operators import operator_generator
+from ._populations import couplings_are_real, rate_equation
+
+
+class AbstractSolver(eqx.Module):
+    """A way to the steady state."""
+
+    name: eqx.AbstractClassVar[str]
+
+    @abc.abstractmethod
+    def prepare(self, made: Any) -> Any:
+        """What `form` needs that must be found outside compiled programs. Raises if the solver does not apply."""
+
+    @abc.abstractmethod
+    def form(self, made: Any, prepared: Any) -> AbstractForm:
+        """The form that holds the steady state. Traced."""
+
+
+class Dense(AbstractSolver):
+    """LU factorisation of the d²×d² generator with one step of iterative refinement: for small systems, and the oracle
+    for every other solver.
+
+    Memory O(d⁴), time O(d⁶). Works for every master equation.
+
+    **Arguments:** `refine`: number of refinement steps; each costs one more pair of triangular solves. `memory`: bytes
+    that it may take; more is refused before it is taken.
+
+    **Raises:** `SolverMemoryError`.
+
+    ```python
+    import jax; jax.config.update("jax_enable_x64", True)
+    import jaxlgks as lgks
+    system = lgks.models.two_qubits(omega=1.0, g=0.2, gamma=0.01, temperatures=(0.5, 0.4))
+    lgks.steady_state(system, solver=lgks.Dense(refine=2)).residual
+    ```
+    """
+
+    refine: int = eqx.field(static=True, default=1)
+    memory: float = eqx.field(static=True, default=8e9)
+    name: ClassVar[str] = "dense"
+
+    def prepare(self, made: Dissipation) -> None:
+        # L, its pinned copy, the factors, and at least as much for what they are made of.
+        needed = 4.0 * made.system.hamiltonian.dtype.itemsize * made.system.dim**4
+        _require_memory(self, f"the generator of a system of dimension {made.system.dim}", needed, self.memory)
+
+    def form(self, made: Dissipation, prepared: None) -> AbstractForm:
+        return dense_generator(made, self.refine)
+
+
+class Blocks(AbstractSolver):
+    """LU of the block of populations and of those coherences that they move, for `Davies` and `Unified`.
+
+    Memory O((Σ n_c²)²) and O(d²), n_c the number of states of each level (or cluster). Differentiable in temperatures,
+    strengths and couplings, not in H: which elements share a block is seen from the levels, which must be known.
+
+    **Arguments:** `refine`: steps of refinement.
+
+    **Raises:** `NoPartitionError` (a `SolverError`), whatever `throw` is, for other equations, where H is traced, or
+    where blocks are no smaller than the whole.
+
+    ```python
+    import jax; jax.config.update("jax_enable_x64", True)
+    import jax.numpy as jnp, jaxlgks as lgks
+    ladder = jnp.diag(jnp.repeat(jnp.arange(5.0), 2))                 # five levels of two states
+    coupling = jnp.ones((10, 10)) + jnp.diag(jnp.arange(10.0))
+    system = lgks.System(ladder, lgks.Bath(coupling, 1.0, lgks.DrudeLorentz(0.01, 2.0)))
+    lgks.steady_state(system, solver=lgks.Blocks()).solver
+    ```
+    """
+
+    refine: int = eqx.field(static=True, default=1)
+    name: ClassVar[str] = "blocks"
+
+    def prepare(self, made: Dissipation) -> BlockStructure:
+        blocks = known_blocks(made, above=1)
+        if blocks is None:
+            # There is nothing to return instead, so `throw=False` does not silence it.
+            raise NoPartitionError(
+                f"Blocks: no blocks are known for {type(made.equation).__name__} here. The solver is for Davies and "
+                "Unified, where H is known (not traced) and its frequencies fall into groups. Use Dense()."
+            )
+        return blocks
+
+    def form(self, made: Dissipation, prepared: BlockStructure) -> AbstractForm:
+        return block_generator(made, prepared, self.refine)
+
+
+class Krylov(AbstractSolver):
+    """Preconditioned GMRES, for `UniversalLindblad`, `Redfield` and wide clusters of `Unified` in large systems: to
+    rounding up to d = 64, above to a preconditioned residual of 1e−12.
+
+    Memory O(d²) times the number of operators of the equation plus `restart`; time O(d³) a step. Differentiable by the
+    implicit function theorem, one more solve for each observable in reverse mode.
+
+    **Arguments:** `tolerance`: the largest max|Lπ| that is accepted, relative to the fastest decay rate; `restart`:
+    steps kept; `cycles`: restarts at most; `memory`: bytes that it may take.
+
+    **Raises:** `SolverMemoryError`; `SteadyStateError` where it does not converge.
+
+    ```python
+    import jax; jax.config.update("jax_enable_x64", True)
+    import jaxlgks as lgks
+    bath = lgks.DrudeLorentz(0.001, 2.0)
+    system = lgks.models.two_qubits(omega=1.0, g=0.2, spectrum=bath, temperatures=(0.45, 0.35))
+    lgks.steady_state(system, lgks.Redfield(), lgks.Krylov()).residual
+    ```
+    """
+
+    tolerance: float = eqx.field(static=True, default=1e-10)
+    restart: int = eqx.field(static=True, default=30)
+    cycles: int = eqx.field(static=True, default=5)
+    memory: float = eqx.field(static=True, default=8e9)
+    name: ClassVar[str] = "krylov"
+
+    def prepare(self, made: Dissipation) -> None:
+        operators, dim = 6 * len(made.noises) * made.groups.count, made.system.dim
+        # The compiled program keeps three copies of the Krylov vectors, which are real, and some thirty matrices more.
+        needed = float(made.system.hamiltonian.dtype.itemsize) * dim**2 * (operators + 1.5 * self.restart + 30)
+        what = f"{type(made.equation).__name__} of a system of dimension {dim}, {operators} operators,"
+        _require_memory(self, what, needed, self.memory)
+
+    def form(self, made: Dissipation, prepared: None) -> AbstractForm:
+        return operator_generator(made, self.tolerance, self.restart, self.cycles)
+
+
+class Populations(AbstractSolver):
+    """Stationary populations by elimination without subtraction (GTH), for `Davies` and `Unified` with distinct levels.
+
+    Memory O(d²), time O(d³). Every population is exact to about 1e−14 relative to the rates, however small it is; up to
+    d = 8 the elimination is written out over scalars, so that a `vmap` over parameters runs on the batch.
+
+    Couplings below 10 d eps of the largest are taken for zero: what symmetry forbids comes out as rounding. A heat
+    current is the difference of what flows up and down, exact to about 1e−15 of these.
+
+    **Raises:** `SolverError` for another equation, or where levels coincide or a group of Bohr frequencies couples
+    populations to coherences (NaN where H is traced).
+
+    ```python
+    import jax; jax.config.update("jax_enable_x64", True)
+    import jaxlgks as lgks
+    system = lgks.models.two_qubits(omega=1000.0, g=200.0, gamma=1.0, temperatures=(20.0, 10.0))
+    lgks.steady_state(system, solver=lgks.Populations()).populations      # the last one: about 1e-44
+    lgks.heat_currents(system, solver=lgks.Populations())
+    ```
+    """
+
+    name: ClassVar[str] = "populations"
+
+    def prepare(self, made: Dissipation) -> bool:
+        """Whether couplings are known to be real."""
+        if not made.equation.secular:
+            raise SolverError(
+                f"Populations: {type(made.equation).__name__} couples populations to coherences; the solver is for "
+                "Davies and Unified. Use Dense()."
+            )
+        if made.equation.lamb_shift:  # it moves nothing here, but must exist
+            for noise in made.noises:
+                require_finite(noise.spectrum)
+        return couplings_are_real(made.system)
+
+    def form(self, made: Dissipation, prepared: bool) -> AbstractForm:
+        return rate_equation(made, prepared)
+
+
+def as_solver(solver: Any) -> AbstractSolver | None:
+    """A solver or None; `InputError` for anything else, a name or a class among them."""
+    if solver is None or isinstance(solver, AbstractSolver):
+        return solver
+    what = f"the class {solver.__name__}" if isinstance(solver, type) else f"{type(solver).__name__} {solver!r}"
+    raise InputError(f"solver must be Dense(), Blocks(), Krylov(), Populations() or None; got {what}.")
+
+
+def _require_memory(solver: AbstractSolver, what: str, needed: float, allowed: float) -> None:
+    """Raise `SolverMemoryError` before the memory is taken."""
+    if needed > allowed:
+        name = type(solver).__name__
+        raise SolverMemoryError(
+            f"{name}: {what} takes about {needed / 1e9:.3g} GB; allowed are {allowed / 1e9:.3g} GB. Use Populations() "
+            "for Davies() and Unified() with distinct levels, Krylov() for UniversalLindblad() and Redfield(), or "
+            f"allow more with {name}(memory=...)."
+        )

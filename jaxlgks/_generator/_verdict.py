@@ -1,0 +1,174 @@
+"""What a steady state is reported as, and in which words it fails.
+
+Takes: a form's null state. Returns: the public record, with its verdict; errors and warnings that say what failed, what
+was expected and what to do.
+"""
+
+import abc
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Complex, Float, Int
+
+from .._equations import AbstractEquation, Dissipation
+from .._inputs import as_operator
+from ..errors import (
+    RESULTS,
+    NonUniqueSteadyStateError,
+    SolverError,
+    SteadyStateError,
+    TruncationError,
+)
+from ._base import NullState
+from ._liouvillian import liouvillian_of, unvec
+
+EDGE_LIMIT = 1e-8
+DESCRIBED = 24
+"""Up to this dimension an error names what is conserved, which takes a singular value decomposition of d²×d²."""
+
+
+class AbstractSteadyState(eqx.Module):
+    """A steady state of any model and how it was found; `SteadyState` explains the numbers."""
+
+    residual: eqx.AbstractVar[Float[Array, ""]]
+    slowest: eqx.AbstractVar[Float[Array, ""]]
+    condition: eqx.AbstractVar[Float[Array, ""]]
+    separation: eqx.AbstractVar[Float[Array, ""]]
+    spread: eqx.AbstractVar[Float[Array, ""]]
+    result: eqx.AbstractVar[RESULTS]
+    solver: eqx.AbstractVar[str]
+
+    rho: eqx.AbstractVar[Any]
+
+    @abc.abstractmethod
+    def expect(self, A) -> Array:
+        """⟨A⟩ of a Hermitian operator."""
+
+
+class SteadyState(AbstractSteadyState):
+    """A steady state and how it was found.
+
+    - `rho`: the state π, [d, d].
+    - `populations`: of the eigenstates in ascending order, where the solver finds these alone (`Populations`): exact to
+      rounding however small; else None.
+    - `residual`: max|Lπ| / max|L|.
+    - `slowest`: estimate (from above, within a factor of about d) of the smallest singular value of L on traceless
+      matrices: the slowest relaxation rate, or the weakest restoring force. (`Populations`: the smallest pivot.)
+    - `condition`: `slowest` over the norm of L, the estimated inverse condition number; below a hundred times the
+      rounding unit the state is not unique to working precision.
+    - `nullity`: dimension of the null space of L as far as it is known: 1, or 2 for "two or more".
+    - `edge`: population of the last levels of a truncated space (0 where the system has none).
+    - `separation`: smallest distance of coupled Bohr frequencies that the equation treats apart, over their decay
+      rate: below one it should not. `spread`: largest difference of frequencies that it treats as one group.
+    - `solver`: name of the solver used.
+    - `result`: a member of `RESULTS`.
+    """
+
+    rho: Complex[Array, "d d"]
+    populations: Float[Array, " d"] | None
+    residual: Float[Array, ""]
+    slowest: Float[Array, ""]
+    condition: Float[Array, ""]
+    nullity: Int[Array, ""]
+    edge: Float[Array, ""]
+    separation: Float[Array, ""]
+    spread: Float[Array, ""]
+    result: RESULTS
+    solver: str = eqx.field(static=True)
+
+    def expect(self, A) -> Float[Array, ""]:
+        """Tr[A π] of a Hermitian A, [d, d]."""
+        A = as_operator(A, "the observable A", self.rho.shape[-1])
+        return jnp.einsum("ij,ji->", A, self.rho).real
+
+
+def verdict(null: NullState, edge: Array) -> RESULTS:
+    """Whether a null state can be trusted."""
+    result = RESULTS.where(edge > EDGE_LIMIT, RESULTS.truncated, RESULTS.successful)
+    result = RESULTS.where(null.accurate, result, RESULTS.large_residual)
+    result = RESULTS.where(null.unique, result, RESULTS.non_unique)
+    return RESULTS.where(null.applicable, result, RESULTS.coupled)
+
+
+def warnings_of(separation: float, spread: float, equation: AbstractEquation, what: str, ask: str) -> list[str]:
+    """Sentences about frequencies that lie closer than they decay, or are taken for equal and are not."""
+    name, said = type(equation).__name__, []
+    if separation < 1:
+        said.append(
+            f"{name} treats {what} apart that lie only {separation:.2g} decay rates from each other; coherence between "
+            f"them is lost. Use Unified(), and {ask} for a verdict."
+        )
+    if equation.equal and spread > 0:
+        said.append(
+            f"{name} treats {what} as equal that differ by up to {spread:.2g}: they are closer than its tolerance. Use "
+            "Unified(), which keeps them together with their own rates."
+        )
+    return said
+
+
+def explained(state: SteadyState, made: Dissipation) -> Exception:
+    """The error of a steady state that cannot be trusted."""
+    if state.result == RESULTS.truncated:
+        return TruncationError(
+            f"steady_state: the last levels of the truncated space hold {float(state.edge):.2e} of the population, "
+            f"more than {EDGE_LIMIT:.0e}. Keep more levels (fock=...) or lower the temperatures."
+        )
+    if state.result == RESULTS.coupled:
+        return SolverError(
+            f"steady_state: the solver {state.solver!r} does not apply: populations alone do not close, since levels "
+            f"coincide, or a group of Bohr frequencies of {type(made.equation).__name__} couples populations to "
+            "coherences. Use Dense()."
+        )
+    if state.result == RESULTS.non_unique and made.system.dim > DESCRIBED:
+        return NonUniqueSteadyStateError(
+            "steady_state: the steady state is not unique, or rates have underflowed: a group of levels has no "
+            "transition to any other, or relaxes more slowly than rounding. Couple the baths so that they connect all "
+            "levels; for a small system Dense() names what is conserved."
+        )
+    if state.result == RESULTS.non_unique:
+        return NonUniqueSteadyStateError(_describe_conserved(made, float(state.condition)))
+    return SteadyStateError(
+        f"steady_state: max|L rho|/max|L| = {float(state.residual):.2e} after the {state.solver} solver; the generator "
+        f"is too badly conditioned (inverse condition number {float(state.condition):.1e})."
+    )
+
+
+def _describe_conserved(made: Dissipation, condition: float) -> str:
+    """Which quantities a degenerate generator conserves, in words: the null space of L†, read in the energy basis."""
+    made = jax.tree.map(lambda x: jax.lax.stop_gradient(x) if eqx.is_inexact_array(x) else x, made)
+    L = np.asarray(liouvillian_of(made))
+    if not np.all(np.isfinite(L)):
+        return "steady_state: the generator holds NaN or infinity; check rates, temperatures and operators."
+    _, values, rows = np.linalg.svd(L.conj().T)
+    null = rows[values < 1e-13 * values.size * values[0]].conj()
+    head = (
+        f"steady_state: the steady state is not unique: {len(null)} independent quantities are conserved, or relax "
+        f"more slowly than rounding of the largest frequency (inverse condition number {condition:.1e}). "
+    )
+    # A generic Hermitian member: its eigenspaces are the sectors between which nothing moves.
+    weights = np.cos(1.0 + np.arange(len(null)))
+    generic = np.asarray(unvec(jnp.asarray(weights @ null)))
+    generic = generic + generic.conj().T + 1j * (generic - generic.conj().T) * 0.37
+    structure = made.structure
+    values, sectors = np.linalg.eigh(np.asarray(structure.to_eigenbasis(jnp.asarray(generic))))
+    parts = np.split(np.arange(values.size), 1 + np.flatnonzero(np.diff(values) > 1e-8 * np.ptp(values)))
+    energies = np.asarray(structure.energies + jnp.trace(made.system.hamiltonian).real / made.system.dim)
+    words = [_sector(np.abs(sectors[:, part]) ** 2, energies) for part in parts]
+    return (
+        head
+        + "The population of each of these sectors is conserved: "
+        + "; ".join(words)
+        + ". Couple the sectors (a bath operator or a term of H between them), or choose the state with `evolve`."
+    )
+
+
+def _sector(weights: np.ndarray, energies: np.ndarray) -> str:
+    share = weights.sum(axis=1)
+    members = np.flatnonzero(share > 1e-6)
+    whole = np.all(share[members] > 1 - 1e-6)
+    listed = ", ".join(f"{energies[m]:.6g}" for m in members[:8]) + (", ..." if members.size > 8 else "")
+    kind = "eigenstates" if whole else f"{weights.shape[1]} state(s) inside the eigenstates"
+    return f"{kind} with energies [{listed}]"
