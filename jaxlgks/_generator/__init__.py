@@ -5,6 +5,7 @@ from ._base import (
     AbstractGenerator as AbstractGenerator,
     AbstractSuperoperator as AbstractSuperoperator,
     Change as Change,
+    Frequency as Frequency,
     NullState as NullState,
     Observables as Observables,
     State as State,

@@ -21,6 +21,7 @@ from ..errors import ConvergenceError
 
 State = Any
 Observables = Any
+Frequency = Float[Array, ""] | float
 
 
 class NullState(eqx.Module):
@@ -149,7 +150,7 @@ class AbstractGenerator(AbstractForm):
         """The states at each time from one of the user's; `options` of an integrator."""
 
     @abc.abstractmethod
-    def first_order(self, V: Any, X: State, degree: int, omega: Float[Array, ""] | float = 0.0) -> Change:
+    def first_order(self, V: Any, X: State, degree: int, omega: Frequency = 0.0) -> Change:
         """L₁(ω)π₀ for H → H + δV e^{−iωt}. Dissipators that follow H at once have the same L₁ at every ω. `degree`:
         the highest degree of an observable that is to be asked for, where observables are polynomials."""
 

@@ -24,7 +24,7 @@ from jaxtyping import Array, Complex, Float, Int
 from .._bohr import Groups
 from .._equations import Dissipation, Slope, secular_drift
 from .._system import Noise
-from ._base import AbstractSuperoperator, Change, NullState
+from ._base import AbstractSuperoperator, Change, Frequency, NullState
 from ._linear import Pinned, exponential, linear_solve, null_state, pinned_generator
 from ._matrices import MatrixGenerator, rows_of, thermal_change
 from ._stepping import AbstractStepper
@@ -155,9 +155,7 @@ class BlockGenerator(MatrixGenerator):
     def core(self) -> "BlockCore":
         return BlockCore(self.blocks, self.matrices)
 
-    def first_order(
-        self, V: Complex[Array, "d d"], X: Array, degree: int = 2, omega: Float[Array, ""] | float = 0.0
-    ) -> Change:
+    def first_order(self, V: Complex[Array, "d d"], X: Array, degree: int = 2, omega: Frequency = 0.0) -> Change:
         """Without an axis of groups, O(d³): see `Turn`."""
         del degree, omega
         turn = Turn(self.made, self.blocks, self.observable(V))

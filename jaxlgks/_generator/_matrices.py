@@ -20,7 +20,7 @@ from .._entropy import entropy, log_state
 from .._equations import Dissipation, Dissipator
 from .._inputs import as_known, as_operator
 from ..errors import SolverMemoryError
-from ._base import AbstractGenerator, AbstractSuperoperator, Change, converged, stacked
+from ._base import AbstractGenerator, AbstractSuperoperator, Change, Frequency, converged, stacked
 from ._channels import channel_energies, paired_groups
 
 CHANNELS = 32
@@ -118,9 +118,7 @@ class MatrixGenerator(AbstractGenerator):
         states = self.core.carry(self.enter(rho0)[None], as_known(ts, rho0.real.dtype), None, None, **options)[:, 0]
         return Evolution(ts, self.leave(states))
 
-    def first_order(
-        self, V: Complex[Array, "d d"], X: Array, degree: int = 2, omega: Float[Array, ""] | float = 0.0
-    ) -> Change:
+    def first_order(self, V: Complex[Array, "d d"], X: Array, degree: int = 2, omega: Frequency = 0.0) -> Change:
         del degree, omega
         _require_memory(self.made)
         channels, rho = self.made.first_order(V), self.leave(X)

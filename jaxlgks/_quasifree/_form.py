@@ -19,6 +19,7 @@ from .._generator import (
     AbstractGenerator,
     AbstractSuperoperator,
     Change,
+    Frequency,
     NullState,
     converged,
     stacked,
@@ -223,9 +224,7 @@ class PolynomialGenerator(AbstractGenerator):
     def evolve(self, rho0: GaussianState, ts: Float[Array, " t"], **options: Any) -> GaussianEvolution:
         return _evolution(self.flow.total, self.at.state, rho0, ts)
 
-    def first_order(
-        self, V: Direction, X: Functional, degree: int = 2, omega: Float[Array, ""] | float = 0.0
-    ) -> Change:
+    def first_order(self, V: Direction, X: Functional, degree: int = 2, omega: Frequency = 0.0) -> Change:
         del omega
         degree = max(degree, 2)
         parts = expanded(self.model, V.V, self.equation, self.at, degree, V.shifts)
