@@ -6,8 +6,7 @@ import pytest
 
 import jaxlgks as lgks
 
-from .systems import draw
-from .test_equations import EQUATIONS
+from .systems import EQUATIONS, draw
 
 
 @pytest.mark.parametrize("what", ["observable", "heat current", "entropy production"])
