@@ -16,6 +16,8 @@ import jaxlgks as lgks
 
 from .by_hand import commutator
 
+pytestmark = pytest.mark.optimised
+
 REFERENCE = Path(__file__).parent / "reference"
 OSCILLATORS = json.loads((REFERENCE / "oscillators_fock.json").read_text())
 QUBITS = json.loads((REFERENCE / "two_qubit_heom.json").read_text())

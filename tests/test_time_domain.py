@@ -320,6 +320,7 @@ def _state(seed: int, d: int) -> np.ndarray:
     return X @ X / np.trace(X @ X)
 
 
+@pytest.mark.optimised
 def test_exponential_of_large_matrices():
     """Anti-Hermitian matrices of norms up to 1e4 against 50 digits, to 10 eps of the norm (jax.scipy.linalg.expm: 2e−10
     of it), and a diagonal one of 1e9 against its closed form."""

@@ -26,7 +26,7 @@ from ._state import GaussianState, expectation, steady_flow
 
 
 class GaussianEvolution(eqx.Module):
-    """States at times `ts`: `states.mean` [t, 2M] and `states.covariance` [t, 2M, 2M]; `at(i)` is one of them."""
+    """States at times `ts`: `means` [t, 2M] and `covariances` [t, 2M, 2M]; `at(i)` is one of them."""
 
     ts: Float[Array, " t"]
     means: Float[Array, "t n"]
