@@ -113,7 +113,6 @@ def _require_numbers(matrix: np.ndarray, name: str) -> None:
         raise ShapeError(f"{name} must hold numbers; got an array of {matrix.dtype}.")
     if not np.all(np.isfinite(matrix)):
         raise NotHermitianError(f"{name} must be finite; it contains NaN or infinity.")
-    matrix = matrix.astype(complex)
 
 
 def _require_hermitian(matrix: np.ndarray, name: str, tolerance: float) -> None:

@@ -1,12 +1,21 @@
-"""Test session set-up: 64-bit numbers, warnings as errors, shapes in signatures checked at run time."""
+"""Test session set-up: 64-bit numbers, warnings as errors, shapes in signatures checked at run time; and what keeps a
+suite of thousands of programs, most of them run once, from being spent on compiling."""
 
 import os
+import resource
 from importlib.metadata import version
 
-# The suite compiles thousands of programs and runs each once or twice: leave out what makes them fast. (XLA stops at
-# a flag that it does not know, hence the version; `XLA_FLAGS= python -m pytest` tests the programs as users get them.)
+# Leave out what makes programs fast, and compile each on one thread: the workers fill the cores. (XLA stops at a flag
+# that it does not know, hence the version; `XLA_FLAGS= python -m pytest` tests the programs as users get them.)
 if version("jaxlib").startswith("0.9."):
-    os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false")
+    os.environ.setdefault(
+        "XLA_FLAGS",
+        "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true "
+        "--xla_cpu_use_fusion_emitters=false --xla_cpu_parallel_codegen_split_count=1",
+    )
+# A program from the cache names the tuning hints it was compiled with, and XLA reports each that is no instruction set
+# as an error of the machine.
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import jax
 import mpmath
@@ -15,8 +24,19 @@ from jaxtyping import install_import_hook
 
 jax.config.update("jax_enable_x64", True)
 
-# Before anything imports the package: every annotated shape is checked on every call.
+# Before anything imports the package: every annotated shape is checked on every call. (It costs a twentieth.)
 install_import_hook("jaxlgks", "beartype.beartype")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """All workers, the processes that tests start, and the next run share what has been compiled: a program's key is
+    its text, its flags and the versions, so that nothing old can be taken for new. `--cache-clear` empties it."""
+    folder = os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(config.cache.mkdir("programs")))
+    os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
+    os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
+    jax.config.update("jax_compilation_cache_dir", folder)
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
+    jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
 
 
 @pytest.fixture(autouse=True)
@@ -26,17 +46,36 @@ def _fifty_digits():
         yield
 
 
-@pytest.fixture(autouse=True, scope="module")
-def _compiled_programs_end_with_their_module():
-    """A compiled program holds several memory maps; a process that keeps all of this suite's meets Linux's limit of
-    65,530 of them, and dies in the middle of a test."""
-    yield
-    jax.clear_caches()
+# Of a worker: two of them, and what else runs, fit into 8 GB.
+BYTES = 2.5e9
+# A compiled program holds several memory maps, and a process that meets Linux's limit of 65,530 of them dies in the
+# middle of a test.
+MAPS = 30_000
 
 
 @pytest.fixture(autouse=True)
-def _programs_of_slow_tests_end_with_them(request):
-    """They are the large ones."""
-    yield
-    if request.node.get_closest_marker("slow"):
+def _programs_are_kept(request):
+    """What has been traced and compiled is kept from test to test and module to module, while there is room; not for
+    or from a test that changes a setting of the package, which programs know from when they were traced."""
+    changes = "monkeypatch" in request.fixturenames
+    if changes:
         jax.clear_caches()
+    yield
+    if changes or _maps() > MAPS or _bytes() > BYTES:
+        jax.clear_caches()
+
+
+def _maps() -> int:
+    try:
+        with open("/proc/self/maps", "rb") as maps:
+            return maps.read().count(b"\n")
+    except OSError:
+        return 0
+
+
+def _bytes() -> int:
+    try:
+        with open("/proc/self/statm", "rb") as statm:
+            return int(statm.read().split()[1]) * resource.getpagesize()
+    except OSError:
+        return 0

@@ -8,7 +8,6 @@ import qutip
 import jaxlgks as lgks
 
 from .systems import SPECTRA, hermitian, smooth_spectrum, unitary
-from .test_laws import commutator
 
 SEEDS = (0, 1, 2)
 
@@ -77,44 +76,11 @@ def rate_of(bath):
 @pytest.mark.parametrize("seed", SEEDS)
 def test_redfield_against_qutip(seed, d):
     """Real symmetric H and S, no secular cutoff: 1e−10 of the generator (1e−15 seen). QuTiP's spectra take the energy
-    that the system gives to the bath, as Γ does here. (Its tensor is wrong for complex operators: next test.)"""
+    that the system gives to the bath, as Γ does here.
+    (Its tensor is wrong for complex operators: those are written by hand in `test_equations`.)"""
     system = random_system(seed, d, real=True)
     a_ops = [[qutip.Qobj(np.asarray(bath.coupling).real), rate_of(bath)] for bath in system.baths]
     H = qutip.Qobj(np.asarray(system.hamiltonian).real)
     tensor = qutip.bloch_redfield_tensor(H, a_ops, sec_cutoff=-1, fock_basis=True).full()
-    ours = np.asarray(lgks.liouvillian(system, lgks.Redfield()))
-    np.testing.assert_allclose(ours, tensor, rtol=0, atol=1e-10 * np.max(np.abs(tensor)))
-
-
-def redfield_by_hand(system: lgks.System) -> np.ndarray:
-    """The tensor element by element in the energy basis, ρ_cf → dρ_ab/dt, then back:
-
-        R_abcf = ½ Σ_bath [ S_ac S_fb (Γ(ω_ca) + Γ(ω_fb)) − δ_fb Σ_n S_an S_nc Γ(ω_cn) − δ_ac Σ_n S_fn S_nb Γ(ω_fn) ]
-
-    with ω_mn = E_m − E_n.
-    """
-    E, U = np.linalg.eigh(np.asarray(system.hamiltonian))
-    d = len(E)
-    R = np.zeros((d, d, d, d), complex)
-    for bath in system.baths:
-        S = U.conj().T @ np.asarray(bath.coupling) @ U
-        rate = np.array([[float(bath.rate(m - n)) for n in E] for m in E])  # Γ(E_m − E_n)
-        for a, b, c, f in np.ndindex(d, d, d, d):
-            R[a, b, c, f] += S[a, c] * S[f, b] * (rate[c, a] + rate[f, b]) / 2
-            if f == b:
-                R[a, b, c, f] -= sum(S[a, n] * S[n, c] * rate[c, n] for n in range(d)) / 2
-            if a == c:
-                R[a, b, c, f] -= sum(S[f, n] * S[n, b] * rate[f, n] for n in range(d)) / 2
-    W = np.kron(U.conj(), U)  # columns stacked: vec(UρU†) = (U* ⊗ U) vec ρ
-    matrix = R.transpose(1, 0, 3, 2).reshape(d * d, d * d)
-    return commutator(np.asarray(system.hamiltonian)) + W @ matrix @ W.conj().T
-
-
-@pytest.mark.parametrize("d", [2, 3, 4])
-@pytest.mark.parametrize("seed", SEEDS)
-@pytest.mark.parametrize("real", [True, False], ids=["real", "complex"])
-def test_redfield_against_a_tensor_by_hand(seed, d, real):
-    system = random_system(seed, d, real=real)
-    tensor = redfield_by_hand(system)
     ours = np.asarray(lgks.liouvillian(system, lgks.Redfield()))
     np.testing.assert_allclose(ours, tensor, rtol=0, atol=1e-10 * np.max(np.abs(tensor)))

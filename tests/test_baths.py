@@ -9,8 +9,7 @@ import pytest
 import jaxlgks as lgks
 from jaxlgks.errors import InputError
 
-from .systems import draw, hermitian
-from .test_equations import EQUATIONS
+from .systems import EQUATIONS, draw, hermitian
 
 # ----------------------------------------------------------------------------------------------------------------------
 # Densities

@@ -10,8 +10,8 @@ from scipy.integrate import dblquad
 import jaxlgks as lgks
 from jaxlgks.errors import DerivativeOrderError, InputError, LambShiftError
 
+from .by_hand import lowest_choi
 from .systems import hermitian, near_degenerate
-from .test_equations import lowest_choi
 
 
 def test_cumulant_exponent_against_a_double_time_integral():

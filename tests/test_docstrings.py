@@ -68,11 +68,10 @@ def test_claims_are_found():
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
-def test_example_runs_and_its_numbers_are_true(name, tmp_path, monkeypatch):
+def test_example_runs_and_its_numbers_are_true(name, tmp_path):
     """In a namespace and folder of its own; what it prints and writes goes nowhere. Numbers to the digits printed."""
-    monkeypatch.chdir(tmp_path)
     space = {"__name__": "__main__"}
-    with contextlib.redirect_stdout(io.StringIO()):
+    with contextlib.chdir(tmp_path), contextlib.redirect_stdout(io.StringIO()):
         exec(compile(EXAMPLES[name], f"<example of {name}>", "exec"), space)
         for claim in claims(name):
             value = eval(claim["code"], space)

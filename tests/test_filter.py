@@ -33,6 +33,7 @@ def exact_root(kappa, w):
     return mp.sqrt(mp.mpf(T) * kappa(w) * (w / mp.mpf(T) / (-mp.expm1(-w / mp.mpf(T))) if w != 0 else 1))
 
 
+@pytest.mark.optimised
 @pytest.mark.parametrize("name", ROOTS)
 @pytest.mark.parametrize("start", [0.0, 1e-3, 0.7, -0.7, -2.9, 4.0])
 def test_divided_difference_at_every_distance(name, start):
@@ -53,6 +54,7 @@ def test_divided_difference_at_every_distance(name, start):
             assert abs(mp.mpf(float(g)) - expected) < 2e-14 * max(value(a), value(b)) * (1 / mp.mpf(T) + 1), (a, b)
 
 
+@pytest.mark.optimised
 def test_divided_difference_is_symmetric_and_smooth_in_its_switch():
     """F[x, y] = F[y, x], and the two formulas meet where one takes over: no jump beyond 1e−13 as the distance grows."""
     F = lambda w: ROOTS["drude"][0].amplitude(w, jnp.asarray(T))  # noqa: E731
@@ -64,6 +66,7 @@ def test_divided_difference_is_symmetric_and_smooth_in_its_switch():
     assert np.max(np.abs(np.diff(second))) < 1e-8
 
 
+@pytest.mark.optimised
 def test_divided_difference_of_the_logarithm_of_vanishing_numbers():
     """ln[p, q] down to p, q = 1e−300 without overflow or NaN, 1e−14 relative."""
     p = 10.0 ** -np.array([300.0, 200.0, 30.0, 1.0, 300.0])

@@ -6,12 +6,12 @@ import jax.numpy as jnp
 import mpmath as mp
 import numpy as np
 import pytest
+from jaxlgks._steady._gth import stationary
+from jaxlgks._steady._populations import populations_close
 
 import jaxlgks as lgks
 from jaxlgks._bohr import Groups
 from jaxlgks._steady import level_rates
-from jaxlgks._steady._gth import stationary
-from jaxlgks._steady._populations import populations_close
 from jaxlgks.errors import (
     RESULTS,
     InputError,
@@ -54,6 +54,7 @@ def thermal_rates(rng, d: int, spread: float) -> np.ndarray:
 # ----------------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.optimised
 @pytest.mark.parametrize(("d", "spread"), [(2, 30), (3, 600), (8, 100), (9, 100), (32, 60), (33, 600)])
 def test_every_population_against_fifty_digits(d, spread):
     """1e−14 relative for each, the smallest far below the rounding of the largest; both forms of the elimination."""
@@ -65,6 +66,7 @@ def test_every_population_against_fifty_digits(d, spread):
     assert p.min() < 1e-10
 
 
+@pytest.mark.optimised
 def test_a_population_of_1e_minus_300():
     """A ladder that loses a factor 1e−60 a step."""
     d = 6
@@ -73,6 +75,7 @@ def test_a_population_of_1e_minus_300():
     np.testing.assert_allclose(p, 1e-60 ** np.arange(d), rtol=1e-14)
 
 
+@pytest.mark.optimised
 @pytest.mark.parametrize("d", [4, 8, 9, 40])
 def test_derivatives_in_the_rates(d):
     """dp = −G⁺ dG p, written out in NumPy; reverse mode is the transpose of forward mode. Both forms."""

@@ -30,6 +30,7 @@ def _bose(omega, T):
     return 1 / mp.expm1(mp.mpf(omega) / mp.mpf(T))
 
 
+@pytest.mark.optimised
 @pytest.mark.parametrize("gamma", [0.05, 1.0, 30.0])
 def test_the_papers_response_over_six_decades_of_temperature(gamma):
     """Φ^(1,1) + Φ^(1,2) = −(3ε/ω₊)(2n̄₋+1) to 1e−12, T̄ from 0.1 ω₋ to 1e5 ω₋, T_a ≠ T_b, any γ₋; the two parts
@@ -51,6 +52,7 @@ def test_the_papers_response_over_six_decades_of_temperature(gamma):
     assert np.log(totals[-1] / totals[-3]) / np.log(10.0) == pytest.approx(1.0, abs=1e-3)  # two steps: one decade
 
 
+@pytest.mark.optimised
 def test_numbers_printed_in_the_paper():
     parts, occupation = _paper(2000.0, 2100.0, 1.0)
     assert float(occupation) == pytest.approx(107.4, abs=0.05)
@@ -84,8 +86,8 @@ def test_impulse_response_equals_a_converged_fock_space():
 
 
 def _diagonal_by_diagonal(source, A, few, temperatures, times):
-    """Tr[A e^{Lt} source] of a damped oscillator of frequency 10, by the exponential of its matrix on each "
-    "diagonal n−m = q."""
+    """Tr[A e^{Lt} source] of a damped oscillator of frequency 10, by the exponential of its matrix on each
+    diagonal n−m = q."""
     size = few.system.dim
     down = sum(0.5 / -np.expm1(-10.0 / T) for T in temperatures)
     up = sum(0.5 / np.expm1(10.0 / T) for T in temperatures)
@@ -179,8 +181,8 @@ def test_a_cubic_perturbation_has_a_second_route_on_a_fock_space():
 
 
 def _gibbs_response(model, V, A, T):
-    """−∫₀^β dλ ⟨V(−iλ) A⟩ + β⟨V⟩⟨A⟩ by Wick's theorem in the normal modes: for each monomial (1 − e^{−βΩ})/Ω, β "
-    "at Ω = 0."""
+    """−∫₀^β dλ ⟨V(−iλ) A⟩ + β⟨V⟩⟨A⟩ by Wick's theorem in the normal modes: for each monomial (1 − e^{−βΩ})/Ω, β
+    at Ω = 0."""
     at = framed(model, lgks.Davies())
     v, a = (at.wick(X.coefficients) for X in (V, A))
     w, C = np.asarray(at.signed), np.asarray(at.contraction)
@@ -251,8 +253,8 @@ def test_gradients_in_every_parameter():
 
 
 def test_thermodynamic_response_of_a_quadratic_perturbation():
-    """All quantities against central differences of the steady state, h = 1e−4 (groups of distinct frequencies "
-    "stay)."""
+    """All quantities against central differences of the steady state, h = 1e−4 (groups of distinct frequencies
+    stay)."""
     model, h = oscillators.model(5, 2, (0.9, 0.5)), 1e-4
     V = oscillators.polynomial(np.random.default_rng(8), 2, 2)
     r = lgks.thermodynamic_response(model, V)

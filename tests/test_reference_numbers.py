@@ -14,7 +14,9 @@ import pytest
 
 import jaxlgks as lgks
 
-from .test_laws import commutator
+from .by_hand import commutator
+
+pytestmark = pytest.mark.optimised
 
 REFERENCE = Path(__file__).parent / "reference"
 OSCILLATORS = json.loads((REFERENCE / "oscillators_fock.json").read_text())

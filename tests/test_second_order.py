@@ -1,35 +1,47 @@
 """Second derivatives of steady quantities in δ, at degenerate levels, in every equation and every nesting of modes."""
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
 import jaxlgks as lgks
 
-from .systems import draw
-from .test_equations import EQUATIONS
+from .systems import EQUATIONS, draw
 
 
-@pytest.mark.parametrize("what", ["observable", "heat current", "entropy production"])
-@pytest.mark.parametrize(("name", "seed"), [*((name, 37) for name in EQUATIONS), ("davies", 52), ("unified", 44)])
-def test_second_order_equals_differences_at_degeneracies(name, seed, what):
-    """Against Richardson of the first derivative, groups fixed: 1e−5 (issue), 1e−8 seen. Two and three baths."""
+@pytest.mark.parametrize(("name", "seed"), [*((name, 37) for name in EQUATIONS), ("davies", 52), ("unified", 42)])
+def test_second_order_equals_differences_at_degeneracies(name, seed):
+    """An observable, a heat current, the entropy production against Richardson of their first derivative, groups
+    fixed: 1e−5 (issue), 1e−8 seen. Two and three baths.
+
+    Between two baths J₀ = −J₁, and σ is J₀ times a number: the current is looked at once, and where there are three.
+    An observable knows nothing of how many there are.
+    """
     case = draw(seed)
     V = case.V / np.linalg.norm(case.V)
-    A = {"observable": case.A, "heat current": lgks.HeatCurrent(0), "entropy production": lgks.EntropyProduction()}[
-        what
-    ]
     pinned = EQUATIONS[name](case.system).fixed(case.system)
-    values = {
-        "observable": lambda s: (case.A @ lgks.steady_state(s, pinned).rho).trace().real,
-        "heat current": lambda s: lgks.heat_currents(s, pinned)[0],
-        "entropy production": lambda s: lgks.entropy_production(s, pinned),
+    quantities = {
+        "observable": (case.A, lambda s: (case.A @ lgks.steady_state(s, pinned).rho).trace().real),
+        "heat current": (lgks.HeatCurrent(0), lambda s: lgks.heat_currents(s, pinned)[0]),
+        "entropy production": (lgks.EntropyProduction(), lambda s: lgks.entropy_production(s, pinned)),
     }
-    slope = jax.jit(jax.grad(lambda d: values[what](case.system.perturbed(V, d))))
-    second = float(lgks.autodiff_response(case.system, V, A, EQUATIONS[name](case.system), order=2))
-    quotient = [(float(slope(h)) - float(slope(-h))) / (2 * h) for h in (4e-3, 2e-3, 1e-3)]
+    if seed == 42:
+        del quantities["observable"]
+    elif (name, seed) != ("davies", 37):
+        del quantities["heat current"]
+
+    def values(d):
+        moved = case.system.perturbed(V, d)
+        return jnp.stack([value(moved) for _, value in quantities.values()])
+
+    slope = jax.jit(jax.jacfwd(values))
+    quotient = [(slope(h) - slope(-h)) / (2 * h) for h in (4e-3, 2e-3, 1e-3)]
     fine = [(4 * quotient[1] - quotient[0]) / 3, (4 * quotient[2] - quotient[1]) / 3]
-    assert second == pytest.approx((16 * fine[1] - fine[0]) / 15, rel=1e-5), case
+    expected = (16 * fine[1] - fine[0]) / 15
+    for (what, (A, _)), number in zip(quantities.items(), expected, strict=True):
+        second = float(lgks.autodiff_response(case.system, V, A, EQUATIONS[name](case.system), order=2))
+        assert second == pytest.approx(float(number), rel=1e-5), (case, what)
 
 
 @pytest.mark.parametrize("outer", [jax.jacfwd, jax.jacrev])
@@ -45,5 +57,5 @@ def test_second_derivative_is_the_same_in_every_nesting(outer, inner):
     if outer is inner:
         kept = float(jax.jit(outer(inner(jax.checkpoint(value))))(0.0))  # pyright: ignore
         batch = jax.jit(jax.vmap(outer(inner(value))))(np.zeros(2))
-        straight = float(jax.linearize(inner(value), 0.0)[1](1.0))
+        straight = float(jax.jit(lambda d: jax.linearize(inner(value), d)[1](1.0))(0.0))
         np.testing.assert_allclose([kept, *batch, straight], reference, rtol=1e-9)

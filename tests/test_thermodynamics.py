@@ -1,6 +1,6 @@
 """First-order currents, entropy and entropy production (Eqs. 50–53, D11) against the exact quantities at finite δ.
 
-The witness: states propagated from π₀ by hand-made generators L(δ) (`test_laws.davies`, groups pinned), the exact
+The witness: states propagated from π₀ by hand-made generators L(δ) (`by_hand.davies`, groups pinned), the exact
 J^α = Tr[(H + δV) D_α(δ) ρ], S = −Tr ρ ln ρ, dS/dt = −Tr[(Lρ) ln ρ], σ = dS/dt − Σ J^α/T_α on them, and Romberg
 differences in δ.
 """
@@ -14,8 +14,8 @@ import scipy.linalg as sl
 
 import jaxlgks as lgks
 
+from .by_hand import ByHand, commutator, davies, stationary, unvec, vec
 from .systems import draw, gibbs
-from .test_laws import ByHand, commutator, davies, stationary, unvec, vec
 from .test_time_domain import (
     STRUCTURES,
     TIMES,

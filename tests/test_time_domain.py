@@ -1,6 +1,6 @@
 """Responses in time and frequency against states that are propagated, at finite δ, by generators written by hand.
 
-The witness shares nothing with the library but its inputs: L(δ) is summed in NumPy (`test_laws.davies`, groups
+The witness shares nothing with the library but its inputs: L(δ) is summed in NumPy (`by_hand.davies`, groups
 pinned at δ = 0), exponentiated by SciPy, and differentiated by Romberg differences in δ.
 """
 
@@ -19,8 +19,8 @@ import jaxlgks as lgks
 from jaxlgks._generator import matrix_exponential
 from jaxlgks.errors import InputError, ShapeError
 
+from .by_hand import commutator, davies, stationary, unvec, vec
 from .systems import draw, hermitian
-from .test_laws import commutator, davies, stationary, unvec, vec
 
 # seed % 15 fixes dimension, number of baths and densities, so these share compiled programs: (d, baths) = (3, 2),
 # (4, 3), (5, 2). Steps of 15 walk through the four kinds of spectra.
@@ -320,6 +320,7 @@ def _state(seed: int, d: int) -> np.ndarray:
     return X @ X / np.trace(X @ X)
 
 
+@pytest.mark.optimised
 def test_exponential_of_large_matrices():
     """Anti-Hermitian matrices of norms up to 1e4 against 50 digits, to 10 eps of the norm (jax.scipy.linalg.expm: 2e−10
     of it), and a diagonal one of 1e9 against its closed form."""

@@ -125,13 +125,16 @@ def of_numbers(name: str, levels: str, equation=lgks.Davies()):
     return function, traces
 
 
+OPTIMISED = ("liouvillian", "steady_state", "heat_currents", "evolve expm", "response")
+NAMES = [pytest.param(name, marks=[pytest.mark.optimised] if name in OPTIMISED else []) for name in CATALOGUE]
+
 _compiled_events = []
 jax.monitoring.register_event_duration_secs_listener(
     lambda event, *_, **__: _compiled_events.append(event) if event.endswith("backend_compile_duration") else None
 )
 
 
-@pytest.mark.parametrize("name", CATALOGUE)
+@pytest.mark.parametrize("name", NAMES)
 def test_jit_and_vmap_equal_eager_and_are_traced_once(name):
     """jit against eager, vmap over temperatures, strengths and entries of H against a loop; new numbers trace nothing.
 

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Complex, Float
 
 from .._polynomials import Polynomial
-from ._model import QuasiFree, linear_part, lowering_forms, quadratic_part, symplectic
+from ._model import QuasiFree, linear_part, quadratic_part, symplectic
 
 MERGED = 1e-9
 """Frequencies closer than this fraction of the largest are one."""
@@ -95,11 +95,3 @@ def together(nominal: Float[Array, " m"]) -> Bool[Array, "n n"]:
     """Which of (d, d†, 1) belong to one group: equal nominal Bohr frequencies."""
     signed = jnp.concatenate([nominal, -nominal, jnp.zeros(1)])
     return jnp.abs(signed[:, None] - signed[None, :]) <= MERGED * jnp.max(nominal)
-
-
-def mode_words(modes: NormalModes, k: int) -> str:
-    """A normal mode in terms of the user's modes: what an error calls it."""
-    weights = jnp.abs(lowering_forms(modes.frequencies.size) @ modes.forms[:, k]) ** 2
-    share = weights[: modes.frequencies.size] + weights[modes.frequencies.size :]
-    parts = ", ".join(f"a{i + 1} {float(s):.2f}" for i, s in enumerate(share / share.sum()) if s > 0.005 * share.sum())
-    return f"normal mode d{k + 1} (frequency {float(modes.frequencies[k]):.6g}; made of {parts})"

@@ -57,8 +57,8 @@ class LindbladKernel(AbstractKernel):
     temperature: Array
     lamb_shift: bool = eqx.field(static=True)
     equal: bool = eqx.field(static=True)
-    """Whether the frequencies of a group are equal: then emission minus absorption is γ(ω) itself, at any "
-    "temperature."""
+    """Whether the frequencies of a group are equal: then emission minus absorption is γ(ω) itself, at any
+    temperature."""
 
     def minus(self, x: Array, y: Array) -> Array:
         if self.equal:
