@@ -53,10 +53,11 @@ def _worst(found, exact) -> float:
 def _from_rates(ours: bool) -> Measured:
     """Two temperatures; the last population is about 1e−260."""
     import jaxlgks as lgks
-    from jaxlgks._steady import level_rates
+    from jaxlgks._bohr import find_structure
+    from jaxlgks._generator import level_rates
 
     given = _ladder((0.01, 0.005))
-    W = np.array(sum(np.asarray(x) for x in level_rates(given).rates))
+    W = np.array(sum(np.asarray(x) for x in level_rates(find_structure(given.hamiltonian), given).rates))
     np.fill_diagonal(W, 0)
     if ours:
         work = lambda: lgks.steady_state(given, solver=lgks.Populations()).populations  # noqa: E731

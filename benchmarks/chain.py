@@ -52,9 +52,9 @@ def iterations(given, equation) -> int:
     import jax
 
     import jaxlgks as lgks
-    from jaxlgks._generator import OperatorGenerator
+    from jaxlgks._generator import OperatorCore
 
-    count, original = [0], OperatorGenerator.secular_part
+    count, original = [0], OperatorCore.secular_part
 
     def counting(self, shift):
         ahead, slowest = original(self, shift)
@@ -65,13 +65,13 @@ def iterations(given, equation) -> int:
 
         return apply, slowest
 
-    OperatorGenerator.secular_part = counting
+    OperatorCore.secular_part = counting
     try:
         jax.clear_caches()
         jax.block_until_ready(lgks.steady_state(given, equation, lgks.Krylov()))
         jax.effects_barrier()
     finally:
-        OperatorGenerator.secular_part = original
+        OperatorCore.secular_part = original
     return count[0] - 3  # of the right-hand side, and the residual before and after: no iterations
 
 

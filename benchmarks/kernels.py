@@ -69,7 +69,7 @@ def _populations(d: int, chosen: bool) -> Measured:
     W = abs(_draw(d, d))
     import jax.numpy as jnp
 
-    from jaxlgks._steady import stationary
+    from jaxlgks._generator import stationary
 
     def lapack(W):
         W = W - jnp.diag(jnp.diag(W))

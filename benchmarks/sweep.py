@@ -26,9 +26,11 @@ def _rates(hot, cold):
     import jax.numpy as jnp
 
     import jaxlgks as lgks
-    from jaxlgks._steady import level_rates
+    from jaxlgks._bohr import find_structure
+    from jaxlgks._generator import level_rates
 
-    rates = level_rates(lgks.models.two_qubits(peers.OMEGA, peers.G, peers.GAMMA, (hot, cold))).rates
+    system = lgks.models.two_qubits(peers.OMEGA, peers.G, peers.GAMMA, (hot, cold))
+    rates = level_rates(find_structure(system.hamiltonian), system).rates
     return jnp.max(sum(rates[1:], rates[0]))
 
 

@@ -26,13 +26,12 @@ STAGES = [
     ["_inputs"],
     ["_spectra", "_polynomials"],
     ["_system"],
-    ["_oscillators"],
-    ["_bohr"],
+    ["_bohr", "_entropy"],
     ["_equations"],
     ["_generator"],
     ["_quasifree"],
     ["_steady", "_cumulant"],
-    ["_entropy", "_evolution"],
+    ["_evolution"],
     ["_observables"],
     ["_response"],
     ["models"],
@@ -43,7 +42,19 @@ STAGES = [
 ]
 RANK = {name: rank for rank, names in enumerate(STAGES) for name in names}
 ONLY = {
-    "models": {"errors", "_inputs", "_spectra", "_polynomials", "_system", "_oscillators", "models"}
+    "models": {
+        "errors",
+        "_inputs",
+        "_spectra",
+        "_polynomials",
+        "_system",
+        "_bohr",
+        "_entropy",
+        "_equations",
+        "_generator",
+        "_quasifree",
+        "models",
+    }
 }  # stages that see less than all before them
 
 

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 import jaxlgks as lgks
-from jaxlgks._generator import dense_generator, find_partition, generator, unvec, vec
+from jaxlgks._equations import dissipation
+from jaxlgks._generator import block_generator, dense_generator, known_blocks, unvec, vec
 from jaxlgks.errors import SolverError, SolverMemoryError
 
 from .systems import draw, hermitian
@@ -27,7 +28,6 @@ def by_blocks(monkeypatch, everywhere: bool = True) -> None:
     """Blocks at any dimension, or nowhere."""
     limit = 1 if everywhere else 10**6
     monkeypatch.setattr(sys.modules["jaxlgks._generator._choice"], "SMALL", limit)
-    monkeypatch.setattr(sys.modules["jaxlgks._response._thermodynamic"], "CHANNELS", limit)
 
 
 def traceless(d: int, count: int = 2) -> jax.Array:
@@ -40,18 +40,19 @@ def traceless(d: int, count: int = 2) -> jax.Array:
 def test_blocks_are_the_generator(name, seed):
     """L, its resolvent and its exponential with and without drive: rounding, 2e−13 of the largest number."""
     case = draw(seed)
-    partition = find_partition(case.system, EQUATIONS[name], above=1)
+    made = dissipation(case.system, EQUATIONS[name])
+    partition = known_blocks(made, above=1)
     assert partition is not None
-    made = eqx.filter_jit(lambda s: generator(s, EQUATIONS[name], partition))(case.system)
-    dense = eqx.filter_jit(lambda s: dense_generator(s, EQUATIONS[name]))(case.system)
-    assert (made.name, dense.name) == ("blocks", "dense")
+    by_block = eqx.filter_jit(lambda m: block_generator(m, partition))(made)
+    dense = eqx.filter_jit(dense_generator)(made)
+    assert (by_block.name, dense.name) == ("blocks", "dense")
     assert sorted(np.concatenate([np.ravel(x) for x in partition.positions])) == list(range(case.system.dim**2))
     X = traceless(case.system.dim)
-    every = [lambda g: g.solve(X, jnp.asarray(0.4)), lambda g: g.solve(X, jnp.asarray(0.0))]
-    every += [lambda g: g.propagate(X, TIMES), lambda g: g.propagate(X, TIMES, None, X)]
+    every = [lambda g: g.core.solve(X, jnp.asarray(0.4)), lambda g: g.core.solve(X, jnp.asarray(0.0))]
+    every += [lambda g: g.core.carry(X, TIMES, None, None), lambda g: g.core.carry(X, TIMES, None, X)]
     every += [lambda g: g.resolvent(X, TIMES, case.A), lambda g: g.propagate(X, TIMES, case.A, X)]
-    pairs = [(f(made), f(dense)) for f in every]
-    pairs.append((partition.apply(made.matrices, X), jnp.stack([unvec(dense.matrix @ vec(x)) for x in X])))
+    pairs = [(f(by_block), f(dense)) for f in every]
+    pairs.append((partition.apply(by_block.matrices, X), jnp.stack([unvec(dense.matrix @ vec(x)) for x in X])))
     for found, expected in pairs:
         np.testing.assert_allclose(found, expected, rtol=0, atol=2e-13 * float(jnp.max(jnp.abs(expected))))
 
@@ -82,7 +83,6 @@ def test_response_by_blocks(seed, name, monkeypatch):
         numbers.append(lgks.evolve(case.system, mixed, TIMES, equation).states)
         numbers.append(lgks.heat_currents(case.system, equation, rho=mixed))
         numbers.append(lgks.entropy_production(case.system, equation, rho=state))
-        assert (many.channels is None) == (r.generator.name == "blocks")
         return r.generator.name, numbers
 
     by_blocks(monkeypatch)

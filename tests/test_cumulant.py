@@ -8,6 +8,7 @@ import scipy.linalg
 from scipy.integrate import dblquad
 
 import jaxlgks as lgks
+from jaxlgks._equations import dissipation
 from jaxlgks.errors import DerivativeOrderError, InputError, LambShiftError
 
 from .by_hand import lowest_choi
@@ -50,7 +51,7 @@ def test_cumulant_map_tends_to_davies():
     system = lgks.System(
         np.diag([0.0, 0.8, 2.0]), lgks.Bath(hermitian(np.random.default_rng(5), 3), 0.7, lgks.DrudeLorentz(1e-5, 2.0))
     )
-    D = np.asarray(sum(d.matrix() for d in lgks.Davies().dissipators(system)))
+    D = np.asarray(sum(d.matrix() for d in dissipation(system, lgks.Davies()).dissipators()))
     distance = [
         np.abs(scipy.linalg.logm(np.asarray(lgks.cumulant_map(system, t))) / t - D).max() / np.abs(D).max()
         for t in (100.0, 200.0, 400.0)

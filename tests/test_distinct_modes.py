@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import jaxlgks as lgks
-from jaxlgks._quasifree import framed
+from jaxlgks._quasifree import modes_problem
 
 from . import oscillators
 
@@ -31,7 +31,7 @@ def test_both_forms_of_the_first_order_generator_agree(modes, degree, equation, 
     model = oscillators.model(modes, modes, TEMPERATURES[: max(2, modes)], spectrum or lgks.DrudeLorentz(0.001, 3.0))
     rng = np.random.default_rng(3)
     V, A = oscillators.polynomial(rng, modes, degree), oscillators.polynomial(rng, modes, 4 if modes == 1 else 2)
-    assert framed(model, equation).diagonal
+    assert modes_problem(model, equation).generator().at.diagonal
     known = lgks.response(model, V, A, equation)
 
     @eqx.filter_jit

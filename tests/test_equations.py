@@ -8,6 +8,7 @@ import pytest
 
 import jaxlgks as lgks
 from jaxlgks._bohr import bohr_structure
+from jaxlgks._equations import cluster_gap
 
 from . import by_hand
 from .systems import EQUATIONS, draw, hermitian, near_degenerate
@@ -88,7 +89,7 @@ def test_the_automatic_width_is_the_geometric_mean_of_two_rates():
     fastest = max(rates[:, n].sum() - rates[n, n] for n in range(3))
     h = 1e-5
     memory = np.abs(np.log(bath.rate(omega + h, T) / bath.rate(omega - h, T))).max() / (2 * h)
-    gap = lgks.Unified().gap(bohr_structure(system.hamiltonian), system)
+    gap = cluster_gap(lgks.Unified(), bohr_structure(system.hamiltonian), system)
     assert float(gap) == pytest.approx(float(np.sqrt(fastest / memory)), rel=1e-8)
 
 

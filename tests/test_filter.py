@@ -8,7 +8,7 @@ import pytest
 
 import jaxlgks as lgks
 from jaxlgks._bohr import bohr_filter, bohr_structure, divided_difference, find_groups
-from jaxlgks._equations import RootRate
+from jaxlgks._equations import RootRate, dissipation
 from jaxlgks.errors import DerivativeOrderError, SingularDensityError
 
 from .systems import hermitian, unitary
@@ -201,7 +201,7 @@ def random_basis(seed: int = 1, levels=LEVELS):
 def slope_and_difference(system, V, equation=lgks.Davies()):
     """dA_g/dδ by the filter's rule, and a central difference of A_g with the groups pinned."""
     pinned = equation.fixed(system)
-    jumps = jax.jit(lambda d: pinned.channels(system.perturbed(V, d))[0].left[:, 0])
+    jumps = jax.jit(lambda d: dissipation(system.perturbed(V, d), pinned).channels()[0].left[:, 0])
     _, slope = jax.jvp(jumps, (0.0,), (1.0,))
     return np.asarray(slope), lambda h: np.asarray(jumps(h) - jumps(-h)) / (2 * h)
 
@@ -254,7 +254,7 @@ def test_reverse_mode_equals_forward_mode():
     W = jnp.asarray(np.random.default_rng(2).normal(size=(7, 6, 6)) + 1j)
 
     def value(x):
-        A = pinned.channels(system.perturbed(_hermitian_of(x), 1.0))[0].left[:, 0]
+        A = dissipation(system.perturbed(_hermitian_of(x), 1.0), pinned).channels()[0].left[:, 0]
         return jnp.sum((W * A).real)
 
     x0 = jnp.zeros(36)
@@ -306,7 +306,7 @@ def test_mixed_second_derivatives_in_every_mode(over_H, over_T, order):
     def value(delta, T):
         moved = system.perturbed(V, delta)
         bath = lgks.Bath(system.baths[0].coupling, T, system.baths[0].spectrum)
-        return jnp.sum((W * pinned.channels(lgks.System(moved.hamiltonian, bath))[0].left[:, 0]).real)
+        return jnp.sum((W * dissipation(lgks.System(moved.hamiltonian, bath), pinned).channels()[0].left[:, 0]).real)
 
     first = jax.jit(jax.grad(value))
     expected = float(first(0.0, T + 1e-5) - first(0.0, T - 1e-5)) / 2e-5
@@ -323,7 +323,7 @@ def test_mixed_second_derivatives_in_every_mode(over_H, over_T, order):
 def test_a_third_derivative_in_h_is_refused(outer, inner):
     system, V = random_basis(levels=(0.0, 0.0, 1.0))
     pinned = lgks.Davies().fixed(system)
-    value = lambda d: jnp.sum(pinned.channels(system.perturbed(V, d))[0].left[:, 0].real)  # noqa: E731
+    value = lambda d: jnp.sum(dissipation(system.perturbed(V, d), pinned).channels()[0].left[:, 0].real)  # noqa: E731
     with pytest.raises(DerivativeOrderError):
         outer(inner(outer(value)))(0.0)
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import jaxlgks as lgks
+from jaxlgks._equations import dissipation
 from jaxlgks._generator import operator_generator
 from jaxlgks.errors import ConvergenceError, NonUniqueSteadyStateError, SolverMemoryError, SteadyStateError
 
@@ -40,7 +41,7 @@ def test_equals_the_dense_solver(seed, name):
 def test_the_action_on_hermitian_matrices(seed, name, monkeypatch):
     """As large systems take it, from half of the products: the action itself, of one bath and of three."""
     case = draw(seed)
-    action = operator_generator(case.system, EQUATIONS[name]).action
+    action = operator_generator(dissipation(case.system, EQUATIONS[name])).core.action
     assert action.mirrored == name.startswith("redfield")
     X = jnp.asarray(hermitian(np.random.default_rng(seed), case.system.dim))
     expected = action(X)
@@ -169,23 +170,23 @@ def test_response_by_operators_does_not_depend_on_the_size_of_the_perturbation()
     """Linear: what the integrator tolerates is relative. 1e−9 V against V, in time; and one time alone."""
     system, equation = chain(2), lgks.Redfield()
     V, A = lgks.models.pauli("ZI"), lgks.models.pauli("XX")
-    L = operator_generator(system, equation)
-    B = L.to(-1j * (V @ system.hamiltonian - system.hamiltonian @ V))[None]
+    L = operator_generator(dissipation(system, equation))
+    B = L.enter(-1j * (V @ system.hamiltonian - system.hamiltonian @ V))[None]
     ts = jnp.array([0.0, 1.0, 4.0])
     for drive in (None, B):
         large, small = (
-            L.propagate(x * B, ts, L.to(A)[None], None if drive is None else x * drive) for x in (1.0, 1e-9)
+            L.propagate(x * B, ts, L.observable(A)[None], None if drive is None else x * drive) for x in (1.0, 1e-9)
         )
         np.testing.assert_allclose(1e9 * small, large, rtol=0, atol=1e-9 * float(jnp.max(jnp.abs(large))))
-    still = L.propagate(B, jnp.array([0.0, 0.0]), L.to(A)[None])
+    still = L.propagate(B, jnp.array([0.0, 0.0]), L.observable(A)[None])
     np.testing.assert_allclose(still[1], still[0], rtol=1e-15)
 
 
 def test_a_response_that_does_not_converge_is_an_error_and_nan_where_traced():
-    L = operator_generator(chain(3), lgks.Redfield(), restart=1, cycles=1)
-    B = L.to(lgks.models.pauli("XIX"))[None]
+    L = operator_generator(dissipation(chain(3), lgks.Redfield()), restart=1, cycles=1)
+    B = L.enter(lgks.models.pauli("XIX"))[None]
     with pytest.raises(ConvergenceError, match="residual"):
-        L.resolvent(B, jnp.zeros(1))
-    assert not bool(jnp.any(jnp.isfinite(L.solve(B, jnp.asarray(0.0)))))
-    well = operator_generator(chain(3), lgks.Redfield())
+        L.resolvent(B, jnp.zeros(1), B)
+    assert not bool(jnp.any(jnp.isfinite(L.core.solve(B, jnp.asarray(0.0)))))
+    well = operator_generator(dissipation(chain(3), lgks.Redfield()))
     assert bool(jnp.all(jnp.isfinite(well.solve(B, jnp.asarray(0.0)))))

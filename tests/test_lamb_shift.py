@@ -10,6 +10,7 @@ import pytest
 import scipy.interpolate
 
 import jaxlgks as lgks
+from jaxlgks._equations import dissipation
 from jaxlgks.errors import LambShiftError
 
 from .systems import draw, hermitian
@@ -175,7 +176,7 @@ def test_each_form_of_the_shift_written_by_hand(name):
     expected = expected - np.eye(3) * np.trace(expected) / 3
     if name == "redfield":
         # Redfield's shift is not a commutator alone: compare the effective Hamiltonian, K − K† over 2i.
-        K = [sum(D.drift for D in lgks.Redfield(on).dissipators(system)) for on in (True, False)]
+        K = [sum(D.drift for D in dissipation(system, lgks.Redfield(on)).dissipators()) for on in (True, False)]
         difference = np.asarray(K[0] - K[1])
         got = (difference - difference.conj().T) / 2j
         got = got - np.eye(3) * np.trace(got) / 3

@@ -8,10 +8,9 @@ import numpy as np
 import pytest
 
 import jaxlgks as lgks
-from jaxlgks._bohr import bohr_structure, find_groups, known_structure
-from jaxlgks._equations import Dissipator, bath_rates
-from jaxlgks._generator import operator_generator
-from jaxlgks._steady import Populations
+from jaxlgks._bohr import bohr_structure, find_groups, find_structure
+from jaxlgks._equations import Dissipator, bath_rates, dissipation
+from jaxlgks._generator import Populations, operator_generator
 from jaxlgks.errors import SolverMemoryError
 
 from .systems import hermitian
@@ -32,10 +31,9 @@ def test_a_known_hamiltonian_gives_what_a_traced_one_gives(field, equation):
     """d = 128: real arithmetic and groups found outside the program against one program for all; state, currents and
     the verdict."""
     system = chain(7, field)
-    ready, _ = Populations().admit(system, equation)
-    assert ready.structure is not None
-    assert jnp.isrealobj(ready.structure.vectors) == (not field)
-    assert ready.real
+    made = dissipation(system, equation)
+    assert jnp.isrealobj(made.structure.vectors) == (not field)
+    assert Populations().prepare(made)
     found = lgks.steady_state(system, equation, Populations(), throw=False)
     traced = jax.jit(lambda s: lgks.steady_state(s, equation, Populations(), throw=False))(system)
     np.testing.assert_allclose(found.rho, traced.rho, rtol=0, atol=1e-15)
@@ -53,7 +51,7 @@ def test_complex_couplings_of_a_large_system():
     with_imaginary, without = (
         lgks.System(system.hamiltonian, [lgks.Bath(coupling, 2.0, DRUDE), system.baths[1]]) for coupling in (S, S.real)
     )
-    assert not Populations().admit(with_imaginary, lgks.Davies())[0].real
+    assert not Populations().prepare(dissipation(with_imaginary, lgks.Davies()))
     for f in (lambda s: lgks.steady_state(s, solver=Populations()).populations, lgks.heat_currents):
         np.testing.assert_allclose(f(with_imaginary), jax.jit(f)(with_imaginary), rtol=1e-9, atol=1e-14)
         assert float(jnp.max(jnp.abs(f(with_imaginary) - f(without)))) > 1e-6
@@ -76,7 +74,7 @@ def test_gradients_in_temperatures_go_through_a_known_hamiltonian():
 def test_groups_are_the_same_by_both_sorts():
     """A ladder with degenerate and nearly equal frequencies, above the size at which NumPy sorts."""
     energies = np.sort(np.concatenate([np.arange(40.0), np.arange(40.0) + 1e-11, [3.5, 7.25]]))
-    structure = known_structure(jnp.asarray(np.diag(energies), complex))
+    structure = find_structure(jnp.asarray(np.diag(energies), complex))
     assert jnp.isrealobj(structure.vectors)
     for width in (0.0, 0.3):
         here = find_groups(structure, 1e-9, width)
@@ -89,7 +87,7 @@ def test_rates_from_real_vectors():
     """Complex couplings between the eigenstates of a real H."""
     rng = np.random.default_rng(2)
     system = lgks.System(np.diag(rng.uniform(size=6)) + 0.1, lgks.Bath(hermitian(rng, 6), 0.7, DRUDE))
-    complex_, real = bohr_structure(system.hamiltonian), known_structure(system.hamiltonian)
+    complex_, real = bohr_structure(system.hamiltonian), bohr_structure(system.hamiltonian.real)
     one, other = (bath_rates(s.frequencies, s.vectors, system)[0] for s in (complex_, real))
     assert float(jnp.max(one)) > 0
     np.testing.assert_allclose(other, one, rtol=1e-12)
@@ -107,11 +105,11 @@ def test_a_large_dissipator_is_the_same_superoperator():
 def test_the_hermitian_inverse_is_the_inverse():
     """Of Hermitian right-hand sides; of others their Hermitian part."""
     rng = np.random.default_rng(4)
-    L = operator_generator(chain(3), lgks.Redfield())
+    L = operator_generator(dissipation(chain(3), lgks.Redfield())).core
     B = jnp.asarray(hermitian(rng, 8))
     X = L.hermitian_inverse(B)
     np.testing.assert_allclose(X, X.conj().T, rtol=0, atol=0)
-    np.testing.assert_allclose(L.pinned(X), B, rtol=0, atol=1e-11)
+    np.testing.assert_allclose(L.regular(X), B, rtol=0, atol=1e-11)
     np.testing.assert_allclose(X, L.inverse(B, jnp.asarray(0.0)), rtol=0, atol=1e-10 * float(jnp.max(jnp.abs(X))))
     np.testing.assert_allclose(L.hermitian_inverse(B + 1j * B), X, rtol=0, atol=1e-10 * float(jnp.max(jnp.abs(X))))
 

@@ -13,6 +13,7 @@ import scipy.linalg as sl
 from hypothesis import given, settings, strategies as st
 
 import jaxlgks as lgks
+from jaxlgks._equations import dissipation
 
 from .by_hand import ByHand, commutator, davies, lowest_choi, redfield, stationary, unvec, vec
 from .systems import EQUATIONS, draw, gibbs, hermitian, near_degenerate, unitary
@@ -25,7 +26,7 @@ SEEDS = (6, 21, 36, 51, 12, 27, 42, 57)  # (d, baths) = (3, 2) and (4, 3), each 
 @eqx.filter_jit
 def matrices(system: lgks.System, equation) -> ByHand:
     """The library's generator, apart."""
-    baths = jnp.stack([D.matrix() for D in equation.dissipators(system)])
+    baths = jnp.stack([D.matrix() for D in dissipation(system, equation).dissipators()])
     return ByHand(lgks.liouvillian(system, equation) - baths.sum(axis=0), baths)
 
 
@@ -69,7 +70,7 @@ def test_column_stacking():
     case = draw(21)
     H = np.asarray(case.system.hamiltonian)
     rho = np.asarray(gibbs(case.A, 0.7))
-    jumps = [np.asarray(A) for bath in lgks.Davies().channels(case.system) for A in bath.left[:, 0]]
+    jumps = [np.asarray(A) for bath in dissipation(case.system, lgks.Davies()).channels() for A in bath.left[:, 0]]
     change = -1j * (H @ rho - rho @ H)
     for A in jumps:
         AA = A.conj().T @ A

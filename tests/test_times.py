@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import jaxlgks as lgks
-from jaxlgks._generator import _base
+from jaxlgks._generator import _stepping
 from jaxlgks.errors import InputError
 
 from .systems import hermitian
@@ -24,13 +24,13 @@ def made(dim: int, dtype=complex):
 @pytest.fixture
 def exponentials(monkeypatch):
     """How many intervals each propagation exponentiates, and whether it keeps them."""
-    found, march = [], _base._march
+    found, march = [], _stepping._march
 
     def counting(generator, start, intervals, which, *more):
         found.append((intervals.size, which is not None))
         return march(generator, start, intervals, which, *more)
 
-    monkeypatch.setattr(_base, "_march", counting)
+    monkeypatch.setattr(_stepping, "_march", counting)
     return found
 
 

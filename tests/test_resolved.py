@@ -1,0 +1,97 @@
+"""What is found once is handed on: each public function diagonalises once for each Hamiltonian involved."""
+
+import sys
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import jaxlgks as lgks
+
+V, A, RHO = lgks.models.pauli("ZZ"), lgks.models.pauli("ZI"), jnp.diag(jnp.array([0.7, 0.1, 0.1, 0.1]))
+TIMES = [0.0, 1.0]
+
+# What is asked, and how many Hamiltonians are involved: that of the system, of a reference, of H ± δV.
+ASKED = {
+    "liouvillian": (lambda s, e: lgks.liouvillian(s, e), 1),
+    "steady_state": (lambda s, e: lgks.steady_state(s, e).rho, 1),
+    "heat_currents": (lambda s, e: lgks.heat_currents(s, e), 1),
+    "heat_currents of a state": (lambda s, e: lgks.heat_currents(s, e, rho=RHO), 1),
+    "entropy_production of a state": (lambda s, e: lgks.entropy_production(s, e, rho=RHO), 1),
+    "channel_currents": (lambda s, e: lgks.channel_currents(s, e).currents, 1),
+    "evolve": (lambda s, e: lgks.evolve(s, RHO, TIMES, e).states, 1),
+    "evolve diffrax": (lambda s, e: lgks.evolve(s, RHO, TIMES, e, "diffrax").states, 1),
+    "response": (lambda s, e: lgks.response(s, V, A, e).static().total, 1),
+    "thermodynamic_response": (lambda s, e: lgks.thermodynamic_response(s, V, e).entropy_production.static(), 1),
+    "thermal_response": (lambda s, e: lgks.thermal_response(s, lgks.HeatCurrent("a"), e).temperatures, 1),
+    "autodiff_thermal_response": (lambda s, e: lgks.autodiff_thermal_response(s, A, e).temperatures, 1),
+    "correlation": (lambda s, e: lgks.correlation(s, A, V, TIMES, e), 1),
+    "autodiff_response": (lambda s, e: lgks.autodiff_response(s, V, A, e), 1),
+    "second order": (lambda s, e: lgks.autodiff_response(s, V, A, e, 2), 1),
+    "cross_validate": (lambda s, e: lgks.cross_validate(s, V, A, e).autodiff, 2),
+    "diagnose": (lambda s, e: lgks.diagnose(s, V, 0.1).valid, 2),
+}
+EQUATIONS = {"Davies": lgks.Davies(), "Redfield": lgks.Redfield()}
+
+
+@pytest.fixture
+def counted(monkeypatch):
+    """The Hamiltonians that are diagonalised."""
+    found = []
+    module = sys.modules["jaxlgks._bohr._structure"]
+    original = module.bohr_structure
+
+    def counting(hamiltonian):
+        found.append(hamiltonian)
+        return original(hamiltonian)
+
+    for name, other in list(sys.modules.items()):
+        if name.startswith("jaxlgks.") and getattr(other, "bohr_structure", None) is original:
+            monkeypatch.setattr(other, "bohr_structure", counting)
+    return found
+
+
+def system() -> lgks.System:
+    return lgks.models.two_qubits(1.0, 0.2, spectrum=lgks.DrudeLorentz(0.01, 2.0), temperatures=(0.5, 0.4))
+
+
+@pytest.mark.parametrize("name", ASKED)
+def test_a_public_function_diagonalises_once(name, counted):
+    function, expected = ASKED[name]
+    for equation in EQUATIONS.values():
+        counted.clear()
+        function(system(), equation)
+        assert len(counted) == expected
+
+
+def test_a_frozen_dissipator_has_a_hamiltonian_of_its_own(counted):
+    lgks.heat_currents(system().perturbed(V, 0.1), lgks.Local(system()))
+    assert len(counted) == 2
+
+
+def test_inside_jit_as_well(counted):
+    jax.jit(lambda T: lgks.heat_currents(lgks.models.two_qubits(1.0, 0.2, 0.01, (T, 0.4))))(0.5)
+    assert len(counted) == 1
+
+
+WRONG = {"a name": "davies", "a class": lgks.Davies, "nothing": None, "a solver": lgks.Dense()}
+
+
+@pytest.mark.parametrize("what", WRONG)
+@pytest.mark.parametrize("name", ["heat_currents", "liouvillian", "response", "evolve", "steady_state"])
+def test_what_is_no_equation_is_named(what, name):
+    with pytest.raises(lgks.errors.InputError, match="equation must be a master equation"):
+        ASKED[name][0](system(), WRONG[what])
+
+
+@pytest.mark.parametrize("solver", ["dense", lgks.Dense, lgks.Davies()])
+def test_what_is_no_solver_is_named(solver):
+    for function in (lgks.steady_state, lgks.heat_currents):
+        with pytest.raises(lgks.errors.InputError, match="solver must be"):
+            function(system(), solver=solver)
+
+
+def test_what_is_no_model_is_named():
+    with pytest.raises(lgks.errors.InputError, match="System or a QuasiFree"):
+        lgks.heat_currents(np.eye(2))
