@@ -42,19 +42,8 @@ STAGES = [
 ]
 RANK = {name: rank for rank, names in enumerate(STAGES) for name in names}
 ONLY = {
-    "models": {
-        "errors",
-        "_inputs",
-        "_spectra",
-        "_polynomials",
-        "_system",
-        "_bohr",
-        "_entropy",
-        "_equations",
-        "_generator",
-        "_quasifree",
-        "models",
-    }
+    "models": {"errors", "_inputs", "_spectra", "_polynomials", "_system", "_bohr", "_entropy"}
+    | {"_equations", "_generator", "_quasifree", "models"}
 }  # stages that see less than all before them
 
 

@@ -10,7 +10,7 @@ import pytest
 
 import jaxlgks as lgks
 from jaxlgks._equations import dissipation
-from jaxlgks._generator import block_generator, dense_generator, known_blocks, unvec, vec
+from jaxlgks._generator import block_generator, dense_generator, generator, known_blocks, unvec, vec
 from jaxlgks.errors import SolverError, SolverMemoryError
 
 from .systems import draw, hermitian
@@ -151,6 +151,6 @@ def test_where_no_blocks_are_known():
     with pytest.raises(SolverError, match="Davies and Unified"):  # nothing could be returned instead
         lgks.steady_state(system, lgks.UniversalLindblad(), lgks.Blocks(), throw=False)
     with pytest.raises(SolverMemoryError, match="known"):
-        generator(large(), lgks.Davies(), None)
+        generator(dissipation(large(), lgks.Davies()), None)
     with pytest.raises(SolverError, match="traced"):
         jax.jit(lambda e: lgks.steady_state(system.perturbed(np.eye(30), e), solver=lgks.Blocks()).rho)(0.1)

@@ -75,7 +75,7 @@ def test_impulse_response_equals_a_converged_fock_space():
     few = lgks.truncated(lgks.QuasiFree(10.0 * d.dag * d, baths), levels)
     A = np.asarray(few.operator(0.5 * (5.0 / 190.0) * x + 0.5 * d.dag * d))
     linear = lgks.response(few.system, few.operator(10.0 * x**3), few.operator(x), lgks.Davies().fixed(few.system))
-    kubo_rotation = np.asarray(linear.generator.back(linear.sources))[:2]
+    kubo_rotation = np.asarray(linear.generator.leave(linear.sources))[:2]
     # A cubic V moves only odd coherences, and Davies leaves each diagonal of ρ to itself: exponentiate diagonal by
     # diagonal.
     expected = np.stack(

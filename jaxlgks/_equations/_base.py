@@ -6,7 +6,7 @@ the dissipator that they form (`assemble`, bilinear). What follows from these fo
 
 import abc
 from collections.abc import Callable
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal
 
 import equinox as eqx
 from jaxtyping import Array, Complex, Float
@@ -62,7 +62,7 @@ class AbstractEquation(eqx.Module):
     def assemble(self, operators: Any) -> Dissipator:
         """The dissipator of one group from arrays [j, ..., d, d], j the independent noises of the bath; bilinear."""
 
-    def fixed(self, system: System) -> Self:
+    def fixed(self, system: System) -> "AbstractEquation":
         """The same equation with its groups pinned to those of `system`, so that a finite δ does not regroup; itself
         where nothing regroups."""
         if not self.secular or self.reference is not None:
@@ -71,7 +71,7 @@ class AbstractEquation(eqx.Module):
         structure = bohr_structure(system.hamiltonian)
         return self.pinned(pin(structure, self.groups(structure, system)))
 
-    def pinned(self, reference: Reference) -> Self:
+    def pinned(self, reference: Reference) -> "AbstractEquation":
         """The same equation with its groups pinned to given ones."""
         return eqx.tree_at(lambda e: e.reference, self, reference, is_leaf=lambda x: x is None)
 

@@ -50,7 +50,7 @@ class Change(eqx.Module):
     sources: State
     baths: State
     energy: Observables
-    betas: Float[Array, " baths"]
+    betas: Float[Array, "*k baths"]
     channels: Any = None
 
 
