@@ -1,6 +1,6 @@
 """The command line: `jaxlgks reproduce`, `jaxlgks sweep`, `jaxlgks plot`, `jaxlgks fit`.
 
-Enters: arguments of the shell. Leaves: files in a folder, a summary on the terminal, an exit code. Heavy modules are
+Takes: arguments of the shell. Returns: files in a folder, a summary on the terminal, an exit code. Heavy modules are
 imported when a command runs, so that `--help` answers at once.
 """
 

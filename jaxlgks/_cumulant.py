@@ -1,6 +1,6 @@
 """The cumulant map: second order in the coupling at finite time, without Markov and secular approximation.
 
-Enters: a system, a time. Leaves: Λ(t) = exp[Σ_α K_α(t)] in the interaction picture (paper, Eq. 6, before the two
+Takes: a system, a time. Returns: Λ(t) = exp[Σ_α K_α(t)] in the interaction picture (paper, Eq. 6, before the two
 approximations that follow it). With the bath's correlation function written by its rate,
 
     K_α(t) ρ = ∫ dΩ/2π Γ_α(Ω) D[B_Ω(t)] ρ,      B_Ω(t) = ∫₀ᵗ e^{iΩs} S_α(s) ds = Σ_ω f(Ω − ω) S_α(ω),

@@ -1,6 +1,6 @@
 """The logarithm of a state, its entropy, and their derivatives where eigenvalues coincide or vanish.
 
-Enters: a density matrix ρ, possibly degenerate, rank deficient, or negative by rounding. Leaves: ln ρ and
+Takes: a density matrix ρ, possibly degenerate, rank deficient, or negative by rounding. Returns: ln ρ and
 S = −Tr ρ ln ρ.
 
 Eigenvalues below the square of the rounding unit are not known: their logarithm is taken at that floor. x ln x is

@@ -1,6 +1,6 @@
 """Operators and numbers from the outside world: converted, checked, named in errors.
 
-Enters: arrays, nested lists, QuTiP `Qobj`, dynamiqs `QArray`. Leaves: complex JAX arrays. Values are checked where
+Takes: arrays, nested lists, QuTiP `Qobj`, dynamiqs `QArray`. Returns: complex JAX arrays. Values are checked where
 they are known; inside `jit`, `vmap` or `grad` they are not, and a value that would fail the check becomes NaN there
 (never a plausible number).
 """

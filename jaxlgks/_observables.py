@@ -307,7 +307,7 @@ def channel_currents(system: Any, equation: AbstractEquation = Davies(), *, rho:
     ```
     """
     problem = resolve(system, equation)
-    state = at_rest(problem).steady.rho if rho is None else problem.state(rho, "the state rho")
+    state = at_rest(problem).steady.state if rho is None else problem.state(rho, "the state rho")
     return problem.channels(state)
 
 

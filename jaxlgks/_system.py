@@ -1,6 +1,6 @@
 """What the user describes: a Hamiltonian and the baths that touch it. Nothing is computed here.
 
-Enters: operators and numbers. Leaves: a pytree, H_0 with couplings S_α, temperatures T_α and spectral densities
+Takes: operators and numbers. Returns: a pytree, H_0 with couplings S_α, temperatures T_α and spectral densities
 (paper, Eqs. 2–5).
 """
 

@@ -1,6 +1,6 @@
 """First divided differences of a smooth function, to working precision at any distance of the nodes.
 
-Enters: an elementwise function F and nodes x, y. Leaves: F[x, y] = (F(y) − F(x))/(y − x), F'(x) where they coincide.
+Takes: an elementwise function F and nodes x, y. Returns: F[x, y] = (F(y) − F(x))/(y − x), F'(x) where they coincide.
 """
 
 from collections.abc import Callable

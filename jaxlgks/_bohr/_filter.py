@@ -1,6 +1,6 @@
 """F(Ω_H)[S], resolved by groups: the one primitive of which every master equation is made.
 
-Enters: the structure of H, an operator S, a function F, groups g. Leaves: for each g the operator
+Takes: the structure of H, an operator S, a function F, groups g. Returns: for each g the operator
 
     A_g = (1_g F)(Ω_H)[S],     Ω_H[X] = XH − HX,     (A_g)_mn = 1_g(m,n) F(ω_mn) S_mn   in the eigenbasis of H,
 

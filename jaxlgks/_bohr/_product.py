@@ -1,6 +1,6 @@
 """Products of matrices in the form in which each size is fastest.
 
-Enters: matrices, or stacks of them. Leaves: their product. A compiler that meets a batch of small products takes them
+Takes: matrices, or stacks of them. Returns: their product. A compiler that meets a batch of small products takes them
 one at a time; written as a sum over an axis, they are elementwise work on the whole batch (d = 4: four times as fast,
 the derivative more; d = 8: three times). That pays as long as the terms of the sum stay in a processor's registers and
 nearest cache: larger matrices, and stacks of many, go to the library of matrix products.

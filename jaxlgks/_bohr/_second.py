@@ -1,6 +1,6 @@
 """The second derivative of the filter in H, at any degeneracy.
 
-Enters: the structure of H, a change h of H, S, F, groups. Leaves: the term of (1_g F)(Ω_{H+h})[S] of second order in h.
+Takes: the structure of H, a change h of H, S, F, groups. Returns: the term of (1_g F)(Ω_{H+h})[S] of second order in h.
 
 Divided differences of second order over triples and quadruples of states would do it, at a cost of d⁴. Perturbation
 theory block by block does it with products of d×d matrices. Blocks are levels. H + h is made block diagonal by e^X,

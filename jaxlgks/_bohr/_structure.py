@@ -1,6 +1,6 @@
 """Energies, eigenvectors and groups of Bohr frequencies.
 
-Enters: a Hamiltonian H. Leaves: its eigenbasis, and an integer label for each pair (m, n) of eigenstates that says to
+Takes: a Hamiltonian H. Returns: its eigenbasis, and an integer label for each pair (m, n) of eigenstates that says to
 which group of equal Bohr frequency ω_mn = E_n − E_m the transition n → m belongs (paper, Eq. 7). Labels are data, not
 structure: they are found by sorting, so everything here runs under `jit` and `vmap`. They are constants of
 differentiation: a derivative follows the states, groups fixed.

@@ -1,6 +1,6 @@
 """The Davies equation (full secular, "global"): paper, Eqs. 11–12.
 
-Enters: a system. Leaves: D_α = Σ_g D[A_g], A_g = (1_g √Γ_α)(Ω_H)[S_α], g the groups of equal Bohr frequency.
+Takes: a system. Returns: D_α = Σ_g D[A_g], A_g = (1_g √Γ_α)(Ω_H)[S_α], g the groups of equal Bohr frequency.
 """
 
 from typing import Any, ClassVar, Literal

@@ -1,6 +1,6 @@
 """A dissipator as operators, not as a d²×d² matrix.
 
-Enters: operators L_j, R_j, K. Leaves: the superoperator and its adjoint,
+Takes: operators L_j, R_j, K. Returns: the superoperator and its adjoint,
 
     D ρ = Σ_j L_j ρ R_j† − K ρ − ρ K†,        D† X = Σ_j L_j† X R_j − K† X − X K.
 

@@ -1,6 +1,6 @@
 """The local equation: the dissipator of a reference, unmoved by the perturbation (paper, III C, ν ≪ 1/τ, and Eq. 43).
 
-Enters: a system and a reference Hamiltonian H₀. Leaves: the Davies dissipators of H₀ with the system's baths; the
+Takes: a system and a reference Hamiltonian H₀. Returns: the Davies dissipators of H₀ with the system's baths; the
 commutator holds the system's own Hamiltonian.
 """
 

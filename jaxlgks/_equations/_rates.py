@@ -1,6 +1,6 @@
 """The functions F of the filter, each of one bath: what distinguishes one master equation from another.
 
-Enters: a spectral density and a temperature. Leaves: elementwise functions of the Bohr frequency.
+Takes: a spectral density and a temperature. Returns: elementwise functions of the Bohr frequency.
 """
 
 import equinox as eqx

@@ -1,6 +1,6 @@
 """The Redfield equation: second order in the coupling, no secular approximation.
 
-Enters: a system. Leaves: D_α ρ = [Λ_α ρ, S_α] + h.c., Λ_α = (Γ_α/2 + i S_α)(Ω_H)[S_α].
+Takes: a system. Returns: D_α ρ = [Λ_α ρ, S_α] + h.c., Λ_α = (Γ_α/2 + i S_α)(Ω_H)[S_α].
 """
 
 from typing import Any, ClassVar, Literal

@@ -1,6 +1,6 @@
 """One group of Bohr frequencies as a Lindblad channel: what Davies, unified and local equations share.
 
-Enters: filtered operators of one group. Leaves: D[A] and the Lamb shift
+Takes: filtered operators of one group. Returns: D[A] and the Lamb shift
 
     H_LS = ½ Σ_{ω,ω'∈g} (S(ω) + S(ω')) S†(ω') S(ω),
 

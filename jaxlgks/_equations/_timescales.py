@@ -1,6 +1,6 @@
 """How fast a system relaxes, how long its baths remember, and how far apart its frequencies are.
 
-Enters: the structure of H, groups, baths. Leaves: the time scales by which one judges a master equation. All are
+Takes: the structure of H, groups, baths. Returns: the time scales by which one judges a master equation. All are
 constants of differentiation.
 """
 

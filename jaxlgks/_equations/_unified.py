@@ -1,6 +1,6 @@
 """The unified equation (partial secular, geometric-mean rates).
 
-Enters: a system. Leaves: D_α = Σ_g D[A_g] as for Davies, g clusters of nearby Bohr frequencies.
+Takes: a system. Returns: D_α = Σ_g D[A_g] as for Davies, g clusters of nearby Bohr frequencies.
 """
 
 from typing import Any, ClassVar, Literal

@@ -1,6 +1,6 @@
 """The universal Lindblad equation: one jump operator a bath, no secular approximation, completely positive.
 
-Enters: a system. Leaves: D_α = D[A_α], A_α = √Γ_α(Ω_H)[S_α] over all Bohr frequencies.
+Takes: a system. Returns: D_α = D[A_α], A_α = √Γ_α(Ω_H)[S_α] over all Bohr frequencies.
 """
 
 from typing import Any, ClassVar, Literal

@@ -1,6 +1,6 @@
 """The stationary populations of a rate equation, without a single subtraction.
 
-Enters: rates W_mn ≥ 0 of n → m, those of each bath. Leaves: p with Σ_n W_mn p_n = p_m Σ_n W_nm and Σ p = 1, each
+Takes: rates W_mn ≥ 0 of n → m, those of each bath. Returns: p with Σ_n W_mn p_n = p_m Σ_n W_nm and Σ p = 1, each
 to a few eps relative to the rates however small it is, and the pivots.
 
 Elimination of the states from the last down (Grassmann, Taksar, Heyman, Oper. Res. 33, 1107 (1985)). With s_k = Σ_{m<k}

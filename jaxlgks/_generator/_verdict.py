@@ -41,7 +41,10 @@ class AbstractSteadyState(eqx.Module):
     result: eqx.AbstractVar[RESULTS]
     solver: eqx.AbstractVar[str]
 
-    rho: eqx.AbstractVar[Any]
+    @property
+    @abc.abstractmethod
+    def state(self) -> Any:
+        """The state alone, as the user has it."""
 
     @abc.abstractmethod
     def expect(self, A) -> Array:
@@ -78,6 +81,10 @@ class SteadyState(AbstractSteadyState):
     spread: Float[Array, ""]
     result: RESULTS
     solver: str = eqx.field(static=True)
+
+    @property
+    def state(self) -> Complex[Array, "d d"]:
+        return self.rho
 
     def expect(self, A) -> Float[Array, ""]:
         """Tr[A π] of a Hermitian A, [d, d]."""

@@ -1,6 +1,6 @@
 """Polynomials of the creation and annihilation operators of M modes, as the user writes them.
 
-Enters: the lowering operators a_1 … a_M of `modes(M)` and ordinary arithmetic. Leaves: normal-ordered coefficients as
+Takes: the lowering operators a_1 … a_M of `modes(M)` and ordinary arithmetic. Returns: normal-ordered coefficients as
 arrays, of a degree known before anything is computed.
 """
 

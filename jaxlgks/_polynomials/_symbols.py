@@ -1,6 +1,6 @@
 """Polynomials of oscillator operators as graded symmetric tensors, and their algebra.
 
-Enters: tensors T^(k) over a vector of operators β whose commutators are numbers. Leaves: the same for products, changes
+Takes: tensors T^(k) over a vector of operators β whose commutators are numbers. Returns: the same for products, changes
 of order and of variables, averages.
 
 A symbol (T^(0), …, T^(n)) stands for Σ_k T^(k)_{i…j} :β_i … β_j:, the colons an order fixed by a contraction matrix C,

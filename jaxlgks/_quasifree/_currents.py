@@ -1,6 +1,6 @@
 """Heat currents and entropy production of Gaussian states.
 
-Enters: a model, a master equation, a state. Leaves, with dm_α = 𝒟_α(m − R₀) + c_α and dV_α = 𝒟_αV + V𝒟_αᵀ + N_α,
+Takes: a model, a master equation, a state. Returns, with dm_α = 𝒟_α(m − R₀) + c_α and dV_α = 𝒟_αV + V𝒟_αᵀ + N_α,
 
     J^α = ⟨D_α†H⟩ = ½ tr[h dV_α] + (h m + f)·dm_α,      dS/dt = ½ tr[G Σ_α dV_α],     −ln ρ = ½ (R−m)ᵀ G (R−m) + const.
 """

@@ -1,6 +1,6 @@
 """The first-order generator where every group of frequencies has one member: each filter is a number.
 
-Enters: as `_first_order`. Leaves: the same functionals. A_ν = √Γ(Ω_ν) s_ν β_ν, so that for the rotation
+Takes: as `_first_order`. Returns: the same functionals. A_ν = √Γ(Ω_ν) s_ν β_ν, so that for the rotation
 
     A_ν⁽¹⁾ = √Γ(Ω_ν) R_ν,     R_ν = [G, s_νβ_ν] + P_ν[S, G]     (the shift: (√Γ)'(Ω_ν) P_ν[S, W]),
 

@@ -1,6 +1,6 @@
 """The generator on linear forms: drift, diffusion and force of each bath.
 
-Enters: a model and a master equation. Leaves real arrays in the quadratures R, for the Hamiltonian and each bath α,
+Takes: a model and a master equation. Returns real arrays in the quadratures R, for the Hamiltonian and each bath α,
 
     D_α†R = 𝒟_α (R − R₀) + c_α,     D_α†(R_iR_j)_sym adds N_α,     i[H, R] = Ω (h R + f).
 

@@ -1,6 +1,6 @@
 """The first-order generator L₁† for a polynomial V, as averages over the steady state.
 
-Enters: a model at its steady state, a polynomial V. Leaves, for each mechanism, the linear functional X ↦ ⟨L₁†X⟩ on
+Takes: a model at its steady state, a polynomial V. Returns, for each mechanism, the linear functional X ↦ ⟨L₁†X⟩ on
 symbols in Wick's order (its three parts are L₁π₀ as polynomials see it).
 
 V = Σ V_ω + W, W the part at ω = 0. To first order the eigenbasis turns by exp(δG), and Bohr frequencies move by W,

@@ -1,6 +1,6 @@
 """e^{L₀†t} and (L₀† + iω)⁻¹ on symbols in Wick's order: index by index.
 
-Enters: the drift K of L₀†β = Kβ and symmetric tensors. Leaves
+Takes: the drift K of L₀†β = Kβ and symmetric tensors. Returns
 
     e^{L₀†t} T^(k) = (e^{Kt})⊗k T^(k),      (L₀† + iω) T^(k) = (Σ_slots K + iω) T^(k).
 

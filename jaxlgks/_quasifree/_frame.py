@@ -1,6 +1,6 @@
 """Polynomials in the variables in which the generator is simple, and back.
 
-Enters: a normal-ordered `Polynomial` of a, a†. Leaves its symbol in β = (d, d†), either
+Takes: a normal-ordered `Polynomial` of a, a†. Returns its symbol in β = (d, d†), either
 
     about the minimum of H₀, normal-ordered in d: every monomial has a definite Bohr frequency, ω·(number of d − d†);
     about the mean of the steady state, in Wick's order of that state: averages are pairings, and e^{L₀†t} acts on each

@@ -1,6 +1,6 @@
 """A function of two frequencies as a matrix: what is bilinear in filtered couplings.
 
-Enters: the Hermitian B, a matrix Σ, a function k, groups. Leaves
+Takes: the Hermitian B, a matrix Σ, a function k, groups. Returns
 
     K = Σ_g (1_g ⊗ 1_g k)(B ⊗ 1, 1 ⊗ B)[Σ],      K_mn = 1[m, n in one group] k(b_m, b_n) Σ_mn  in the eigenbasis of B.
 

@@ -1,6 +1,6 @@
 """Oscillators and their baths without any master equation: the exact steady state of the quantum Langevin equation.
 
-Enters: a model whose baths are all Drude–Lorentz. Leaves: means, covariance and heat currents, to all orders in the
+Takes: a model whose baths are all Drude–Lorentz. Returns: means, covariance and heat currents, to all orders in the
 coupling. With S_α = s_αᵀR + c coupled to the bath operator X_α, Γ_α(ω) = 2 J_α(ω)(n_α(ω)+1), no counter term,
 
     Ṙ = Ω (h R + f) + Σ_α Ω s_α (X_α⁰(t) + ∫ D_α(t−t') S_α(t') dt'),     D_α(t) = −2 λ_α ω_cα e^{−ω_cα t}  (t > 0),

@@ -1,7 +1,7 @@
 """What the user describes with oscillators: a quadratic Hamiltonian and the baths that its modes are coupled to
 linearly.
 
-Enters: polynomials and numbers. Leaves: a pytree, H₀ with couplings S_α, temperatures and spectral densities, never a
+Takes: polynomials and numbers. Returns: a pytree, H₀ with couplings S_α, temperatures and spectral densities, never a
 matrix on a Fock space; and its numbers in the quadratures R = (x_1 … x_M, p_1 … p_M), a = (x + ip)/√2,
 
     H₀ = ½ Rᵀ h R + fᵀ R + const,     S = sᵀ R + const,     [R_i, R_j] = i Ω_ij.

@@ -1,6 +1,6 @@
 """Normal modes of a stable quadratic Hamiltonian, and which of their frequencies a master equation keeps together.
 
-Enters: h, f of H = ½ Rᵀ h R + fᵀ R. Leaves, with h = L Lᵀ (Cholesky) and ξ = Lᵀ (R − R₀), R₀ = −h⁻¹f,
+Takes: h, f of H = ½ Rᵀ h R + fᵀ R. Returns, with h = L Lᵀ (Cholesky) and ξ = Lᵀ (R − R₀), R₀ = −h⁻¹f,
 
     H = ½ ξᵀξ + const,     [ξ_i, ξ_j] = B_ij,     B = Lᵀ iΩ L,
 

@@ -1,6 +1,6 @@
 """What distinguishes one master equation from another, for linear couplings.
 
-Enters: an equation and one bath's density and temperature. Leaves: with S filtered into P_g = (1_g F_P)(Ω)[S], Q_g
+Takes: an equation and one bath's density and temperature. Returns: with S filtered into P_g = (1_g F_P)(Ω)[S], Q_g
 alike,
 
     D†X = Σ_g [P_g†, X] Q_g + h.c.,     k(x, y) = F_P(x) F_Q(y).

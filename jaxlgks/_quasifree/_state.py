@@ -1,6 +1,6 @@
 """The exact Gaussian steady state and what one asks of it.
 
-Enters: a model and a master equation. Leaves: means and covariance from
+Takes: a model and a master equation. Returns: means and covariance from
 
     (Ωh + Σ𝒟)(m − R₀) + Σ c = 0,     𝒦 V + V 𝒦ᵀ + Σ N = 0,     V_ij = ½⟨{R_i − m_i, R_j − m_j}⟩,
 
@@ -75,7 +75,7 @@ class GaussianState(AbstractGaussian):
 class GaussianSteadyState(AbstractGaussian, AbstractSteadyState):
     """The steady state of a `QuasiFree` model, a `GaussianState` with its verdict.
 
-    - `mean`, `covariance`: as of `GaussianState`. `rho`: that state.
+    - `mean`, `covariance`: as of `GaussianState`. `state`: that state alone.
     - `residual`: of the equation of the covariance, over its terms. `slowest`: the slowest relaxation rate (from a
       Lyapunov function; negative where a mode is not damped). `condition`: that over the largest drift.
     - `separation`: smallest distance of normal frequencies that the equation treats apart, over their damping.
@@ -93,8 +93,7 @@ class GaussianSteadyState(AbstractGaussian, AbstractSteadyState):
     solver: str = eqx.field(static=True)
 
     @property
-    def rho(self) -> GaussianState:
-        """The state alone."""
+    def state(self) -> GaussianState:
         return GaussianState(self.mean, self.covariance)
 
 

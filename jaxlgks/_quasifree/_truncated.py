@@ -1,6 +1,6 @@
 """A quasi-free model on a truncated Fock space: the other way to do it, where few levels hold everything.
 
-Enters: a model and a cut. Leaves: a `System` in the Fock basis of the normal modes about the minimum of H₀, where H₀ is
+Takes: a model and a cut. Returns: a `System` in the Fock basis of the normal modes about the minimum of H₀, where H₀ is
 diagonal, cut in the total number of excitations. Normal-ordered monomials have exact elements there: nothing is lost
 but what lies beyond the cut.
 """

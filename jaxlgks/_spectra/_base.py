@@ -1,6 +1,6 @@
 """From a spectral density γ(ω), ω > 0, to the rate Γ(ω) of a thermal bath on the whole axis.
 
-Enters: γ and a temperature T. Leaves: Γ(ω) and √Γ(ω), exact in value and derivative through ω = 0, obeying
+Takes: γ and a temperature T. Returns: Γ(ω) and √Γ(ω), exact in value and derivative through ω = 0, obeying
 KMS, Γ(−ω) = e^{−ω/T} Γ(ω) (paper, below Eq. 12).
 
 With γ(ω) = |ω| κ(ω), κ even,

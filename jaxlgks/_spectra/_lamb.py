@@ -1,6 +1,6 @@
 """The Lamb shift of a thermal bath: a principal-value integral over its rate.
 
-Enters: a spectral density, a temperature, frequencies. Leaves
+Takes: a spectral density, a temperature, frequencies. Returns
 
     S(ω) = P∫ dω'/2π Γ(ω')/(ω − ω') = ∫₀^∞ dν/(2πν) [Γ(ω − ν) − Γ(ω + ν)],
 

@@ -1,6 +1,6 @@
 """The grid of a sweep: which names run along which dimension, and the blocks in which it is computed.
 
-Enters: axes as the user gives them. Leaves: dimensions in order, outermost first, and rectangular blocks of equal shape
+Takes: axes as the user gives them. Returns: dimensions in order, outermost first, and rectangular blocks of equal shape
 that cover the grid, the last ones padded by repetition.
 """
 

@@ -1,6 +1,6 @@
 """Pictures of a sweep: lines over one axis, a map over two.
 
-Enters: a dataset as `sweep` makes it. Leaves: a matplotlib figure.
+Takes: a dataset as `sweep` makes it. Returns: a matplotlib figure.
 """
 
 import contextlib

@@ -1,6 +1,6 @@
 """The compiled program of a sweep.
 
-Enters: a function of named scalars. Leaves: one compiled function of a whole block, by nested `vmap`s, outermost
+Takes: a function of named scalars. Returns: one compiled function of a whole block, by nested `vmap`s, outermost
 dimension first: what does not depend on an inner dimension is computed once for all of it. On several devices each
 takes an equal share of the outermost dimension. A CPU computes its share in tiles, one after the other inside the
 program: small enough for its cache, many enough that starting a program costs nothing.

@@ -1,6 +1,6 @@
 """Sweeps: a function of named numbers over a grid, block by block, into a labelled dataset.
 
-Enters: a function, axes. Leaves: an `xarray.Dataset` with one variable for each array that the function returns, NaN
+Takes: a function, axes. Returns: an `xarray.Dataset` with one variable for each array that the function returns, NaN
 and a reason where a point failed, and attributes that say how it was made.
 """
 

@@ -1,7 +1,7 @@
 """The three-level maser (Scovil and Schulz-DuBois 1959), driven by a classical field and seen from the frame that turns
 with it.
 
-Enters: frequencies, drive, rates, temperatures. Leaves: a system whose H does not depend on time, and the power that
+Takes: frequencies, drive, rates, temperatures. Returns: a system whose H does not depend on time, and the power that
 the field takes out.
 
 Levels 1, 2, 3; the hot bath couples 1–3 (ω_h), the cold bath 2–3 (ω_c), the field 1–2 with frequency ω_d and strength

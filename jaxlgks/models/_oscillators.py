@@ -1,6 +1,6 @@
 """The paper's two oscillators in a linear field (Sec. III B), in a truncated Fock space.
 
-Enters: frequencies, couplings, temperatures, a cutoff. Leaves: the system in the displaced basis of its normal modes,
+Takes: frequencies, couplings, temperatures, a cutoff. Returns: the system in the displaced basis of its normal modes,
 in which H is diagonal and the truncation spoils nothing but the last levels.
 """
 

@@ -1,6 +1,6 @@
 """The oscillators' response computed by the library in a truncated Fock space, without any closed form.
 
-Enters: parameters, temperatures, a cutoff. Leaves: the static and the time-dependent response of a†a by mechanism. The
+Takes: parameters, temperatures, a cutoff. Returns: the static and the time-dependent response of a†a by mechanism. The
 dense solves are the slowest part of the reproduction; a result already computed in this process is used again.
 """
 

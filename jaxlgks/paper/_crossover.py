@@ -1,6 +1,6 @@
 """Two qubits from ντ ≪ 1 to ντ ≫ 1: what five master equations say of the heat current, beside exact dynamics.
 
-Enters: the stored slopes of the numerically exact hierarchy of equations of motion (HEOM) and their parameters. Leaves:
+Takes: the stored slopes of the numerically exact hierarchy of equations of motion (HEOM) and their parameters. Returns:
 steady currents and their relative slopes (J(x) − J(−x))/2x/J₀ against x = δΩ by each equation. V = σ_z^A σ_z^B splits
 both groups of Bohr frequencies by ν = 4x. A result already computed in this process is used again.
 """

@@ -1,6 +1,6 @@
 """Heat currents of the paper's two qubits computed by the library, many points at once.
 
-Enters: temperatures and splittings δΩ. Leaves: the steady current from bath a by the Davies equation of the split
+Takes: temperatures and splittings δΩ. Returns: the steady current from bath a by the Davies equation of the split
 Hamiltonian and by the local equation (dissipator of the unsplit one). One compiled program serves every figure.
 """
 

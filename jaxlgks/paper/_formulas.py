@@ -1,6 +1,6 @@
 """The paper's closed forms, as printed and, where the print is wrong, corrected.
 
-Enters: the parameters of the two examples, temperatures, times, δΩ. Leaves: Eqs. (30)–(35), (42), (43), (45), (46),
+Takes: the parameters of the two examples, temperatures, times, δΩ. Returns: Eqs. (30)–(35), (42), (43), (45), (46),
 (B10), (B12), (B21). Nothing here calls the library's generators: these are the expectations that it is checked against.
 ħ = k_B = 1; a heat current is positive into the system.
 

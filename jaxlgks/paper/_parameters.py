@@ -1,6 +1,6 @@
 """The numbers behind the paper's figures, in units of γ (ħ = k_B = 1).
 
-Enters: nothing. Leaves: the parameters of Figs. 2–5 with the paper's values as defaults, and the library's microscopic
+Takes: nothing. Returns: the parameters of Figs. 2–5 with the paper's values as defaults, and the library's microscopic
 model for any temperatures. The formulas and the models read the same parameters, so that a curve and the points
 computed beside it cannot differ by a typing error.
 """

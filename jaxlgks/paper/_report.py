@@ -1,6 +1,6 @@
 """The report: what was checked, what was found, and what is wrong in the paper.
 
-Enters: rows by family and the figures drawn. Leaves: one markdown file. The prose names no computed number that is not
+Takes: rows by family and the figures drawn. Returns: one markdown file. The prose names no computed number that is not
 in a row; what it says about the figures' parameters is evaluated here from the closed forms.
 """
 

@@ -1,6 +1,6 @@
 """One call for the whole paper: figures, numbers, report.
 
-Enters: names of figures and a folder. Leaves: for each figure a PNG, a PDF and a netCDF file, and `report.md` with one
+Takes: names of figures and a folder. Returns: for each figure a PNG, a PDF and a netCDF file, and `report.md` with one
 row for each equation checked. The same call writes the same numbers again.
 """
 

@@ -1,6 +1,6 @@
 """The oscillators' response computed by the library without truncation, at the paper's own temperatures.
 
-Enters: parameters, temperatures. Leaves: the response of a†a to the cubic potential by mechanism, from polynomials: no
+Takes: parameters, temperatures. Returns: the response of a†a to the cubic potential by mechanism, from polynomials: no
 Fock space and no closed form.
 """
 

@@ -1,6 +1,6 @@
 """Rows for the passage from ντ ≪ 1 to ντ ≫ 1 (Sec. III C, App. C): which equation gives the heat current's response.
 
-Enters: currents of two qubits by five master equations, and numerically exact slopes (HEOM). Leaves: rows for each
+Takes: currents of two qubits by five master equations, and numerically exact slopes (HEOM). Returns: rows for each
 equation against the exact slopes, for the local one in the regime it is meant for, and for the parameters of Fig. 5.
 """
 

@@ -1,6 +1,6 @@
 """Rows for the cubic oscillator's eigenstates, Appendix B 2.
 
-Enters: the minus mode of the oscillators with the cubic potential. Leaves: rows for Eqs. (B10)–(B13) and for the bound
+Takes: the minus mode of the oscillators with the cubic potential. Returns: rows for Eqs. (B10)–(B13) and for the bound
 δ ≪ n^{−1/2}, against exact diagonalisation and against the library's filter.
 """
 

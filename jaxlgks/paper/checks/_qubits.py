@@ -1,6 +1,6 @@
 """Rows for the two qubits: Secs. III C, III D and Appendix C.
 
-Enters: the qubits of Figs. 4 and 5, and a Drude–Lorentz pair for which exact numbers are known. Leaves: rows for
+Takes: the qubits of Figs. 4 and 5, and a Drude–Lorentz pair for which exact numbers are known. Returns: rows for
 Eqs. (36), (37), (39)/(40) with (C3), (42)–(46), the tangent that (43) is not, and the two limits at high temperature.
 """
 

@@ -1,6 +1,6 @@
 """Rows for the general theory: the master equation of Sec. II and the response functions of Sec. III A.
 
-Enters: a generic two-qubit system between two baths. Leaves: rows for Eqs. (1), (7), (9), (12), (16)–(24), (A8), (A11).
+Takes: a generic two-qubit system between two baths. Returns: rows for Eqs. (1), (7), (9), (12), (16)–(24), (A8), (A11).
 """
 
 from collections.abc import Callable, Iterator

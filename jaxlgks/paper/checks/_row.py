@@ -1,6 +1,6 @@
 """One row of the report: an equation, what it says, what was expected, what was computed, and a verdict.
 
-Enters: an expectation and a computed value, scalars or arrays. Leaves: a `Check`. Every verdict is decided here, by a
+Takes: an expectation and a computed value, scalars or arrays. Returns: a `Check`. Every verdict is decided here, by a
 comparison that can fail; nothing else in the project may call an equation right or wrong.
 """
 

@@ -1,6 +1,6 @@
 """Rows for heat, entropy and entropy production: Sec. IV and Appendix D.
 
-Enters: the generic two-qubit system and perturbation, far from and at equilibrium. Leaves: rows for the laws of
+Takes: the generic two-qubit system and perturbation, far from and at equilibrium. Returns: rows for the laws of
 thermodynamics at zeroth order and for Eqs. (47)–(53), (D5), (D8), (D11), against states propagated at finite δ.
 """
 

@@ -1,6 +1,6 @@
 """Independent witnesses: ways to a number that share no formula with the library's response.
 
-Enters: functions, generators, states. Leaves: Richardson finite differences, Heisenberg operators by the exponential of
+Takes: functions, generators, states. Returns: Richardson finite differences, Heisenberg operators by the exponential of
 the adjoint generator, dissipators written out term by term, and a generic two-qubit test system. In NumPy, so that
 nothing is compiled for one use and no routine is shared with what is checked.
 """
@@ -65,7 +65,7 @@ def slope(f: Callable[[float], Array | np.ndarray], h: float) -> np.ndarray:
     return (4 * fine - coarse) / 3
 
 
-def pinned(system: System) -> Davies:
+def pinned(system: System) -> AbstractEquation:
     """Davies with the groups of this system: the same compiled programs at zero and at finite δ."""
     return Davies().fixed(system)
 

@@ -1,6 +1,6 @@
 """From local to global: the heat current's response to a perturbation that splits groups of equal Bohr frequencies.
 
-Enters: the two qubits for which numerically exact slopes are stored. Leaves: currents and relative slopes against δΩ
+Takes: the two qubits for which numerically exact slopes are stored. Returns: currents and relative slopes against δΩ
 over six decades, from ντ ≪ 1 to ντ ≫ 1, by five master equations, and the exact slopes. Not a figure of the paper.
 """
 

@@ -1,6 +1,6 @@
 """Fig. 2(b): the response of the a oscillator's population in time.
 
-Enters: the parameters of Fig. 2. Leaves: Φ^(1,1)(t) and Φ^(1,2)(t) of Eqs. (31)–(33), printed and corrected, beside the
+Takes: the parameters of Fig. 2. Returns: Φ^(1,1)(t) and Φ^(1,2)(t) of Eqs. (31)–(33), printed and corrected, beside the
 same computed without truncation at the paper's temperatures, and beside brute-force values where a truncated Fock
 space is enough.
 """

@@ -1,6 +1,6 @@
 """Fig. 3: the steady response of the a oscillator's population against the mean temperature.
 
-Enters: the parameters of Fig. 3. Leaves: δ(Φ^(1,1) + Φ^(1,2)) of Eq. (34), printed (T̄² and a change of sign) and
+Takes: the parameters of Fig. 3. Returns: δ(Φ^(1,1) + Φ^(1,2)) of Eq. (34), printed (T̄² and a change of sign) and
 corrected (linear in T̄), beside the same computed without truncation at every temperature, over five decades of it, and
 beside brute-force values at low temperatures.
 """

@@ -1,6 +1,6 @@
 """Fig. 4(b), (c): the steady heat current through two qubits, with and without the perturbation.
 
-Enters: the parameters of Fig. 4. Leaves: currents against ΔT at T̄ = 50, and their response against T̄ at ΔT = 20, by
+Takes: the parameters of Fig. 4. Returns: currents against ΔT at T̄ = 50, and their response against T̄ at ΔT = 20, by
 the formulas (42), (43), (46) and by the library from the microscopic model.
 """
 

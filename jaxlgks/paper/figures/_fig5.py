@@ -1,6 +1,6 @@
 """Fig. 5: the steady heat current through two qubits against the strength of the perturbation.
 
-Enters: the parameters of Fig. 5. Leaves: at T̄ = 50 and 5000 the current of the local equation, Eqs. (42)+(43), of the
+Takes: the parameters of Fig. 5. Returns: at T̄ = 50 and 5000 the current of the local equation, Eqs. (42)+(43), of the
 global one, Eq. (46), and the tangent at δ = 0 that the microscopic model really has. At δ = 0 exactly the Bohr
 frequencies of the Davies equation are degenerate and form two groups; at any other δ there are four.
 """

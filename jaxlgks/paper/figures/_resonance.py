@@ -1,6 +1,6 @@
 """Two oscillators through resonance: heat currents of four master equations beside the exact ones.
 
-Enters: nothing. Leaves: steady currents against the coupling of the oscillators, against their detuning, and against
+Takes: nothing. Returns: steady currents against the coupling of the oscillators, against their detuning, and against
 the colder temperature where the local equation breaks the second law. Not a figure of the paper; after Hofer et al.
 (2017) and Levy and Kosloff (2014).
 """

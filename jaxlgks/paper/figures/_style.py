@@ -1,6 +1,6 @@
 """How the figures look: one palette, one meaning per colour, one way to save.
 
-Enters: a matplotlib figure. Leaves: PNG and PDF files whose bytes depend on nothing but the figure.
+Takes: a matplotlib figure. Returns: PNG and PDF files whose bytes depend on nothing but the figure.
 """
 
 from collections.abc import Mapping
