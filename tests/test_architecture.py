@@ -38,6 +38,7 @@ STAGES = [
     ["models"],
     ["_sweeps"],
     ["_fits"],
+    ["_configs"],
     ["paper"],
     ["_cli"],
 ]
