@@ -59,4 +59,7 @@ def _first(call: str, limit: float = 300.0) -> Measured:
 
 def cases(quick: bool) -> list[Case]:
     """One for each public function."""
-    return [Case("first", "first call, CPU seconds", name, "jaxlgks", functools.partial(_first, CALLS[name])) for name in CALLS]
+    return [
+        Case("first", "first call, CPU seconds", name, "jaxlgks", functools.partial(_first, CALLS[name]))
+        for name in CALLS
+    ]

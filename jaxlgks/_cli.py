@@ -1,4 +1,4 @@
-"""The command line: `jaxlgks reproduce`, `jaxlgks sweep`, `jaxlgks plot`, `jaxlgks fit`.
+"""The command line: `jaxlgks reproduce`, `jaxlgks sweep`, `jaxlgks plot`, `jaxlgks fit`, `jaxlgks schema`.
 
 Takes: arguments of the shell. Returns: files in a folder, a summary on the terminal, an exit code. Heavy modules are
 imported when a command runs, so that `--help` answers at once.
@@ -62,10 +62,11 @@ def sweep(config: Path, *, out: Path | None = None, progress: bool = True) -> in
     import jax
 
     jax.config.update("jax_enable_x64", True)
-    from ._sweeps import read_plan, sweep as run
+    from ._configs import read_sweep
+    from ._sweeps import sweep as run
 
     def work(say) -> int:
-        plan = read_plan(config)
+        plan = read_sweep(config)
         data = run(plan.f, plan.axes, progress=progress and sys.stdout.isatty(), **plan.options)
         target = config.with_suffix(".nc") if out is None else out
         data.to_netcdf(target, engine="h5netcdf")
@@ -141,7 +142,8 @@ def fit(data: Path, config: Path, *, out: Path | None = None, progress: bool = T
     jax.config.update("jax_enable_x64", True)
     import warnings
 
-    from ._fits import fit as run, read_fit
+    from ._configs import read_fit
+    from ._fits import fit as run
     from .errors import FitWarning
 
     def work(say) -> int:
@@ -158,6 +160,33 @@ def fit(data: Path, config: Path, *, out: Path | None = None, progress: bool = T
         return 1 if found.notes else 0
 
     return _reported("fit", work)
+
+
+@app.command
+def schema(kind: str, *, out: Path | None = None) -> int:
+    """Write the JSON schema of the TOML files of `jaxlgks sweep` or `jaxlgks fit`, for editors that check them.
+
+    Parameters
+    ----------
+    kind
+        sweep or fit.
+    out
+        The file; the terminal when left out.
+    """
+    import json
+
+    from ._configs import json_schema
+
+    def work(say) -> int:
+        text = json.dumps(json_schema(kind), indent=2)
+        if out is None:
+            print(text)
+        else:
+            out.write_text(text + "\n")
+            say(f"See {out}")
+        return 0
+
+    return _reported("schema", work)
 
 
 def _beside(target: Path) -> Path:

@@ -37,6 +37,7 @@ STAGES = [
     ["models"],
     ["_sweeps"],
     ["_fits"],
+    ["_configs"],
     ["paper"],
     ["_cli"],
 ]

@@ -5,9 +5,10 @@ import tomllib
 
 import numpy as np
 import pytest
+import xarray
 
 import jaxlgks as lgks
-from jaxlgks._fits import fit_plan, read_table
+from jaxlgks._configs import fit_arguments, read_fit
 from jaxlgks.errors import DataError, InputError
 
 from .test_cli import _run
@@ -71,10 +72,11 @@ def test_a_fit_from_the_shell(tmp_path, monkeypatch, capsys):
     assert code == 0, said
     assert "59 measured numbers (1 skipped: J at point(s) 5)" in said
     assert "2 start(s) by levenberg-marquardt" in said
-    found = lgks.Fit.load(tmp_path / "data.fit.nc")
-    assert found.units["g"] == "K"
+    found = xarray.load_dataset(tmp_path / "data.fit.nc", engine="h5netcdf")
+    assert found.estimate.attrs["units"] == ["K", "", ""]
     for name, truth in (("g", 0.3), ("gamma_b", 0.02), ("temperature_offset", 0.05)):
-        assert abs(found.estimates[name] - truth) < 4 * found.sigmas[name], name
+        one = found.sel(parameter=name)
+        assert abs(one.estimate - truth) < 4 * one.sigma, name
     assert (tmp_path / "data.fit.png").read_bytes().startswith(b"\x89PNG")
 
 
@@ -97,7 +99,7 @@ def test_a_fixed_temperature_and_an_operator():
     config["coordinates"] = {"hot": "temperature_a"}
     config["observables"] = {"z": {"operator": "ZI", "relative_error": 0.01}}
     config["parameters"] = {"temperature_offset": {"start": 0.01}}
-    made = fit_plan(
+    made = fit_arguments(
         {"hot": np.array([0.4, 0.6]), "z": np.array([-0.5, -0.4])}, config | {"system": config["system"] | {"g": 0.3}}
     )
     value = made.predict({"temperature_offset": 0.03}, {"hot": 0.4})["z"]
@@ -127,22 +129,22 @@ MISTAKES = {
     r"\[parameters\] is missing": ("parameters", None),
     "must be a table": ("coordinates", 3),
     "unknown key 'coordinates.temperature_c'; did you mean": ("coordinates.hot", "temperature_c"),
-    "set by a column and fitted": ("coordinates.cold", "g"),
+    "g: set by more than one column or parameter": ("coordinates.cold", "g"),
     "no column 'warm'": ("coordinates.warm", "omega"),
     "either a quantity or an operator": ("observables.J.operator", "ZI"),
-    "unknown key 'output.quantities.heat'": ("observables.J.quantity", "heat"),
+    "observables.J.quantity: 'heat' is not known": ("observables.J.quantity", "heat"),
     "no bath 'c'": ("observables.J.bath", "c"),
     "no column 'sigma'": ("observables.J.error", "sigma"),
     "relative_error must be a number": ("observables.J.relative_error", "1 %"),
-    "temperature_a is set by more than one column": ("coordinates.J", "temperature_a"),
+    "temperature_a: set by more than one column": ("coordinates.J", "temperature_a"),
     "temperature_offset needs every temperature.*temperature_b": ("coordinates.cold", None),
-    "a column or a number": ("observables.J.error", True),
+    "observables.J.error must be a number": ("observables.J.error", True),
     "unknown key 'observables.J.units'; did you mean 'unit'": ("observables.J.units", "W"),
     "parameters.g.start must be a number": ("parameters.g.start", "small"),
     "unknown key 'parameters.g.bound'; did you mean 'bounds'": ("parameters.g.bound", [0, 1]),
     "fit.starts must be a whole number": ("fit.starts", 2.5),
     "unknown key 'fit.start'; did you mean": ("fit.start", 2),
-    r"unknown key 'system.spectrum\[1\].spectrum.kind.Flatt'; did you mean 'Flat'": (
+    r"system.spectrum\[1\].kind: 'Flatt' is not known; did you mean 'Flat'": (
         "system.spectrum",
         [{"kind": "Flat", "gamma": 1.0}, {"kind": "Flatt"}],
     ),
@@ -152,7 +154,7 @@ MISTAKES = {
 @pytest.mark.parametrize("message", MISTAKES)
 def test_mistakes_in_a_config_are_named(message):
     with pytest.raises(InputError, match=message):
-        fit_plan(columns(), changed(*MISTAKES[message]))
+        fit_arguments(columns(), changed(*MISTAKES[message]))
 
 
 def test_files_that_cannot_be_written_are_named_first(tmp_path, monkeypatch, capsys):
@@ -166,28 +168,29 @@ def test_files_that_cannot_be_written_are_named_first(tmp_path, monkeypatch, cap
 
 
 def test_bounds_that_are_no_numbers():
-    made = fit_plan(columns(), changed("parameters.g.bounds", [0.0, "inf"]))
+    made = fit_arguments(columns(), changed("parameters.g.bounds", [0.0, "inf"]))
     with pytest.raises(InputError, match="the bounds of 'g' are a pair"):
         lgks.fit(made.predict, made.data, made.init, **made.options)
 
 
 def test_mistakes_in_a_table_are_named(tmp_path):
     with pytest.raises(DataError, match="the column 'cold' holds no number"):
-        fit_plan({**columns(), "cold": np.full(60, np.nan)}, tomllib.loads(CONFIG))
-    path = tmp_path / "data.csv"
+        fit_arguments({**columns(), "cold": np.full(60, np.nan)}, tomllib.loads(CONFIG))
+    path, config = tmp_path / "data.csv", tmp_path / "fit.toml"
+    config.write_text(CONFIG)
     for text, message in {
-        "a,b\n": "a line of names and lines of numbers",
-        "a,a\n1,2\n": "a name of its own",
-        "a,b\n1\n": "line 2: 2 numbers are needed, one a column; got 1",
-        "# x\na,b\n1,2\n3,four\n": "line 4: 'four' in column 'b' is no number",
+        "a,b\n": "lines of numbers are needed",
+        "a,a\n1,2\n": "each its own",
+        "a,b\n1,2,3\n": "lines of numbers in UTF-8 are needed: .* line 2",
+        "# x\na,b\n1,2\n3,four\n": "'four' in column 'b' is no number",
     }.items():
         path.write_text(text)
         with pytest.raises(DataError, match=message):
-            read_table(path)
+            read_fit(path, config)
     path.write_bytes("T in °C,b\n1,2\n".encode("latin-1"))
-    with pytest.raises(DataError, match="no text in UTF-8"):
-        read_table(path)
-    path.write_text("\ufeffa, b\n1, NA\n")
-    table = read_table(path)
-    assert table["a"] == [1.0]
-    assert np.isnan(table["b"])
+    with pytest.raises(DataError, match="UTF-8"):
+        read_fit(path, config)
+    path.write_text("\ufeffhot, cold, J, dJ\n1, 0.1, NA, 0.1\n1, 0.1, 0.001, 0.1\n")
+    read = read_fit(path, config).data
+    np.testing.assert_array_equal(read.coordinates["hot"], 1.0)
+    np.testing.assert_array_equal(read.observables["J"], [np.nan, 0.001])

@@ -1,4 +1,4 @@
-"""Where fits were once wrong: saddles, resumed rounds, repetitions, errors that are parts of nothing, names."""
+"""Where fits were once wrong: saddles, repetitions, errors that are parts of nothing, names."""
 
 import jax.numpy as jnp
 import numpy as np
@@ -39,15 +39,6 @@ def test_starts_that_end_alike_are_judged_alike():
     ends = [{"a": a, "b": b} for a, b in ((0.9, 0.8), (-1.0, -0.7), (-0.8, -1.2))]
     said = quiet(product_of_two, data, {"a": 1.0, "b": 0.7}, starts=[*ends, SADDLE]).starts.outcomes
     assert [word.startswith("converged") for word in said] == [True, True, True, True, False]
-
-
-def test_a_fit_with_relative_errors_goes_on_from_its_checkpoint(tmp_path):
-    """More steps than before move the end of the first round, so that later rounds begin anew."""
-    data = lgks.Data({"t": T}, {"y": 2 * np.exp(-T) * (1 + 0.05 * SCATTER)}, relative_errors=0.05)
-    init = {"a": 1.0, "k": 3.0}
-    quiet(decay, data, init, steps=2, checkpoint=tmp_path / "state")
-    resumed = quiet(decay, data, init, checkpoint=tmp_path / "state")
-    np.testing.assert_allclose(resumed.vector, quiet(decay, data, init).vector, rtol=1e-6)
 
 
 def test_repetitions_of_what_is_not_determined_are_refused():

@@ -1,6 +1,7 @@
 """Sweeps from a TOML file, and pictures of them, through the command line."""
 
 import copy
+import json
 import tomllib
 
 import jax.numpy as jnp
@@ -9,7 +10,8 @@ import pytest
 import xarray
 
 import jaxlgks as lgks
-from jaxlgks._sweeps import plan, plot, sweep
+from jaxlgks._configs import sweep_arguments
+from jaxlgks._sweeps import plot, sweep
 from jaxlgks.errors import InputError, ShapeError
 
 from .test_cli import _run
@@ -95,7 +97,7 @@ def test_a_model_from_a_file(tmp_path, monkeypatch, capsys):
 
 
 def test_a_system_from_matrices():
-    made = plan(tomllib.loads(BY_HAND))
+    made = sweep_arguments(tomllib.loads(BY_HAND))
     data = sweep(made.f, made.axes, **made.options)
     H = np.array([[0.0, 0.1 + 0.2j], [0.1 - 0.2j, 1.0]])
     X = np.array([[0.0, 1.0], [1.0, 0.0]])
@@ -122,17 +124,17 @@ def test_a_system_from_matrices():
         ({"output.quantities": ["heat_current"]}, "did you mean 'heat_currents'"),
         ({"axes.temperature_a": {"values": [0.5]}}, "set the same temperatures"),
         ({"axes.delta": {"values": [0.1], "from": 0.0}}, "keep one of the two"),
-        ({"axes.delta": {"values": ["a"]}}, "list of numbers"),
+        ({"axes.delta": {"values": ["a"]}}, r"axes.delta.values\[0\] must be a number"),
         ({"axes.delta": {"from": 0.0, "to": 1.0, "points": 2.5}}, "whole number"),
         ({"system.omega": True}, "system.omega must be a number"),
-        ({"output.derivatives": "delta"}, "list of names"),
+        ({"output.derivatives": "delta"}, "must be a list"),
         ({"perturbation": 3}, "must be a table"),
         ({"system.spectrum": 3}, "system.spectrum must be a table"),
         ({"system.temperatures": 0.5}, "system.temperatures must be a list"),
         ({"perturbation.operator": [[1.0, 0.0], [0.0]]}, "square matrix"),
         ({"equation.width": "a"}, "equation.width must be a number"),
         ({"equation.lamb_shift": 1}, "true or false"),
-        ({"axes.delta": {"values": [0.1], "unit": 3}}, "unit must be a word"),
+        ({"axes.delta": {"values": [0.1], "unit": 3}}, "axes.delta.unit must be a word"),
         ({"output.observables": 3}, "output.observables must be a table"),
         ({"output.derivative": []}, "did you mean 'derivatives'"),
         ({"perturbation.operater": "ZZ"}, "did you mean 'operator'"),
@@ -147,7 +149,7 @@ def test_a_mistake_is_named_with_the_nearest_valid_key(change, message):
         table = table[name]
     table[last] = value
     with pytest.raises(InputError, match=message):
-        plan(config)
+        sweep_arguments(config)
 
 
 @pytest.mark.parametrize(
@@ -162,7 +164,7 @@ def test_what_is_missing_is_named(removed, message):
     assert removed in QUBITS
     text = QUBITS.replace(removed, "")
     with pytest.raises(InputError, match=message):
-        plan(tomllib.loads(text))
+        sweep_arguments(tomllib.loads(text))
 
 
 @pytest.mark.parametrize(
@@ -176,13 +178,13 @@ def test_what_is_missing_is_named(removed, message):
 def test_what_a_bath_lacks_is_named(old, new, message):
     assert old in BY_HAND
     with pytest.raises((InputError, tomllib.TOMLDecodeError), match=message if "TOML" not in message else None):
-        plan(tomllib.loads(BY_HAND.replace(old, new)))
+        sweep_arguments(tomllib.loads(BY_HAND.replace(old, new)))
 
 
 def test_an_observable_of_another_size_is_named():
     config = tomllib.loads(QUBITS)
     config["output"]["observables"] = {"z": "Z"}
-    made = plan(config)
+    made = sweep_arguments(config)
     with pytest.raises(ShapeError, match="the observable z"):
         sweep(made.f, made.axes, **made.options)
 
@@ -192,7 +194,7 @@ def test_the_example_of_the_readme(tmp_path):
     text = README.read_text().split("```toml")[1].split("```")[0]
     config = tomllib.loads(text)
     config["axes"]["delta"]["points"] = 3
-    made = plan(config)
+    made = sweep_arguments(config)
     data = sweep(made.f, made.axes, **made.options)
     assert data.heat_currents.shape == (3, 2, 1, 2)
     figure = plot(data, "heat_currents", at={"bath": 0.0})
@@ -227,3 +229,27 @@ def test_pictures_say_what_they_cannot_show():
     figure = plot(data, at={"z": 3.2})
     assert figure.axes[0].get_title() == "z = 3"
     assert (figure.axes[0].get_xlabel(), figure.axes[0].get_ylabel()) == ("y", "x")
+
+
+def test_the_schema_for_editors(tmp_path, monkeypatch, capsys):
+    """JSON on the terminal or in a file: tables, their keys, and that there are no others; the files of `fit` too."""
+    assert _run(monkeypatch, "schema", "sweep") == 0
+    schema = json.loads(capsys.readouterr().out)
+    assert set(schema["required"]) == {"system", "axes"}
+    assert schema["additionalProperties"] is False
+    assert set(schema["$defs"]["DrudeLorentz"]["properties"]) == {"kind", "strength", "cutoff"}
+    assert schema["$defs"]["Axis"]["properties"]["scale"]["enum"] == ["linear", "log"]
+    assert _run(monkeypatch, "schema", "fit", "--out", str(tmp_path / "fit.json")) == 0
+    written = json.loads((tmp_path / "fit.json").read_text())
+    assert set(written["$defs"]["Parameter"]["required"]) == {"start"}
+    assert _run(monkeypatch, "schema", "plot") == 2
+    assert "there are schemas of sweep, fit; got 'plot'" in " ".join(capsys.readouterr().err.split())
+
+
+def test_all_mistakes_are_named_at_once():
+    config = tomllib.loads(QUBITS)
+    config["system"]["omgea"], config["axes"]["delta"]["points"] = 1.0, 0
+    with pytest.raises(
+        InputError, match=r"'system.omgea'; did you mean 'omega'.*points must be a whole number of at least 1"
+    ):
+        sweep_arguments(config)

@@ -21,7 +21,7 @@ LEVEL = 1e-9
 
 
 LARGE = 64
-"""Above this dimension a known real H is kept real, and known frequencies are sorted by NumPy."""
+"""Above this dimension a known real H is kept real."""
 COMPARED = 5
 """Up to this dimension all pairs of frequencies are compared."""
 
@@ -146,12 +146,12 @@ def find_groups(structure: Structure, tolerance: float, width: ArrayLike = 0.0) 
     The set of frequencies is symmetric under ω → −ω, so the groups are too. Rounding never separates.
     """
     dim = structure.energies.size
-    if dim > LARGE and is_concrete(structure, width):
-        labels = _known_labels(structure, tolerance, width)
-    else:
-        labels = _labels(structure, tolerance, width)
-    count = int(jnp.max(labels)) + 1 if is_concrete(labels) else dim * dim - dim + 1
-    return Groups(labels, labels[0, 0], count)
+    if is_concrete(structure.energies, structure.rounding, width):
+        known = _known_labels(structure, tolerance, width)
+        labels = jnp.asarray(known)
+        return Groups(labels, jnp.asarray(known[0, 0]), int(known.max()) + 1)
+    labels = _labels(structure, tolerance, width)
+    return Groups(labels, labels[0, 0], dim * dim - dim + 1)
 
 
 @eqx.filter_jit
@@ -177,15 +177,15 @@ def compared(omega: Float[Array, " n"], gap: Float[Array, ""]) -> Int[Array, " n
     return jnp.sum((before | (other == place)) & begins, axis=1) - 1
 
 
-def _known_labels(structure: Structure, tolerance: float, width: ArrayLike) -> Int[Array, "d d"]:
-    """The same by NumPy, which sorts ten times as fast."""
+def _known_labels(structure: Structure, tolerance: float, width: ArrayLike) -> np.ndarray:
+    """The same by NumPy, which sorts ten times as fast and compiles nothing."""
     energies = np.asarray(structure.energies)
     omega = (energies[None, :] - energies[:, None]).reshape(-1)
     order = np.argsort(omega)
     gap = tolerance * (energies[-1] - energies[0]) + float(structure.rounding)
     labels = np.empty(omega.size, int)
-    labels[order] = np.cumsum(np.diff(omega[order], prepend=omega[order[0]]) > np.maximum(gap, width))
-    return jnp.asarray(labels.reshape(energies.size, -1))
+    labels[order] = np.cumsum(np.diff(omega[order], prepend=omega[order[0]]) > max(gap, float(width)))
+    return labels.reshape(energies.size, -1)
 
 
 def blocks(structure: Structure, groups: Groups, near: ArrayLike) -> Bool[Array, "d d"]:

@@ -1,6 +1,5 @@
 """Parameters from data, what data can tell, and the best device: the gradients put to work."""
 
-from ._config import FitPlan as FitPlan, fit_plan as fit_plan, read_fit as read_fit, read_table as read_table
 from ._data import Data as Data
 from ._fit import fit as fit
 from ._information import Direction as Direction, Information as Information

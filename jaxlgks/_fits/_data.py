@@ -1,7 +1,7 @@
 """Measured data: named coordinates, named observables, their errors.
 
-Enters: arrays. Leaves: one list of n points: coordinates [n] and observables [n, ...] as NumPy arrays in 64 bit, units
-beside them. Nothing is dropped in silence: what is not a number is named, and refused or skipped by choice.
+Takes: arrays. Returns: one list of n points: coordinates [n] and observables [n, ...] as NumPy arrays in 64 bit, with
+units. Nothing is dropped in silence: points that are not finite are named, and refused or skipped by choice.
 """
 
 from collections.abc import Mapping
@@ -24,8 +24,8 @@ class Data(eqx.Module):
     - `errors`: one standard deviation of each measured number: by observable, arrays or numbers; or one number for all.
       None: unknown and equal, estimated from the scatter.
     - `relative_errors`: an error that is a part of the true value, such as 0.01, in the same form. A fit takes that
-      part of what it predicts (of the measured value it would let values that came out low count more, and bias the
-      estimates low). Beside `errors` the two add in squares.
+      part of its prediction (errors in parts of the measured value would bias the estimates low, since values that
+      came out low would count more). Beside `errors` the two add in squares.
     - `units`: by name, for tables and pictures.
 
     **Raises:** `DataError` for shapes that do not fit, names that do not match, errors that are not positive.
@@ -60,7 +60,7 @@ class Data(eqx.Module):
         if len(set(lengths.values())) > 1 or 0 in lengths.values():
             raise DataError(f"data: coordinates and observables must be equally long; got {lengths}.")
         if wide := [name for name, x in self.coordinates.items() if x.ndim != 1]:
-            raise DataError(f"data: a coordinate is one number a point, [n]; not so {wide}.")
+            raise DataError(f"data: a coordinate is one number a point, [n]; {wide} have more.")
         self.errors, self.relative = _both_errors(errors, relative_errors, self.observables)
         self.units = dict(units or {})
 
@@ -75,56 +75,62 @@ class Data(eqx.Module):
             return self.errors
         return {k: np.hypot(self.errors[k], part * values[k]) for k, part in self.relative.items()}
 
-    def with_errors(self, errors: Any) -> "Data":
-        """The same numbers with these errors."""
-        return Data(self.coordinates, self.observables, errors, self.units)
+    def flat(self, values: Mapping[str, np.ndarray]) -> np.ndarray:
+        """Numbers of all observables in one row."""
+        return np.concatenate([values[name].reshape(-1) for name in self.observables])
+
+    def by_observable(self, row: np.ndarray) -> dict[str, np.ndarray]:
+        """A row of numbers in the shapes of the observables."""
+        ends = np.cumsum([y.size for y in self.observables.values()])[:-1]
+        parts = zip(self.observables.items(), np.split(row, ends), strict=True)
+        return {name: part.reshape(y.shape) for (name, y), part in parts}
 
 
 def _numbers(values: Any, what: str) -> np.ndarray:
-    if (kind := np.asarray(values).dtype).kind in "cmM":
-        raise DataError(f"data: {what} must hold real numbers; got {kind}.")
+    array = np.asarray(values)
+    if array.dtype.kind in "cmM":
+        raise DataError(f"data: {what} must hold real numbers; got {array.dtype}.")
     try:
-        array = np.asarray(values)
-        array = array if array.dtype.kind in "fiu" else np.asarray(values, float)  # None and pandas' NA become NaN
+        return np.array(array if array.dtype.kind in "fiu" else values, float)  # None and pandas' NA become NaN
     except (TypeError, ValueError) as error:
         raise DataError(f"data: {what} must hold real numbers: {error}") from error
-    return np.array(array, float)
 
 
 def _both_errors(errors: Any, relative: Any, observables: Mapping[str, np.ndarray]) -> tuple[dict | None, dict | None]:
-    """Errors, and errors in parts of the true value; where there are parts, the other is zero where it is not given."""
+    """Errors, and errors in parts of the true value; where one of the two is given, the other may be zero."""
     if relative is None:
         return (None if errors is None else _errors(errors, observables, "errors", observables)), None
-    relative = relative if isinstance(relative, Mapping) else dict.fromkeys(observables, relative)
-    errors = {} if errors is None else errors if isinstance(errors, Mapping) else dict.fromkeys(observables, errors)
-    needed = [name for name in observables if name not in relative]
-    parts = _errors(relative, observables, "relative errors", [name for name in observables if name not in errors])
-    fixed = _errors(errors, observables, "errors", needed)
+    if not isinstance(relative, Mapping):
+        relative = dict.fromkeys(observables, relative)
+    if not isinstance(errors, Mapping):
+        errors = {} if errors is None else dict.fromkeys(observables, errors)
+    fixed = _errors(errors, observables, "errors", observables.keys() - relative.keys())
+    parts = _errors(relative, observables, "relative errors", observables.keys() - errors.keys())
     zero = {name: np.zeros_like(y) for name, y in observables.items()}
-    return {**zero, **fixed}, {**zero, **parts}
+    return zero | fixed, zero | parts
 
 
-def _errors(given: Any, observables: Mapping[str, np.ndarray], what: str, needed: Any) -> dict[str, np.ndarray]:
-    if not isinstance(given, Mapping):
-        given = dict.fromkeys(observables, given)
-    for name in given:
-        if name not in observables:
-            raise DataError(f"data: {what} are given of {name!r}, which is no observable; {nearest(name, observables)}")
-    if missing := [name for name in needed if name not in given]:
+def _errors(errors: Any, observables: Mapping[str, np.ndarray], what: str, needed: Any) -> dict[str, np.ndarray]:
+    if not isinstance(errors, Mapping):
+        errors = dict.fromkeys(observables, errors)
+    if unknown := [name for name in errors if name not in observables]:
+        hint = nearest(unknown[0], observables)
+        raise DataError(f"data: {what} are given of {unknown[0]!r}, which is no observable; {hint}")
+    if missing := [name for name in observables if name in needed and name not in errors]:
         raise DataError(f"data: {what} of {missing} are missing: give all, or none to have them estimated.")
-    made = {}
-    for name in given:
-        y, sigma = observables[name], _numbers(given[name], f"the error of {name!r}")
-        if sigma.ndim not in (0, y.ndim) or (sigma.ndim and sigma.shape != y.shape):
-            raise DataError(f"data: the {what} of {name!r} must be a number or of shape {y.shape}; got {sigma.shape}.")
-        made[name] = np.array(np.broadcast_to(sigma, y.shape))
-        if (bad := np.argwhere(made[name] <= 0)).size:
-            where = ", ".join(str(i) for i in bad[:5, 0].tolist()) + (", ..." if len(bad) > 5 else "")
+    result = {}
+    for name, values in errors.items():
+        shape, sigma = observables[name].shape, _numbers(values, f"the error of {name!r}")
+        if sigma.shape not in ((), shape):
+            raise DataError(f"data: the {what} of {name!r} must be a number or of shape {shape}; got {sigma.shape}.")
+        result[name] = np.array(np.broadcast_to(sigma, shape))
+        if (bad := np.argwhere(result[name] <= 0)).size:
             raise DataError(
-                f"data: the {what} of {name!r} must be positive; {len(bad)} are zero or negative, at point(s) {where}. "
-                "A measurement without error would count infinitely: give its true error, or leave it out."
+                f"data: the {what} of {name!r} must be positive; {len(bad)} are zero or negative, at "
+                f"{listed_points(bad[:, 0])}. A measurement without error would count infinitely: give its true "
+                "error. A point that should not count is left out: make it NaN and pass missing='skip'."
             )
-    return made
+    return result
 
 
 def usable(data: Data, missing: str) -> np.ndarray:
@@ -134,35 +140,26 @@ def usable(data: Data, missing: str) -> np.ndarray:
     """
     if missing not in ("raise", "skip"):
         raise DataError(f"fit: missing must be 'raise' or 'skip'; got {missing!r}.")
-    lost = np.zeros(data.points, bool)
-    said = []
-    for name, x in data.coordinates.items():
-        said += _said(name, ~np.isfinite(x))
-        lost |= ~np.isfinite(x)
+    bad = {name: ~np.isfinite(x) for name, x in data.coordinates.items()}
+    lost = np.any(list(bad.values()), axis=0)
     kept = []
     for name, y in data.observables.items():
-        bad = ~np.isfinite(y)
-        said += _said(name, bad)
+        bad[name] = unusable = ~np.isfinite(y)
         if data.errors is not None:
-            unknown = ~np.isfinite(data.errors[name] + (0.0 if data.relative is None else data.relative[name]))
-            said += _said(f"the error of {name}", unknown)
-            bad = bad | unknown
-        kept.append((~bad & ~lost.reshape(-1, *[1] * (y.ndim - 1))).reshape(-1))
-    if said and missing == "raise":
-        raise DataError(
-            f"fit: {'; '.join(said)}. Remove or repair them, or pass missing='skip' to leave out what is missing."
-        )
-    found = np.flatnonzero(np.concatenate(kept))
-    if not found.size:
+            part = 0.0 if data.relative is None else data.relative[name]
+            bad[f"the error of {name}"] = ~np.isfinite(data.errors[name] + part)
+            unusable = unusable | bad[f"the error of {name}"]
+        kept.append((~unusable & ~lost.reshape(-1, *[1] * (y.ndim - 1))).reshape(-1))
+    words = [f"{name} is not finite at {listed_points(np.argwhere(at)[:, 0])}" for name, at in bad.items() if at.any()]
+    if words and missing == "raise":
+        raise DataError(f"fit: {'; '.join(words)}. Repair them, or pass missing='skip' to leave them out.")
+    result = np.flatnonzero(np.concatenate(kept))
+    if not result.size:
         raise DataError("fit: no data point is left that is finite.")
-    return found
+    return result
 
 
-def _said(name: str, bad: np.ndarray) -> list[str]:
-    at = np.unique(np.argwhere(bad)[:, 0])
-    return [f"{name} is not finite at {listed(at)}"] if len(at) else []
-
-
-def listed(at: np.ndarray, most: int = 8) -> str:
+def listed_points(at: np.ndarray, most: int = 8) -> str:
     """Numbers of points as text."""
+    at = np.unique(at)
     return f"point(s) {', '.join(map(str, at[:most].tolist()))}{', ...' if len(at) > most else ''}"

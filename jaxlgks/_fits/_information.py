@@ -1,6 +1,6 @@
 """What data say about parameters: Fisher information, covariance, and what they leave open, in words.
 
-Enters: the Jacobian of whitened predictions, r_i = f_i(θ)/σ_i, in the parameters themselves. Leaves: F = JᵀJ, its
+Takes: the Jacobian of whitened predictions, r_i = f_i(θ)/σ_i, in the parameters themselves. Returns: F = JᵀJ, its
 inverse, and directions in parameter space along which next to nothing changes.
 
 Two scales keep a badly scaled parameter (a rate of 1e−6 beside a frequency of 1e3) from looking undetermined. Rank:
@@ -13,7 +13,7 @@ start value, which says what the user thinks is much. Where both are zero, what 
 they are large: such an entry is determined if its trace is larger than the noise.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import equinox as eqx
 import numpy as np
@@ -73,13 +73,12 @@ class Information(eqx.Module):
     def covariance(self) -> Float[np.ndarray, "p p"]:
         """F⁻¹. A parameter that takes part in a null direction has infinite variance, and covariances NaN."""
         norms, s, rows = self._decomposed()
-        open_ = s == 0
-        scaled = rows[~open_].T / s[~open_]
-        made = scaled @ scaled.T / np.outer(norms, norms)
-        lost = np.any(np.abs(rows[open_]) > 1e-6, axis=0)
-        made[lost, :] = made[:, lost] = np.nan
-        made[lost, lost] = np.inf
-        return made
+        scaled = rows[s > 0].T / s[s > 0]
+        covariance = scaled @ scaled.T / np.outer(norms, norms)
+        lost = np.any(np.abs(rows[s == 0]) > 1e-6, axis=0)
+        covariance[lost, :] = covariance[:, lost] = np.nan
+        covariance[lost, lost] = np.inf
+        return covariance
 
     @property
     def sigmas(self) -> Float[np.ndarray, " p"]:
@@ -95,14 +94,28 @@ class Information(eqx.Module):
 
     @property
     def undetermined(self) -> tuple[Direction, ...]:
-        """Null and near-null directions, the least determined first."""
-        return directions(self)
+        """Null directions (parallel or empty columns), then those along which one standard deviation exceeds the
+        natural size, the least determined first."""
+        norms, s, rows = self._decomposed()
+        null = rows[s == 0] / norms / self.natural  # δθ = D⁻¹ v, in natural sizes
+        result = [self._direction(row / np.linalg.norm(row), np.inf) for row in null]
+        if (s > 0).any():
+            # Of the rest: principal axes of the covariance in natural sizes, orthogonal to the null directions.
+            scaled = (rows[s > 0] / s[s > 0, None]) / (norms * self.natural)
+            _, deviations, axes = np.linalg.svd(scaled, full_matrices=False)
+            result += [self._direction(axis, float(d)) for d, axis in zip(deviations, axes, strict=True) if d > 1]
+        return tuple(result)
+
+    @property
+    def unseen(self) -> str:
+        """The null directions in words."""
+        return " ".join(str(direction) for direction in self.undetermined if np.isinf(direction.deviation))
 
     def plus(self, other: "Information") -> "Information":
         """Of both measurements together."""
         require_same(self.names, other.names, "Information.plus")
-        both = np.concatenate([self.root, other.root])
-        return Information(self.names, self.values, self.natural, reduced(both), self.units)
+        root = reduced(np.concatenate([self.root, other.root]))
+        return Information(self.names, self.values, self.natural, root, self.units)
 
     def _decomposed(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Lengths of the columns, singular values of J with columns of length one (zero below rounding), right vectors
@@ -113,6 +126,25 @@ class Information(eqx.Module):
         s = np.concatenate([s, np.zeros(len(norms) - len(s))])
         return norms, np.where(s > RANK * max(s[0], 1e-300), s, 0.0), rows
 
+    def _direction(self, axis: np.ndarray, deviation: float) -> Direction:
+        axis = axis * np.sign(axis[np.argmax(np.abs(axis))])
+        order = [int(i) for i in np.argsort(-np.abs(axis), kind="stable") if abs(axis[i]) > 0.1 * np.max(np.abs(axis))]
+        names, size = [self.names[i] for i in order], axis * self.natural
+        moves = [f"{self.names[i]} by {0.01 * size[i] / axis[order[0]]:+.3g}" for i in order]
+        moving, largest = f"changing {listed_names(moves)}", deviation * axis[order[0]]
+        if np.isinf(deviation) and len(names) == 1:
+            words = f"{names[0]} leaves no trace in the data."
+        elif np.isinf(deviation):
+            words = f"Only a combination of {listed_names(names)} is seen in the data: {moving} changes nothing."
+        elif len(names) == 1:
+            words = f"{names[0]} is hardly determined: one standard deviation is {deviation * size[order[0]]:.3g}."
+        else:
+            words = (
+                f"{listed_names(names)} are hardly determined together: {moving} goes unnoticed up to "
+                f"{100 * largest:.3g} times that (one standard deviation)."
+            )
+        return Direction({self.names[i]: float(axis[i]) for i in order}, deviation, words)
+
     def summary(self) -> str:
         """A table of what the plan can reach, and what it cannot."""
         lines = [f"{'parameter':<20}{'value':>14}{'1σ':>12}{'relative':>10}"]
@@ -120,9 +152,8 @@ class Information(eqx.Module):
             unit = self.units.get(name, "")
             part = f"{100 * sigma / abs(value):.2g} %" if value else ""
             lines.append(f"{name:<20}{value:>14.6g}{sigma:>12.3g}{part:>10} {unit}".rstrip())
-        found = self.undetermined
-        lines += [f"! {direction}" for direction in found] or ["All parameters are determined."]
-        return "\n".join(lines)
+        open_ = [f"! {direction}" for direction in self.undetermined]
+        return "\n".join([*lines, *(open_ or ["All parameters are determined."])])
 
     def __str__(self) -> str:
         return self.summary()
@@ -141,64 +172,22 @@ def reduced(jacobian: np.ndarray) -> np.ndarray:
 
 
 def information_of(
-    parameters: Parameters, theta: np.ndarray, jacobian: np.ndarray, units: dict, first: np.ndarray, signal: float
+    parameters: Parameters,
+    theta: np.ndarray,
+    jacobian: np.ndarray,
+    units: Mapping[str, str] | None,
+    first: np.ndarray,
+    signal: float,
 ) -> Information:
     """Information about parameters at θ. `first`: their size at the start, zero where nothing tells; `signal`: length
     of the predictions over their errors."""
-    bounded = np.array(parameters.below) | np.array(parameters.above)
+    free = ~(np.isfinite(parameters.lower) | np.isfinite(parameters.upper))
     norms = np.linalg.norm(jacobian, axis=0)
-    natural = parameters.natural(theta)
-    natural = np.where(bounded, natural, FREE * np.maximum(np.abs(theta), first))
-    traced = np.where((first == 0) & ~bounded & (norms > 0), signal / np.where(norms > 0, norms, 1.0), 0.0)
+    natural = np.where(free, FREE * np.maximum(np.abs(theta), first), parameters.natural(theta))
+    traced = np.where((first == 0) & free & (norms > 0), signal / np.where(norms > 0, norms, 1.0), 0.0)
     natural = np.maximum(natural, traced)
     natural = np.where(natural > 0, natural, parameters.scale)
-    known = spread_units(units, parameters.names)
-    return Information(parameters.names, theta, natural, reduced(jacobian), known)
-
-
-def directions(information: Information, limit: float = 1.0) -> tuple[Direction, ...]:
-    """Null directions (parallel or empty columns), then those along which one σ exceeds `limit` natural sizes."""
-    norms, s, rows = information._decomposed()
-    found = []
-    null = rows[s == 0] / norms / information.natural  # δθ = D⁻¹ v, in natural sizes
-    for row in null:
-        found.append(_direction(information, row / np.linalg.norm(row), np.inf))
-    kept = s > 0
-    if not kept.any():
-        return tuple(found)
-    # Of the rest: principal axes of the covariance in natural sizes, orthogonal to the null directions.
-    scaled = (rows[kept] / s[kept, None]) / (norms * information.natural)
-    _, deviations, axes = np.linalg.svd(scaled, full_matrices=False)
-    for deviation, axis in zip(deviations, axes, strict=True):
-        if deviation > limit:
-            found.append(_direction(information, axis, float(deviation)))
-    return tuple(found)
-
-
-def _direction(information: Information, axis: np.ndarray, deviation: float) -> Direction:
-    axis = axis * np.sign(axis[np.argmax(np.abs(axis))])
-    order = [int(i) for i in np.argsort(-np.abs(axis), kind="stable") if abs(axis[i]) > 0.1 * np.max(np.abs(axis))]
-    parts = {information.names[i]: float(axis[i]) for i in order}
-    return Direction(parts, deviation, _words(information, order, axis, deviation))
-
-
-def _words(information: Information, order: Sequence[int], axis: np.ndarray, deviation: float) -> str:
-    names = [information.names[i] for i in order]
-    moves = [
-        f"{information.names[i]} by {axis[i] / axis[order[0]] * 0.01 * information.natural[i]:+.3g}" for i in order
-    ]
-    if np.isinf(deviation):
-        if len(names) == 1:
-            return f"{names[0]} leaves no trace in the data."
-        seen = f"Only a combination of {listed_names(names)} is seen in the data"
-        return f"{seen}: changing {listed_names(moves)} changes nothing."
-    if len(names) == 1:
-        size = deviation * abs(axis[order[0]]) * information.natural[order[0]]
-        return f"{names[0]} is hardly determined: one standard deviation is {size:.3g}."
-    return (
-        f"{listed_names(names)} are hardly determined together: changing {listed_names(moves)} goes unnoticed up to "
-        f"{100 * deviation * abs(axis[order[0]]):.3g} times that (one standard deviation)."
-    )
+    return Information(parameters.names, theta, natural, reduced(jacobian), spread_units(units, parameters.names))
 
 
 def listed_names(items: Sequence[str]) -> str:

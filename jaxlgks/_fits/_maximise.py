@@ -1,17 +1,8 @@
 """The best device: a differentiable figure of merit, made as large as bounds and constraints allow.
 
-Enters: a figure, start values, bounds, constraints h(θ) = level or low ≤ h(θ) ≤ high. Leaves: `Design`.
-
-A range is an equality h(θ) − s = 0 with one more variable, low ≤ s ≤ high. From every start an optimiser runs in
-coordinates without bounds, constraints as a penalty; then Newton's method solves, in the variables that no bound holds,
-
-    ∇f = Σ_k λ_k ∇c_k,    c_k(θ) = 0,
-
-to rounding: the first stage need not be accurate, and the second gives multipliers, λ_k = ∂f/∂level_k.
+Takes: a figure, start values, bounds, constraints h(θ) = level or low ≤ h(θ) ≤ high. Returns: `Design`.
 """
 
-import dataclasses
-import numbers
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -21,14 +12,10 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from .._inputs import require_x64
 from ..errors import FitError, FitWarning, InputError
-from ._methods import as_method
-from ._newton import Stationary, solve
-from ._parameters import Bounds, Parameters, draw_starts, listed_starts, parameters
-from ._runner import run
+from ._climb import HUGE, Place, Summit, Task, climbed, summit
+from ._parameters import Bounds, Parameters, as_parameters, start_values
 
-PENALTIES = (1e1, 1e3, 1e5)
 CLOSE = 1e-6
 """Starts whose values agree to this part have found the same optimum."""
 
@@ -68,40 +55,16 @@ class Design(eqx.Module):
         return self.summary()
 
 
-class Task(eqx.Module):
-    """Figure and constraints as functions of the vector of all variables, in units of their sizes at the start."""
+class _Scaled(eqx.Module):
+    """Functions of the pytree in one array, as functions of the vector of all entries, in units of their sizes."""
 
-    figure: Callable
     functions: tuple[Callable, ...]
-    levels: Array
-    sizes: Array
-    unit: Array
+    sizes: Float[np.ndarray, " k"]
     variables: Parameters
-    slack: tuple[int, ...] = eqx.field(static=True)
 
-    def value(self, theta: Float[Array, " q"]) -> Float[Array, ""]:
-        """f(θ), a number."""
-        return jnp.asarray(self.figure(self.variables.tree(theta)[0])) / self.unit
-
-    def violated(self, theta: Float[Array, " q"]) -> Float[Array, " k"]:
-        """c(θ): h(θ) less its level, or its slack."""
-        params, slack = self.variables.tree(theta)
-        if not self.functions:
-            return jnp.zeros(0)
-        h = jnp.stack([jnp.asarray(h(params), float) for h in self.functions])
-        wanted = [slack[_slack(k)] if k in self.slack else self.levels[k] for k in range(len(self.functions))]
-        return (h - jnp.stack(wanted)) / self.sizes
-
-
-class _Penalised(eqx.Module):
-    """−f + ½ μ |c|²: a goal."""
-
-    task: Task
-    weight: Array
-
-    def __call__(self, z: Float[Array, " q"]) -> Float[Array, ""]:
-        theta = self.task.variables.outward(z)
-        return -self.task.value(theta) + self.weight / 2 * jnp.sum(self.task.violated(theta) ** 2)
+    def __call__(self, theta: Float[Array, " q"]) -> Float[Array, " k"]:
+        params = self.variables.tree(theta)
+        return jnp.stack([jnp.asarray(f(params), float) for f in self.functions]) / self.sizes
 
 
 def maximise(
@@ -110,18 +73,18 @@ def maximise(
     *,
     bounds: Bounds | None = None,
     constraints: Mapping[str, Any] | None = None,
-    method: Any = "bfgs",
     starts: Any = 1,
-    steps: int | None = None,
+    steps: int = 500,
     seed: int = 0,
     progress: bool = False,
 ) -> Design:
     """The parameters at which a figure of merit is largest.
 
     **Arguments:** `figure`: a real number, of a pytree of real numbers; JAX differentiates it twice.
-    `init`, `bounds`, `starts`, `seed`, `progress`: as in `fit`. `constraints`: by name (h, level), h(params) = level,
-    or (h, (low, high)). `method`: "bfgs", "nonlinear-cg", "lbfgs", "adam" or an object of optimistix or optax; its end
-    is polished by Newton's method.
+    `init`, `bounds`, `starts`, `seed`: as in `fit`. `constraints`: by name (h, level), h(params) = level, or
+    (h, (low, high)). `steps`: at most so many from each start. `progress`: a bar.
+
+    scipy's SLSQP climbs from every start; Newton's method adds the last digits.
 
     **Returns:** `Design`.
 
@@ -141,118 +104,88 @@ def maximise(
     best.values["omega"]                           # 2.7899
     ```
     """
-    require_x64()
-    task, theta, names = _task(figure, init, bounds, constraints or {})
-    z = _starts(task, theta, init, bounds, starts, seed)
-    chosen = as_method(method, False, "maximise")
-    limit = chosen.steps if steps is None else steps
-    for weight in PENALTIES if task.functions else PENALTIES[:1]:
-        z = run(_Penalised(task, jnp.asarray(weight)), chosen, z, limit, progress=progress, title="maximise").z
-    ends = [solve(task, np.asarray(task.variables.outward(jnp.asarray(one)))) for one in z]
-    return _design(task, ends, names, init)
-
-
-def _task(figure: Callable, init: Any, bounds: Bounds | None, constraints: Mapping) -> tuple[Task, np.ndarray, list]:
-    given, theta = parameters(init, bounds, "maximise")
-    f0 = np.asarray(figure(given.tree(jnp.asarray(theta))))
-    if f0.shape != () or f0.dtype.kind not in "fiu":
-        raise InputError(f"maximise: the figure must be one real number; got {f0.dtype}{f0.shape}.")
-    names, functions, levels, sizes, slack, room = [], [], [], [], {}, {}
-    for k, (name, pair) in enumerate(constraints.items()):
-        if not isinstance(pair, Sequence) or len(pair) != 2 or not callable(pair[0]):
-            raise InputError(f"maximise: the constraint {name!r} is a pair (function, level or range); got {pair!r}.")
-        h, level = pair
-        ends = [level] if np.ndim(level) == 0 else list(level)
-        try:
-            ends = [np.nan if end is None else float(end) for end in ends]
-        except (TypeError, ValueError):
-            ends = []
-        if len(ends) not in (1, 2) or (len(ends) == 1 and not np.isfinite(ends[0])):
-            raise InputError(f"maximise: the level of {name!r} is a number or a pair (low, high); got {level!r}.")
-        names.append(name)
-        functions.append(h)
-        levels.append(ends[0])
-        h0 = float(h(given.tree(jnp.asarray(theta))))
-        sizes.append(next((abs(x) for x in (*ends, h0) if np.isfinite(x) and x), 1.0))
-        if len(ends) == 2:
-            slack[_slack(k)] = _inside(name, h0, ends[0], ends[1], sizes[-1])
-            room[f"1.{_slack(k)}"] = tuple(None if np.isnan(end) else end for end in ends)
-    both, vector = parameters((init, slack), room, "maximise")
-    behind = lambda x: x[given.count :]  # noqa: E731
-    both = dataclasses.replace(
-        both,
-        **{x: np.concatenate([getattr(given, x), behind(getattr(both, x))]) for x in ("lower", "upper", "scale")},
-        **{x: (*getattr(given, x), *behind(getattr(both, x))) for x in ("below", "above")},
-        names=(*given.names, *(names[int(key[1:])] for key in sorted(slack))),
+    variables, theta = as_parameters(init, bounds, "maximise")
+    value = np.asarray(figure(variables.tree(theta)))
+    if value.shape != () or value.dtype.kind not in "fiu":
+        raise InputError(f"maximise: the figure must be one real number; got {value.dtype}{value.shape}.")
+    unit = np.array([abs(value) if np.isfinite(value) and value else 1.0])
+    names = list(constraints or {})
+    levels = [_level(name, pair) for name, pair in (constraints or {}).items()]
+    low, high = np.array(levels, float).reshape(-1, 2).T
+    h = tuple(pair[0] for pair in (constraints or {}).values())
+    at_start = np.array([float(function(variables.tree(theta))) for function in h])
+    ends = np.abs(np.stack([low, high, at_start]))
+    known = np.isfinite(ends) & (ends > 0)
+    sizes = np.where(known.any(axis=0), ends[np.argmax(known, axis=0), range(len(h))], 1.0)
+    scaled = _Scaled(h, sizes, variables) if h else None
+    task = Task(_Scaled((figure,), unit, variables), variables, scaled, low / sizes, high / sizes)
+    rows = start_values(variables, theta, starts, seed, "maximise")
+    summits = [summit(task, end) for end in climbed(task, rows, steps, progress)]
+    figures = _figures(task, [one.place for one in summits], float(unit[0]), names)
+    best = int(np.argmax(figures))
+    top = summits[best]
+    for note in top.notes:
+        warnings.warn(f"maximise: {note}", FitWarning, stacklevel=2)
+    return Design(
+        params=variables.tree(top.theta),
+        values=variables.values(top.theta),
+        figure=float(figures[best]),
+        active=_active(top, variables, names, low, high),
+        multipliers=dict(zip(names, map(float, top.multipliers * unit / sizes), strict=True)),
+        constraints=dict(zip(names, map(float, top.place.c * sizes), strict=True)),
+        residual=top.residual,
+        starts=figures,
+        outcomes=_outcomes(figures, float(unit[0])),
+        notes=tuple(top.notes),
     )
-    unit = abs(float(f0)) if np.isfinite(f0) and f0 else 1.0
-    at = tuple(int(key[1:]) for key in slack)
-    task = Task(figure, tuple(functions), jnp.asarray(levels), jnp.asarray(sizes), jnp.asarray(unit), both, at)
-    return task, vector, names
 
 
-def _slack(k: int) -> str:
-    """A name that sorts as the number does: a pytree sorts its keys."""
-    return f"_{k:06d}"
-
-
-def _inside(name: str, value: float, low: float, high: float, size: float) -> float:
-    """A value strictly between the ends of a range, near the given one."""
-    if low >= high:
+def _level(name: str, pair: Any) -> tuple[float, float]:
+    """The ends of a constraint: a level twice, or a range."""
+    if not isinstance(pair, Sequence) or len(pair) != 2 or not callable(pair[0]):
+        raise InputError(f"maximise: the constraint {name!r} is a pair (function, level or range); got {pair!r}.")
+    level = np.ndim(pair[1]) == 0
+    try:
+        low, high = [pair[1], pair[1]] if level else pair[1]
+        low, high = -np.inf if low is None else float(low), np.inf if high is None else float(high)
+    except (TypeError, ValueError):
+        low = high = np.nan
+    if np.isnan([low, high]).any() or not np.isfinite([low, high]).any():
+        raise InputError(f"maximise: the level of {name!r} is a number or a pair (low, high); got {pair[1]!r}.")
+    if not (level or low < high):
         raise InputError(f"maximise: the range of {name!r} leaves nothing between {low} and {high}.")
-    if np.isfinite(low) and np.isfinite(high):
-        margin = 0.1 * (high - low)
-        return float(np.clip(value, low + margin, high - margin)) if np.isfinite(value) else (low + high) / 2
-    return max(value, low + 0.1 * size) if np.isfinite(low) else min(value, high - 0.1 * size)
+    return low, high
 
 
-def _starts(task: Task, theta: np.ndarray, init: Any, bounds: Bounds | None, starts: Any, seed: int) -> np.ndarray:
-    """As of a fit; slack starts where it is."""
-    if isinstance(starts, numbers.Integral):
-        rows = draw_starts(task.variables, theta, starts, seed, "maximise")
-        return np.stack([task.variables.inward(row) for row in rows])
-    given, first = parameters(init, bounds, "maximise")
-    rows = listed_starts(given, first, starts, "maximise")
-    return np.stack([task.variables.inward(np.concatenate([row, theta[given.count :]])) for row in rows])
+def _figures(task: Task, places: list[Place], unit: float, names: list[str]) -> np.ndarray:
+    """The figure of each start, −∞ where constraints are not met.
 
-
-def _design(task: Task, ends: list[Stationary], names: list[str], init: Any) -> Design:
-    unit, sizes = float(task.unit), np.asarray(task.sizes)
-    feasible = [np.isfinite(e.value) and np.all(np.abs(e.violated) < 1e-6) for e in ends]
-    if not any(feasible):
-        misses = [float(np.max(np.abs(e.violated), initial=0)) for e in ends if np.isfinite(e.value)]
-        if not misses:
-            raise FitError("maximise: the figure is finite at the end of no start.")
+    **Raises:** `FitError` where that is so of all."""
+    missed = [np.max(np.maximum(task.low - one.c, one.c - task.high), initial=0.0) for one in places]
+    missed = np.where([one.f > -HUGE for one in places], missed, np.inf)
+    if not np.isfinite(missed).any():
+        raise FitError("maximise: the figure is finite at the end of no start.")
+    if not (missed < 1e-6).any():
         raise FitError(
-            f"maximise: no start meets the constraints {names}; the closest misses by {min(misses):.2g} of their size. "
+            f"maximise: no start meets the constraints {names}; the closest misses by {min(missed):.2g} of their size. "
             "Ask for less, widen the bounds, or start elsewhere."
         )
-    figures = np.array([e.value * unit if good else -np.inf for e, good in zip(ends, feasible, strict=True)])
-    best = int(np.argmax(figures))
-    found = ends[best]
-    outcomes = []
+    return np.where(missed < 1e-6, np.array([one.f for one in places]) * unit, -np.inf)
+
+
+def _outcomes(figures: np.ndarray, unit: float) -> tuple[str, ...]:
+    best, words = figures.max(), []
     for value in figures:
         # At an optimum of about zero, what counts is the size of the figure at the start.
-        same = abs(value - figures[best]) <= CLOSE * max(abs(figures[best]), CLOSE * unit)
-        lost = not np.isfinite(value)
-        said = "not finite, or constraints not met" if lost else f"{value:.8g}" + ("" if same else ", a lower maximum")
-        outcomes.append(said)
-    notes = tuple(found.notes)
-    for note in notes:
-        warnings.warn(f"maximise: {note}", FitWarning, stacklevel=3)
-    count = parameters(init, None, "maximise")[0].count
-    values = dict(zip(task.variables.names[:count], map(float, found.theta[:count]), strict=True))
-    tree = task.variables.tree(jnp.asarray(found.theta))
-    h = [float(function(tree[0])) for function in task.functions]
-    return Design(
-        params=tree[0],
-        values=values,
-        figure=float(figures[best]),
-        active=found.active,
-        multipliers=dict(zip(names, map(float, found.multipliers * unit / sizes), strict=True)),
-        constraints=dict(zip(names, h, strict=True)),
-        residual=found.residual,
-        starts=figures,
-        outcomes=tuple(outcomes),
-        notes=notes,
-    )
+        same = abs(value - best) <= CLOSE * max(abs(best), CLOSE * unit)
+        word = f"{value:.8g}" + ("" if same else ", a lower maximum")
+        words.append(word if np.isfinite(value) else "not finite, or constraints not met")
+    return tuple(words)
+
+
+def _active(result: Summit, variables: Parameters, names: list[str], low: Any, high: Any) -> dict[str, str]:
+    """Bounds that hold entries, and ends of ranges that bind."""
+    bounds = zip(variables.names, result.held, variables.lower, variables.upper, strict=True)
+    ranges = zip(names, np.where(low == high, 0, result.binding), low, high, strict=True)
+    words = {-1: "lower bound", 1: "upper bound"}
+    return {name: f"{words[int(side)]} {b if side > 0 else a:.6g}" for name, side, a, b in (*bounds, *ranges) if side}

@@ -1,149 +1,172 @@
-"""Optimisers, by name or as objects of optax and optimistix, behind one face.
+"""Optimisers, by name or as objects of optax and optimistix, and the loop that runs one of them to its end.
 
-Enters: a name or an object. Leaves: a method that starts from a z, takes a step, and says when no step is left to take.
+Takes: a name or an object; a goal, residuals as a function of coordinates z; a start. Returns: where the optimiser
+ended, after how many steps, and whether by itself. What steps is always a solver with the interface of optimistix.
 """
 
 import difflib
 import functools
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Bool, Float, Int
 
 from ..errors import InputError
 from ._descent import LevenbergMarquardt
-from ._method import AbstractMethod, Goal, cost, materialised
+from ._problem import linearised
 
 TOLERANCE = 1e-9
 """Relative change of residuals and coordinates below which an optimiser has arrived."""
 SCALED = 1e-5
 """The same where residuals are in units of known errors: a standard deviation moves them by one in all."""
+HUGE = 1e150
+"""What stands for a residual that is not finite: to comparisons a NaN is neither better nor worse."""
+
+Residuals = Callable[[Array], Array]
 
 
-class Optimistix(AbstractMethod):
-    """A least-squares solver or a minimiser of optimistix. A trial point where the goal is not finite is refused, and
-    a shorter step taken from the last one."""
+class Method(eqx.Module):
+    """A solver with the interface of optimistix, whether it takes residuals (else half the sum of their squares), and
+    its number of steps."""
 
     solver: Any
     squares: bool = eqx.field(static=True)
     steps: int = eqx.field(static=True)
 
-    def _prepared(self, goal: Goal, z: Array) -> tuple[Callable, Any]:
-        """The function as optimistix wants it, and the shape of what it returns."""
 
-        def fn(z, args):
-            value = materialised(z, goal) if self.squares else cost(goal, z)
-            # To its comparisons a NaN is neither better nor worse: make it worse.
-            return jnp.where(jnp.isfinite(value), value, 1e150 if self.squares else 1e300), None
+class End(NamedTuple):
+    """Coordinates, the number of steps, and whether the optimiser finished by itself."""
 
-        return fn, jax.eval_shape(lambda z: fn(z, None)[0], z)
+    z: Float[Array, " p"]
+    steps: Int[Array, ""]
+    finished: Bool[Array, ""]
 
-    def init(self, goal: Goal, z: Float[Array, " p"]) -> Any:
-        fn, shape = self._prepared(goal, z)
-        return self.solver.init(fn, z, None, {}, shape, None, frozenset())
 
-    def step(self, goal: Goal, z: Float[Array, " p"], state: Any) -> tuple[Float[Array, " p"], Any]:
-        z, state, _ = self.solver.step(self._prepared(goal, z)[0], z, None, {}, state, frozenset())
-        return z, state
+def minimise(goal: Residuals, method: Method, z: Float[Array, " p"], limit: Any, tick: Callable | None = None) -> End:
+    """One start, until it finishes or has taken `limit` steps. `tick(steps)` is called after each."""
+    from optimistix import RESULTS
 
-    def finished(self, goal: Goal, z: Float[Array, " p"], state: Any) -> Bool[Array, ""]:
-        from optimistix import RESULTS
+    solver, call = method.solver, (None, {})
 
-        done, result = self.solver.terminate(self._prepared(goal, z)[0], z, None, {}, state, frozenset())
-        return done | (result != RESULTS.successful)
+    def fn(z: Array, args: Any) -> tuple[Array, None]:
+        r: Any = _materialised(z, goal)
+        r = jnp.where(jnp.isfinite(r), r, HUGE)
+        return r if method.squares else 0.5 * jnp.sum(r**2), None
+
+    shape = jax.eval_shape(lambda z: fn(z, None)[0], z)
+    state, rest = eqx.partition(solver.init(fn, z, *call, shape, None, frozenset()), eqx.is_array)
+
+    def body(now: tuple) -> tuple:
+        z, old, end = now
+        z, state, _ = solver.step(fn, z, *call, eqx.combine(old, rest), frozenset())
+        done, result = solver.terminate(fn, z, *call, state, frozenset())
+        state = jax.tree.map(lambda x, like: x.astype(like.dtype), eqx.filter(state, eqx.is_array), old)
+        if tick is not None:
+            jax.debug.callback(tick, end.steps + 1)
+        return z, state, End(z, end.steps + 1, done | (result != RESULTS.successful))
+
+    start = (z, state, End(z, jnp.asarray(0), jnp.asarray(False)))
+    return jax.lax.while_loop(lambda now: ~now[2].finished & (now[2].steps < limit), body, start)[2]
+
+
+@eqx.filter_custom_jvp
+def _materialised(z: Array, goal: Residuals) -> Array:
+    """The goal, with a derivative that is a matrix, made once, and no program: solvers apply it several times a step,
+    forwards and backwards, and a program would be compiled (and run) as often."""
+    return goal(z)
+
+
+@_materialised.def_jvp
+def _materialised_jvp(primals, tangents):
+    residuals, jacobian = linearised(primals[1], primals[0])
+    return residuals, jacobian @ tangents[0]
 
 
 class _OptaxState(eqx.Module):
     inner: Any
-    last: Any
-    moved: Array
-    waiting: Array
+    last: Float[Array, " p"]
+    change: Float[Array, ""]
+    waiting: Bool[Array, ""]
 
 
-class Optax(AbstractMethod):
-    """A gradient transformation of optax. Where value or gradient is not finite it goes back half of its last step. An
-    update of exactly zero on a slope is a pause (the start of a schedule, gradients being collected), no arrival."""
+class Optax(eqx.Module):
+    """A gradient transformation of optax as a solver. Where value or gradient is not finite it goes back half of its
+    last step. An update of exactly zero on a slope is a pause (the start of a schedule, gradients being collected), not
+    an arrival (for `optimistix.OptaxMinimiser` it is one)."""
 
     optimiser: Any
-    steps: int = eqx.field(static=True)
 
-    def init(self, goal: Goal, z: Float[Array, " p"]) -> Any:
-        return _OptaxState(self.optimiser.init(z), z, jnp.asarray(jnp.inf), jnp.asarray(False))
+    def init(self, fn, y, args, options, f_struct, aux_struct, tags) -> _OptaxState:
+        """The state before the first step."""
+        return _OptaxState(self.optimiser.init(y), y, jnp.asarray(jnp.inf), jnp.asarray(False))
 
-    def step(self, goal: Goal, z: Float[Array, " p"], state: Any) -> tuple[Float[Array, " p"], Any]:
+    def step(self, fn, y, args, options, state: _OptaxState, tags) -> tuple[Array, _OptaxState, None]:
+        """One step."""
         import optax
 
-        f = functools.partial(cost, goal)
-        value, slope = jax.value_and_grad(f)(z)
-        good = jnp.isfinite(value) & jnp.all(jnp.isfinite(slope))
+        f = functools.partial(lambda y: fn(y, args)[0])
+        value, slope = jax.value_and_grad(f)(y)
+        good = (value < HUGE) & jnp.all(jnp.isfinite(slope))
         slope = jnp.where(good, slope, 0.0)
         optimiser = optax.with_extra_args_support(self.optimiser)
         update: Any
-        update, inner = optimiser.update(slope, state.inner, z, value=value, grad=slope, value_fn=f)
-        inner = jax.tree.map(lambda new, old: jnp.where(good, new, old), inner, state.inner)
-        forward: Any = jnp.where(jnp.all(jnp.isfinite(update)), z + update, z)
-        moved = jnp.max(jnp.abs(forward - z)) / (1 + jnp.max(jnp.abs(z)))
-        last: Any = jnp.where(good, z, state.last)
-        waiting = jnp.all(update == 0) & jnp.any(slope != 0)
-        state = _OptaxState(inner, last, jnp.where(good, moved, jnp.inf), waiting)
-        return jnp.where(good, forward, (z + state.last) / 2), state
+        update, inner = optimiser.update(slope, state.inner, y, value=value, grad=slope, value_fn=f)
+        forward: Any = jnp.where(jnp.all(jnp.isfinite(update)), y + update, y)
+        change = jnp.max(jnp.abs(forward - y)) / (1 + jnp.max(jnp.abs(y)))
+        after = (inner, y, change, jnp.all(update == 0) & jnp.any(slope != 0))
+        before = (state.inner, state.last, jnp.asarray(jnp.inf), jnp.asarray(False))
+        state_after = jax.tree.map(functools.partial(jnp.where, good), after, before)
+        return jnp.where(good, forward, (y + state.last) / 2), _OptaxState(*state_after), None
 
-    def finished(self, goal: Goal, z: Float[Array, " p"], state: Any) -> Bool[Array, ""]:
-        return (state.moved <= TOLERANCE * 1e-2) & ~state.waiting
+    def terminate(self, fn, y, args, options, state: _OptaxState, tags) -> tuple[Bool[Array, ""], Any]:
+        """Whether it has arrived."""
+        from optimistix import RESULTS
+
+        return (state.change <= TOLERANCE * 1e-2) & ~state.waiting, RESULTS.successful
 
 
 @functools.cache
-def _by_name(name: str, squares: bool, scaled: bool) -> AbstractMethod:
+def _by_name(name: str, scaled: bool) -> Method:
     import optax
     import optimistix as optx
 
-    near: dict[str, Any] = {"rtol": TOLERANCE, "atol": TOLERANCE}
-    close: dict[str, Any] = {"rtol": TOLERANCE, "atol": SCALED} if scaled else near
-    makers: dict[str, Callable[[], AbstractMethod]] = {
-        "bfgs": lambda: Optimistix(solver=optx.BFGS(**near), squares=False, steps=1000),
-        "nonlinear-cg": lambda: Optimistix(solver=optx.NonlinearCG(**near), squares=False, steps=2000),
-        "adam": lambda: Optax(optimiser=optax.adam(optax.exponential_decay(0.05, 500, 0.3)), steps=3000),
-        "lbfgs": lambda: Optax(optimiser=optax.lbfgs(), steps=500),
+    tolerance: Any = {"rtol": TOLERANCE, "atol": TOLERANCE}
+    close: Any = {"rtol": TOLERANCE, "atol": SCALED if scaled else TOLERANCE}
+    makers: dict[str, Callable[[], Method]] = {
+        "levenberg-marquardt": lambda: Method(LevenbergMarquardt(**close), squares=True, steps=200),
+        "gauss-newton": lambda: Method(optx.GaussNewton(**close), squares=True, steps=200),
+        "dogleg": lambda: Method(optx.Dogleg(**close), squares=True, steps=200),
+        "bfgs": lambda: Method(optx.BFGS(**tolerance), squares=False, steps=1000),
+        "nonlinear-cg": lambda: Method(optx.NonlinearCG(**tolerance), squares=False, steps=2000),
+        "lbfgs": lambda: Method(Optax(optax.lbfgs()), squares=False, steps=500),
+        "adam": lambda: Method(Optax(optax.adam(optax.exponential_decay(0.05, 500, 0.3))), squares=False, steps=3000),
     }
-    if squares:
-        makers |= {
-            "levenberg-marquardt": lambda: LevenbergMarquardt(**close, steps=200),
-            "gauss-newton": lambda: Optimistix(solver=optx.GaussNewton(**close), squares=True, steps=200),
-            "dogleg": lambda: Optimistix(solver=optx.Dogleg(**close), squares=True, steps=200),
-        }
     if name not in makers:
-        near_names = difflib.get_close_matches(name, makers, 1)
-        hint = f"did you mean {near_names[0]!r}?" if near_names else f"there are {', '.join(sorted(makers))}."
+        near = difflib.get_close_matches(name, makers, 1)
+        hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(sorted(makers))}."
         raise InputError(f"method: no optimiser {name!r}; {hint} Or give one of optax or optimistix as an object.")
     return makers[name]()
 
 
-def as_method(method: Any, squares: bool, where: str, scaled: bool = False) -> AbstractMethod:
-    """An optimiser by name, or an object of optax or optimistix. `squares`: whether the goal has residuals, `scaled`:
-    in units of known errors.
+def as_method(method: Any, scaled: bool = False) -> Method:
+    """An optimiser by name, or an object of optax or optimistix. `scaled`: residuals are in units of known errors.
 
-    **Raises:** `InputError` for what is neither, or a least-squares solver where there are no squares.
+    **Raises:** `InputError` for anything else.
     """
-    if isinstance(method, AbstractMethod):
-        return method
     if isinstance(method, str):
-        return _by_name(method, squares, scaled)
+        return _by_name(method, scaled)
     import optimistix as optx
 
     if isinstance(method, optx.AbstractLeastSquaresSolver):
-        if not squares:
-            raise InputError(
-                f"{where}: {type(method).__name__} needs a sum of squares; use a minimiser such as 'bfgs'."
-            )
-        return Optimistix(solver=method, squares=True, steps=200)
+        return Method(method, squares=True, steps=200)
     if isinstance(method, optx.AbstractMinimiser):
-        return Optimistix(solver=method, squares=False, steps=1000)
+        return Method(method, squares=False, steps=1000)
     if hasattr(method, "init") and hasattr(method, "update"):
-        return Optax(optimiser=method, steps=2000)
+        return Method(Optax(method), squares=False, steps=2000)
     raise InputError(
-        f"{where}: method must be a name, an optimistix least-squares solver or minimiser, or an optax gradient "
+        "fit: method must be a name, an optimistix least-squares solver or minimiser, or an optax gradient "
         f"transformation; got {type(method).__name__}."
     )

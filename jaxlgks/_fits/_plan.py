@@ -1,6 +1,6 @@
 """Where to measure next: D-optimal plans, by gradient.
 
-Enters: a model, parameters as they are thought to be, a first plan. Leaves: the plan whose Fisher information has the
+Takes: a model, parameters as they are thought to be, a first plan. Returns: the plan whose Fisher information has the
 largest determinant, that is, the smallest volume of the confidence ellipsoid. The determinant does not care about units
 or combinations of parameters.
 """
@@ -10,19 +10,16 @@ from collections.abc import Mapping
 from typing import Any
 
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
 from ..errors import FitError, FitWarning, IdentifiabilityError, InputError
-from ._data import Data
+from ._climb import Task, climbed
 from ._information import Information, information_of, require_same
-from ._methods import as_method
-from ._parameters import Bounds, Parameters, draw_starts, parameters
-from ._problem import Model, Predict, checked_model
-from ._runner import run
-from ._sensitivity import outputs, sigmas_of, whitened
+from ._parameters import Bounds, Parameters, as_parameters, start_values
+from ._problem import Model, Predict
+from ._sensitivity import errors_of, planned_model, whitened
 
 SAME = 1e-2
 """Plans whose ln det F differs by less are equally good."""
@@ -52,26 +49,23 @@ class Plan(eqx.Module):
 
 
 class _Volume(eqx.Module):
-    """−½ ln det F of a plan in coordinates without bounds: a goal."""
+    """½ ln det F of a plan, in units of the sizes of the parameters."""
 
     model: Model
     plan: Parameters
     theta: Array
-    scale: Array
+    size: Array
     known: Array
     errors: Any
     repeats: float
 
-    def __call__(self, z: Float[Array, " q"]) -> Float[Array, ""]:
-        x = self.plan.tree(self.plan.outward(z))
-        f = lambda theta: self.model.by_name(theta, x)  # noqa: E731
-        y, jacobian = f(self.theta), jax.jacfwd(f)(self.theta)
-        sigma = sigmas_of(self.errors, x, y)
-        sigma = sigma if isinstance(sigma, Mapping) else dict.fromkeys(y, sigma)
+    def __call__(self, settings: Float[Array, " q"]) -> Float[Array, ""]:
+        x = self.plan.tree(settings)
+        y, jacobian = self.model.with_jacobian(self.theta, x)
+        sigma = errors_of(self.errors, x, y)
         rows = [(jacobian[k] / jnp.asarray(sigma[k])[..., None]).reshape(-1, self.theta.size) for k in y]
-        J = jnp.concatenate([self.known, *(self.repeats**0.5 * row for row in rows)]) * self.scale
-        R = jnp.linalg.qr(J, mode="r")
-        return -jnp.sum(jnp.log(jnp.abs(jnp.diag(R))))
+        J = jnp.concatenate([self.known, *(self.repeats**0.5 * row for row in rows)]) * self.size
+        return jnp.sum(jnp.log(jnp.abs(jnp.diag(jnp.linalg.qr(J, mode="r")))))
 
 
 def optimal_plan(
@@ -87,7 +81,6 @@ def optimal_plan(
     vectorised: bool = False,
     units: Mapping[str, str] | None = None,
     starts: Any = 32,
-    method: Any = "bfgs",
     seed: int = 0,
     progress: bool = False,
 ) -> Plan:
@@ -98,7 +91,7 @@ def optimal_plan(
     of each, `{"T": (0.1, 2)}`.
     `repeats`: measurements at each setting. `known`: information from earlier measurements: the plan then says what to
     measure next. `starts`: how many (the criterion has many maxima): the first plan, the others drawn within the
-    limits; or a list of further first plans.
+    limits; or a list of further first plans. `progress`: a bar.
 
     **Returns:** `Plan`.
 
@@ -114,71 +107,63 @@ def optimal_plan(
     sorted(best.coordinates["t"].round(3).tolist())    # [0.0, 2.0]
     ```
     """
-    given, theta = parameters(params, bounds, "optimal_plan")
+    where = "optimal_plan"
+    parameters, theta = as_parameters(params, bounds, where)
     first = {name: np.atleast_1d(np.asarray(x, float)) for name, x in coordinates.items()}
-    plan, x0 = parameters(first, limits, "optimal_plan")
-    if not np.all(np.array(plan.below) & np.array(plan.above)):
-        raise InputError(f"optimal_plan: every coordinate needs two limits; got {dict(limits)} for {list(first)}.")
+    plan, settings = as_parameters(first, limits, where)
+    if not np.all(np.isfinite(plan.lower) & np.isfinite(plan.upper)):
+        raise InputError(f"{where}: every coordinate needs two limits; got {dict(limits)} for {list(first)}.")
     if repeats < 1:
-        raise InputError(f"optimal_plan: each setting is measured at least once; got repeats={repeats}.")
-    names, shapes = outputs(predict, given, first, vectorised)
-    n = len(next(iter(first.values())))
-    shaped = {k: np.zeros(s if vectorised else (n, *s)) for k, s in zip(names, shapes, strict=True)}
-    model = checked_model(predict, given, Data(first, shaped), vectorised, "optimal_plan")
-    natural = np.where(theta != 0, np.abs(theta), 1.0)
-    before = np.zeros((0, given.count)) if known is None else known.root
+        raise InputError(f"{where}: each setting is measured at least once; got repeats={repeats}.")
     if known is not None:
-        require_same(given.names, known.names, "optimal_plan: known")
+        require_same(parameters.names, known.names, f"{where}: known")
+    before = np.zeros((0, parameters.count)) if known is None else known.root
+    model = planned_model(predict, parameters, first, vectorised, where)
 
-    def told(x: Mapping[str, np.ndarray]) -> Information:
-        J, signal = whitened(predict, given, theta, x, errors, vectorised, "optimal_plan")
+    def information(x: Mapping[str, Any]) -> Information:
+        J, signal = whitened(model, theta, x, errors, where)
         J = np.concatenate([before, repeats**0.5 * J])
-        return information_of(given, theta, J, dict(units or {}), np.abs(theta), repeats**0.5 * signal)
+        result = information_of(parameters, theta, J, units, np.abs(theta), repeats**0.5 * signal)
+        if len(J) < parameters.count or (x is not first and result.rank < parameters.count):
+            raise IdentifiabilityError(
+                f"{where}: no plan of {len(settings) // len(first)} settings fixes all parameters. {result.unseen}"
+            )
+        return result
 
-    if len(before) + sum(y.size for y in shaped.values()) < given.count:
-        raise _too_few(told(first), n)
-    goal = _Volume(model, plan, jnp.asarray(theta), jnp.asarray(natural), jnp.asarray(before), errors, float(repeats))
-    chosen = as_method(method, False, "optimal_plan")
-    rows = draw_starts(plan, x0, starts, seed, "optimal_plan")
-    z = np.stack([plan.inward(row) for row in rows])
-    ended = run(goal, chosen, z, chosen.steps, progress=progress, title="plan")
-    # ln det F in the parameters themselves: the goal is −½ of that in units of their sizes.
-    volumes = -2 * np.asarray(_volumes(goal, jnp.asarray(ended.z))) - 2 * float(np.sum(np.log(natural)))
+    start = information(first)
+    size = np.where(theta != 0, np.abs(theta), 1.0)
+    goal = _Volume(model, plan, jnp.asarray(theta), jnp.asarray(size), jnp.asarray(before), errors, float(repeats))
+    rows = start_values(plan, settings, starts, seed, where)
+    ends = climbed(Task(goal, plan), rows, progress=progress)
+    # ln det F in the parameters themselves.
+    volumes = np.array([2 * float(_volume(goal, end)) for end in ends]) - 2 * float(np.sum(np.log(size)))
     volumes = np.where(np.isfinite(volumes), volumes, -np.inf)
     if not np.isfinite(volumes).any():
-        raise FitError("optimal_plan: no start leads to a plan with finite predictions and derivatives.")
-    z_best = ended.z[int(np.argmax(volumes))]
-    best = {k: np.asarray(v) for k, v in plan.tree(plan.outward(jnp.asarray(z_best))).items()}
-
-    found = told(best)
-    if found.rank < given.count:
-        raise _too_few(found, n)
-    gain = found.log_determinant - told(first).log_determinant
-    outcomes, notes = _said(volumes)
+        raise FitError(f"{where}: no start leads to a plan with finite predictions and derivatives.")
+    best = {name: np.asarray(x) for name, x in plan.tree(ends[int(np.argmax(volumes))]).items()}
+    result = information(best)
+    outcomes, notes = _outcomes(volumes)
     for note in notes:
-        warnings.warn(f"optimal_plan: {note}", FitWarning, stacklevel=2)
-    return Plan(best, repeats, found, gain, volumes, outcomes, notes)
-
-
-def _said(volumes: np.ndarray) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """What became of each start, and whether the best plan was found more than once."""
-    best, words = volumes.max(), []
-    for value in volumes:
-        lost = "not finite, or not all parameters fixed"
-        same = f"ln det F = {value:.6g}" + ("" if best - value < SAME else ", a poorer plan")
-        words.append(same if np.isfinite(value) else lost)
-    if len(volumes) > 1 and np.sum(best - volumes < SAME) < 2:
-        ends = np.sort(volumes)[::-1]
-        said = f"one of {len(ends)} starts alone leads to the best plan, ln det F = {best:.6g} (next {ends[1]:.6g}): "
-        return tuple(words), (said + "there may be a better one; take more starts.",)
-    return tuple(words), ()
-
-
-def _too_few(found: Information, settings: int) -> IdentifiabilityError:
-    open_ = " ".join(str(d) for d in found.undetermined if np.isinf(d.deviation))
-    return IdentifiabilityError(f"optimal_plan: no plan of {settings} settings fixes all parameters. {open_}")
+        warnings.warn(f"{where}: {note}", FitWarning, stacklevel=2)
+    gain = result.log_determinant - start.log_determinant
+    return Plan(best, repeats, result, gain, volumes, outcomes, notes)
 
 
 @eqx.filter_jit
-def _volumes(goal: _Volume, z: Array) -> Array:
-    return jax.vmap(goal)(z)
+def _volume(goal: _Volume, settings: Any) -> Array:
+    return goal(jnp.asarray(settings))
+
+
+def _outcomes(volumes: np.ndarray) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """What became of each start, and whether the best plan was found more than once."""
+    best, words = volumes.max(), []
+    for value in volumes:
+        word = f"ln det F = {value:.6g}" + ("" if best - value < SAME else ", a poorer plan")
+        words.append(word if np.isfinite(value) else "not finite, or not all parameters fixed")
+    if len(volumes) > 1 and np.sum(best - volumes < SAME) < 2:
+        note = (
+            f"one of {len(volumes)} starts alone leads to the best plan, ln det F = {best:.6g} (next "
+            f"{np.sort(volumes)[-2]:.6g}): there may be a better one; take more starts."
+        )
+        return tuple(words), (note,)
+    return tuple(words), ()

@@ -1,7 +1,7 @@
 """What a fit found.
 
-Enters: estimates, residuals, Fisher information. Leaves: intervals, correlations, prediction bands, synthetic
-repetitions; tables, pictures and files are made in `_report.py` and `_store.py`.
+Takes: estimates, residuals, Fisher information. Returns: intervals, correlations, prediction bands, synthetic
+repetitions; tables and pictures are made in `_report.py`.
 
 Statistics. With given errors σ_i the covariance is F⁻¹, intervals are normal, and χ² is a test of the model. Without
 errors (or with relative weights alone) their common size is estimated, s² = Σ r²/(m − p): the covariance is s² F⁻¹,
@@ -22,8 +22,8 @@ from ..errors import InputError
 from ._data import Data
 from ._information import Direction, Information
 from ._parameters import Parameters
-from ._problem import Model, Problem
-from ._report import as_dataset, plot, summary, write
+from ._problem import Problem
+from ._report import as_dataset, plot, summary
 from ._simulation import Simulation, simulate
 from ._verdict import Starts
 
@@ -35,7 +35,8 @@ if TYPE_CHECKING:
 class Fit(eqx.Module):
     """Estimates with uncertainties.
 
-    - `names`, `estimates`, `sigmas`: parameters by path in the pytree; `params`: the pytree itself.
+    - `names`, `estimates`, `sigmas`: parameters by path in the pytree; `vector`: the estimates as an array, `params`:
+      as the pytree.
     - `covariance`, `correlations`: [p, p]; `information`: Fisher information, in units of the errors used.
     - `undetermined`: combinations of parameters that the data do not fix, in words.
     - `chi_squared`, `degrees_of_freedom`, `reduced_chi_squared`, `p_value`: with unknown errors `chi_squared` is the
@@ -44,24 +45,24 @@ class Fit(eqx.Module):
     - `starts`: every start and its end; `notes`: what asks for a look.
     """
 
-    estimates: dict[str, float]
-    vector: Float[np.ndarray, " p"]
-    slope: Float[np.ndarray, " p"]
-    covariance: Float[np.ndarray, "p p"]
     information: Information
-    parameters: Parameters
     data: Data
     predictions: dict[str, np.ndarray]
     residuals: dict[str, np.ndarray]
     chi_squared: float
     degrees_of_freedom: int
     starts: Starts
+    problem: Problem
+    used_errors: Float[np.ndarray, " m"]
     errors_known: bool = eqx.field(static=True)
     method: str = eqx.field(static=True)
     notes: tuple[str, ...] = eqx.field(static=True)
     units: dict[str, str] = eqx.field(static=True)
-    model: Model | None = None
-    problem: Problem | None = None
+
+    @property
+    def parameters(self) -> Parameters:
+        """Names, bounds and scales."""
+        return self.problem.model.parameters
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -69,21 +70,35 @@ class Fit(eqx.Module):
         return self.parameters.names
 
     @property
+    def vector(self) -> Float[np.ndarray, " p"]:
+        """The estimates as an array."""
+        return self.information.values
+
+    @property
+    def estimates(self) -> dict[str, float]:
+        """The estimates by name."""
+        return self.parameters.values(self.vector)
+
+    @property
     def params(self) -> Any:
         """The estimates as the pytree that `predict` takes."""
-        return self.parameters.tree(jnp.asarray(self.vector))
+        return self.parameters.tree(self.vector)
+
+    @property
+    def covariance(self) -> Float[np.ndarray, "p p"]:
+        """F⁻¹; infinite variances where nothing is known."""
+        return self.information.covariance
 
     @property
     def sigmas(self) -> dict[str, float]:
         """One standard deviation of each parameter."""
-        return self.parameters.values(np.sqrt(np.diag(self.covariance)))
+        return self.parameters.values(self.information.sigmas)
 
     @property
     def correlations(self) -> Float[np.ndarray, "p p"]:
         """Correlation coefficients."""
-        size = np.sqrt(np.diag(self.covariance))
         with np.errstate(invalid="ignore", divide="ignore"):
-            return self.covariance / np.outer(size, size)
+            return self.covariance / np.outer(self.information.sigmas, self.information.sigmas)
 
     @property
     def skipped(self) -> dict[str, np.ndarray]:
@@ -133,14 +148,13 @@ class Fit(eqx.Module):
         found.intervals(0.95)["k"]                 # [0.47, 0.52]
         ```
         """
-        q, sigma = self.quantile(level), np.sqrt(np.diag(self.covariance))
+        width = self.quantile(level) * self.information.sigmas
         if scale == "linear":
-            low, high = self.vector - q * sigma, self.vector + q * sigma
+            low, high = self.vector - width, self.vector + width
         elif scale == "bounded":
-            z = self.parameters.inward(self.vector)
-            with np.errstate(divide="ignore", invalid="ignore"):
-                width = q * sigma / np.abs(self.slope)
-            ends = [np.asarray(self.parameters.outward(jnp.asarray(z + side * width))) for side in (-1, 1)]
+            z, theta = self.parameters.to_coordinates(self.vector), self.parameters.from_coordinates
+            _, slope = jax.jvp(theta, (jnp.asarray(z),), (jnp.ones(len(z)),))  # elementwise: all of its diagonal
+            ends = [np.asarray(theta(end)) for end in (z - width / jnp.abs(slope), z + width / jnp.abs(slope))]
             low, high = np.minimum(*ends), np.maximum(*ends)
         else:
             raise InputError(f"intervals: scale must be 'linear' or 'bounded'; got {scale!r}.")
@@ -154,31 +168,34 @@ class Fit(eqx.Module):
 
         **Arguments:** `coordinates`: points [n] by name, the measured ones when left out. `level`.
 
-        **Raises:** `InputError` for a fit that was loaded from a file without its `predict`, and for coordinates that
-        are not those of the data.
+        **Raises:** `InputError` for coordinates that are not those of the data.
         """
-        if self.model is None:
-            raise InputError("band: this fit came from a file; load it with Fit.load(path, predict=...).")
-        x = _points(coordinates or self.data.coordinates, tuple(self.data.coordinates))
-        value, jacobian = _with_jacobian(self.model, jnp.asarray(self.vector), x)
-        q, found = self.quantile(level), {}
-        for name, y in value.items():
+        x = dict(coordinates or self.data.coordinates)
+        if set(x) != set(self.data.coordinates):
+            raise InputError(f"band: the coordinates are {list(self.data.coordinates)}; got {list(x)}.")
+        try:
+            rows = np.broadcast_arrays(*(np.atleast_1d(np.asarray(values, float)) for values in x.values()))
+        except ValueError as error:
+            raise InputError(f"band: coordinates must be equally long numbers [n]: {error}") from error
+        if rows[0].ndim != 1:
+            raise InputError(f"band: a coordinate is one number a point, [n]; got shape {rows[0].shape}.")
+        values, jacobian = self.problem.model.with_jacobian(jnp.asarray(self.vector), dict(zip(x, rows, strict=True)))
+        result = {}
+        for name, y in ((name, np.asarray(y)) for name, y in values.items()):
             J = np.asarray(jacobian[name])
-            half = q * np.sqrt(np.einsum("...i,ij,...j->...", J, self.covariance, J))
-            found[name] = (np.asarray(y), np.asarray(y) - half, np.asarray(y) + half)
-        return found
+            half = self.quantile(level) * np.sqrt(np.einsum("...i,ij,...j->...", J, self.covariance, J))
+            result[name] = (y, y - half, y + half)
+        return result
 
     def repeat(self, count: int, seed: int = 0) -> Simulation:
         """Fits of synthetic data: drawn `count` times around the predictions with the errors used, and fitted again
         from the estimates, all at once. Checks intervals (parametric bootstrap): how often they hold the value that
         made the data.
 
-        **Raises:** `InputError` for a fit that was loaded from a file.
+        **Raises:** `InputError` where the data do not fix all parameters, and for a fit with priors.
         """
-        if self.problem is None:
-            raise InputError("repeat: this fit came from a file; fit the data again.")
         dof = None if self.errors_known else self.degrees_of_freedom
-        return simulate(self.problem, self.vector, self.information, self.chi_squared, count, seed, dof)
+        return simulate(self.problem, self.used_errors, self.information, self.chi_squared, count, seed, dof)
 
     def summary(self) -> str:
         """Estimates, goodness, starts and warnings as text."""
@@ -196,42 +213,5 @@ class Fit(eqx.Module):
         return as_dataset(self)
 
     def save(self, path: str | Path) -> None:
-        """As netCDF (through h5netcdf): numbers and text, nothing that could be executed."""
-        write(self, path)
-
-    @staticmethod
-    def load(path: str | Path, predict: Any = None, vectorised: bool = False) -> "Fit":
-        """A saved fit. Bands need the `predict` that was fitted: `vectorised` as it was.
-
-        Parameters come back as a dictionary by name, whatever pytree they were; an array in it as its entries. Give
-        the `predict` for such a dictionary.
-
-        **Raises:** `InputError` for a file that `Fit.save` did not write.
-        """
-        from ._store import read
-
-        parts = read(path)
-        model = (
-            None if predict is None else Model(predict, parts["parameters"], tuple(parts["predictions"]), vectorised)
-        )
-        starts = Starts(**parts.pop("starts"))
-        return Fit(**parts, starts=starts, model=model)
-
-
-def _points(given: Mapping[str, Any], names: tuple[str, ...]) -> dict[str, np.ndarray]:
-    """Coordinates [n] by name: all of the data's, equally long; a single number is one point or goes with all."""
-    if set(given) != set(names):
-        raise InputError(f"band: the coordinates are {list(names)}; got {list(given)}.")
-    try:
-        rows = np.broadcast_arrays(*(np.atleast_1d(np.asarray(x, float)) for x in given.values()))
-    except ValueError as error:
-        raise InputError(f"band: coordinates must be equally long numbers [n]: {error}") from error
-    if rows[0].ndim != 1:
-        raise InputError(f"band: a coordinate is one number a point, [n]; got shape {rows[0].shape}.")
-    return dict(zip(given, rows, strict=True))
-
-
-@eqx.filter_jit
-def _with_jacobian(model: Model, theta: Any, x: dict) -> tuple[dict, dict]:
-    f = lambda theta: model.by_name(theta, x)  # noqa: E731
-    return f(theta), jax.jacfwd(f)(theta)
+        """`to_xarray()` as netCDF: numbers and text, nothing that could be executed. `xarray.load_dataset` reads it."""
+        self.to_xarray().to_netcdf(path, engine="h5netcdf")

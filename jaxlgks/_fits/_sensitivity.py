@@ -1,6 +1,6 @@
 """How much what is observed depends on each parameter, and what a plan of measurement can tell.
 
-Enters: a model at given parameters. Leaves: its Jacobian as a labelled table with units; the Fisher information of a
+Takes: a model at given parameters. Returns: its Jacobian as a labelled table with units; the Fisher information of a
 plan.
 """
 
@@ -12,12 +12,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from .._inputs import require_x64
 from ..errors import DataError, InputError
 from ._data import Data
 from ._information import Information, information_of
-from ._parameters import Bounds, Parameters, parameters, spread_units
-from ._problem import Predict, checked_model
+from ._parameters import Bounds, Parameters, as_parameters, spread_units
+from ._problem import Model, Predict, checked_model, predicted_shapes
 
 if TYPE_CHECKING:
     import xarray
@@ -50,20 +49,20 @@ def sensitivity(f: Callable[[Any], Any], params: Any, *, units: Mapping[str, str
     """
     import xarray
 
-    require_x64()
-    given, theta = parameters(params, None, "sensitivity")
-    value, jacobian = _jacobian(f, given, jnp.asarray(theta))
-    names, columns, rows = [], [], []
+    parameters, theta = as_parameters(params, None, "sensitivity")
+    value, jacobian = _with_jacobian(f, parameters, theta)
+    names, columns = [], []
     for path, leaf in jax.tree_util.tree_flatten_with_path(value)[0]:
         if not jnp.issubdtype(leaf.dtype, jnp.floating):
             raise InputError(f"sensitivity: the function must return real numbers; got {leaf.dtype}.")
         name = jax.tree_util.keystr(path, simple=True, separator=".") or "value"
         names += [(name, "".join(f"[{i}]" for i in index)) for index in np.ndindex(leaf.shape)]
         columns.append(np.asarray(leaf).reshape(-1))
-    rows = [np.asarray(leaf).reshape(-1, given.count) for leaf in jax.tree.leaves(jacobian)]
-    values, derivative = np.concatenate(columns), np.concatenate(rows)
-    unit = {**(units or {}), **spread_units(units or {}, given.names)}
-    said = [[_per(unit.get(name), unit.get(by)) for by in given.names] for name, _ in names]
+    values = np.concatenate(columns)
+    derivative = np.concatenate([np.asarray(leaf).reshape(-1, parameters.count) for leaf in jax.tree.leaves(jacobian)])
+    below = spread_units(units, parameters.names)
+    above = [(units or {}).get(name, "1") for name, _ in names]
+    per = [[f"{unit} / {below[by]}" if by in below else unit for by in parameters.names] for unit in above]
     with np.errstate(divide="ignore", invalid="ignore"):
         elasticity = np.where(values[:, None] != 0, derivative * theta / values[:, None], np.nan)
     both = ("observable", "parameter")
@@ -71,22 +70,20 @@ def sensitivity(f: Callable[[Any], Any], params: Any, *, units: Mapping[str, str
         {
             "derivative": (both, derivative),
             "elasticity": (both, elasticity),
-            "units": (both, np.array(said)),
+            "units": (both, np.array(per)),
             "value": ("observable", values),
             "at": ("parameter", theta),
         },
-        {"observable": [name + index for name, index in names], "parameter": list(given.names)},
+        {"observable": [name + index for name, index in names], "parameter": list(parameters.names)},
     )
 
 
 @eqx.filter_jit
-def _jacobian(f: Callable, given: Parameters, theta: jax.Array) -> tuple[Any, Any]:
-    of = lambda theta: jax.tree.map(jnp.asarray, f(given.tree(theta)))  # noqa: E731
-    return of(theta), jax.jacfwd(of)(theta)
+def _with_jacobian(f: Callable, parameters: Parameters, theta: Any) -> tuple[Any, Any]:
+    def of(theta: jax.Array) -> Any:
+        return jax.tree.map(jnp.asarray, f(parameters.tree(theta)))
 
-
-def _per(above: str | None, below: str | None) -> str:
-    return above or "1" if below is None else f"{above or '1'} / {below}"
+    return of(jnp.asarray(theta)), jax.jacfwd(of)(jnp.asarray(theta))
 
 
 def fisher_information(
@@ -119,60 +116,39 @@ def fisher_information(
     str(told.undetermined[0])[:32]                 # 'Only a combination of a and b is'
     ```
     """
-    given, theta = parameters(params, bounds, "fisher_information")
-    jacobian, signal = whitened(predict, given, theta, coordinates, errors, vectorised, "fisher_information")
-    return information_of(given, theta, jacobian, dict(units or {}), np.abs(theta), signal)
+    parameters, theta = as_parameters(params, bounds, "fisher_information")
+    where = "fisher_information"
+    model = planned_model(predict, parameters, coordinates, vectorised, where)
+    jacobian, signal = whitened(model, theta, coordinates, errors, where)
+    return information_of(parameters, theta, jacobian, units, np.abs(theta), signal)
+
+
+def planned_model(
+    predict: Predict, parameters: Parameters, coordinates: Mapping[str, Any], vectorised: bool, where: str
+) -> Model:
+    """The model of a plan of measurement; a number without a name is called "value"."""
+    shapes = predicted_shapes(predict, parameters, coordinates, vectorised, where)
+    n = np.size(next(iter(coordinates.values())))
+    y = {name or "value": np.zeros(out.shape if vectorised else (n, *out.shape)) for name, out in shapes.items()}
+    return checked_model(predict, parameters, Data(coordinates, y), vectorised, where)
 
 
 def whitened(
-    predict: Predict,
-    given: Parameters,
-    theta: np.ndarray,
-    coordinates: Mapping[str, Any],
-    errors: Any,
-    vectorised: bool,
-    where: str,
+    model: Model, theta: np.ndarray, coordinates: Mapping[str, Any], errors: Any, where: str
 ) -> tuple[np.ndarray, float]:
     """The Jacobian of predictions over their errors, [m, p], and the length of these predictions."""
-    names, shapes = outputs(predict, given, coordinates, vectorised)
-    n = len(np.atleast_1d(np.asarray(next(iter(coordinates.values())))))
-    data = Data(coordinates, {k: np.zeros(s if vectorised else (n, *s)) for k, s in zip(names, shapes, strict=True)})
-    model = checked_model(predict, given, data, vectorised, where)
-    x = {name: jnp.asarray(v) for name, v in data.coordinates.items()}
-    jacobian, value = _whitened(model, jnp.asarray(theta), x)
-    y = {name: np.asarray(v) for name, v in value.items()}
-    sigma = Data(data.coordinates, y, sigmas_of(errors, data.coordinates, y)).errors
-    assert sigma is not None
-    rows = [np.asarray(jacobian[name]).reshape(-1, given.count) / sigma[name].reshape(-1, 1) for name in y]
-    found = np.concatenate(rows)
-    if not np.all(np.isfinite(found)) or not all(np.all(np.isfinite(v)) for v in y.values()):
+    x = {name: np.atleast_1d(np.asarray(values, float)) for name, values in coordinates.items()}
+    y, jacobian = jax.tree.map(np.asarray, model.with_jacobian(jnp.asarray(theta), x))
+    data = Data(x, y, errors_of(errors, x, y))
+    sigma = data.flat(data.errors or {})
+    J = np.concatenate([jacobian[name].reshape(-1, len(theta)) for name in y]) / sigma[:, None]
+    if not np.all(np.isfinite(J)) or not np.all(np.isfinite(data.flat(y))):
         raise DataError(f"{where}: predictions or their derivatives are not finite at these parameters and this plan.")
-    return found, float(np.sqrt(sum(np.sum((y[name] / sigma[name]) ** 2) for name in y)))
+    return J, float(np.linalg.norm(data.flat(y) / sigma))
 
 
-def outputs(predict: Predict, given: Parameters, coordinates: Mapping[str, Any], vectorised: bool) -> tuple:
-    """Names and shapes of what is predicted."""
-    number = lambda shape: jax.ShapeDtypeStruct(shape, jnp.float64)  # noqa: E731
-    tree = jax.tree.unflatten(given.structure, [number(shape) for shape in given.shapes])
-    x = {name: number(np.shape(v) if vectorised else ()) for name, v in coordinates.items()}
-    try:
-        out = jax.eval_shape(predict, tree, x)
-    except KeyError as error:
-        raise DataError(f"predict asks for {error}, which is neither a parameter nor one of {list(x)}.") from error
-    out = out if isinstance(out, Mapping) else {"value": out}
-    return tuple(out), tuple(v.shape for v in out.values())
-
-
-def sigmas_of(errors: Any, x: Mapping[str, Any], y: Mapping[str, Any]) -> Any:
-    """Errors by observable from numbers, arrays or a function of a point; of arrays all points at once."""
-    if not callable(errors):
-        return errors
-    only = next(iter(y)) if len(y) == 1 else None
-    made = errors(x, y[only] if only == "value" else y)
-    return made if isinstance(made, Mapping) else dict.fromkeys(y, made)
-
-
-@eqx.filter_jit
-def _whitened(model: Any, theta: jax.Array, x: dict) -> tuple[dict, dict]:
-    f = lambda theta: model.by_name(theta, x)  # noqa: E731
-    return jax.jacfwd(f)(theta), f(theta)
+def errors_of(errors: Any, x: Mapping[str, Any], y: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Errors by observable from numbers, arrays or a function of (x, prediction), here of all points at once."""
+    if callable(errors):
+        errors = errors(x, y["value"] if list(y) == ["value"] else y)
+    return errors if isinstance(errors, Mapping) else dict.fromkeys(y, errors)

@@ -1,7 +1,7 @@
 """Data from tables: columns, pandas, xarray.
 
-Enters: a mapping of columns, a pandas DataFrame, an xarray Dataset or DataArray. Leaves: `Data`: which columns are
-coordinates, which were measured, and which hold their errors.
+Takes: a mapping of columns, a pandas DataFrame, an xarray Dataset or DataArray. Returns: `Data`, which says which
+columns are coordinates, which were measured, and which hold their errors.
 """
 
 import numbers
@@ -42,38 +42,38 @@ def as_data(
     """
     if isinstance(table, Data):
         return table
-    if hasattr(table, "to_dataset") and hasattr(table, "dims"):  # xarray.DataArray
+    measured = [observables] if isinstance(observables, str) else list(observables or ())
+    units = {}
+    if hasattr(table, "to_dataset"):  # xarray.DataArray
         table = table.to_dataset(name=table.name or "value")
-    if hasattr(table, "data_vars"):  # xarray.Dataset
-        columns, units, measured = _flattened(table, observables, errors)
-        known = [name for name in columns if name not in measured]
-        of_table = measured
+    if hasattr(table, "data_vars"):
+        columns, units, measured = _flattened(table, measured, errors if isinstance(errors, Mapping) else {})
     else:
-        columns, units = _columns(table), {}
-        known = [name for name, x in columns.items() if _is_numeric(x)]
-        of_table = [name for name in columns if f"{name}{SUFFIX}" in columns]
-    wanted = [observables] if isinstance(observables, str) else list(observables or of_table)
-    if not wanted:
+        names = [str(name) for name in getattr(table, "columns", table)]
+        if repeated := sorted({name for name in names if names.count(name) > 1}):
+            raise DataError(f"data: every column needs a name of its own; {repeated} stand twice.")
+        columns = {str(name): np.asarray(table[name]) for name in getattr(table, "columns", table)}
+        measured = measured or [name for name in names if f"{name}{SUFFIX}" in names]
+    if not measured:
         raise DataError(
             f"data: which columns are measured? Name the observables, or give errors as X{SUFFIX}; got {list(columns)}."
         )
-    for name in (*wanted, *(coordinates or ())):
-        if name not in columns:
-            raise DataError(f"data: no column {name!r}; {nearest(name, columns)}")
     if errors is None:
-        errors = {name: f"{name}{SUFFIX}" for name in wanted if f"{name}{SUFFIX}" in columns} or None
-    sigma, used = _error_columns(errors, wanted, columns)
-    taken = {*wanted, *used}
-    chosen = [n for n in known if n not in taken and not n.endswith(SUFFIX)] if coordinates is None else coordinates
-    return Data({n: columns[n] for n in chosen}, {n: columns[n] for n in wanted}, sigma, units, relative_errors)
-
-
-def _columns(table: Any) -> dict[str, np.ndarray]:
-    """Columns of a pandas table or a mapping."""
-    names = [str(name) for name in getattr(table, "columns", table)]
-    if twice := sorted({name for name in names if names.count(name) > 1}):
-        raise DataError(f"data: every column needs a name of its own; {twice} stand twice.")
-    return {str(name): np.asarray(table[name]) for name in getattr(table, "columns", table)}
+        errors = {name: f"{name}{SUFFIX}" for name in measured if f"{name}{SUFFIX}" in columns} or None
+    elif not isinstance(errors, Mapping):
+        errors = dict.fromkeys(measured, errors)
+    of_errors = [value for value in (errors or {}).values() if isinstance(value, str)]
+    for name in (*measured, *(coordinates or ()), *of_errors):
+        if name not in columns:
+            what = " of errors" if name in of_errors else ""
+            raise DataError(f"data: no column {name!r}{what}; {nearest(name, columns)}")
+    if coordinates is None:
+        others = (name for name in columns if name not in (*measured, *of_errors) and not name.endswith(SUFFIX))
+        coordinates = [name for name in others if _is_numeric(columns[name])]
+    if errors is not None:
+        errors = {name: columns[value] if isinstance(value, str) else value for name, value in errors.items()}
+    x, y = ({name: columns[name] for name in names} for names in (coordinates, measured))
+    return Data(x, y, errors, units, relative_errors)
 
 
 def _is_numeric(column: np.ndarray) -> bool:
@@ -83,54 +83,29 @@ def _is_numeric(column: np.ndarray) -> bool:
     return all(x is None or isinstance(x, numbers.Real) or str(x) == "<NA>" for x in column.reshape(-1))
 
 
-def _error_columns(errors: Any, wanted: Sequence[str], columns: Mapping[str, Any]) -> tuple[Any, list[str]]:
-    """Errors with the names of columns replaced by their numbers, and those names."""
-    if errors is None:
-        return None, []
-    given = errors if isinstance(errors, Mapping) else dict.fromkeys(wanted, errors)
-    used = [value for value in given.values() if isinstance(value, str)]
-    for name in used:
-        if name not in columns:
-            raise DataError(f"data: no column {name!r} of errors; {nearest(name, columns)}")
-    return {name: columns[value] if isinstance(value, str) else value for name, value in given.items()}, used
-
-
-def _flattened(table: Any, observables: Sequence[str] | None, errors: Any) -> tuple[dict, dict, list[str]]:
+def _flattened(table: Any, measured: list[str], errors: Mapping[str, Any]) -> tuple[dict, dict, list[str]]:
     """Columns of an xarray Dataset: its grid as a list of points; dimensions without numeric coordinate stay axes."""
-    numeric = {str(n): c for n, c in table.coords.items() if c.dtype.kind in "fiu"}
-    variables = {str(n): v for n, v in table.data_vars.items() if v.dtype.kind in "fiu"}
-    named = errors if isinstance(errors, Mapping) else {}
-    of_errors = {value for value in named.values() if isinstance(value, str)}
-    wanted = [observables] if isinstance(observables, str) else list(observables or ())
-    wanted = wanted or [name for name in variables if not name.endswith(SUFFIX) and name not in of_errors]
-    if unknown := [name for name in wanted if name not in variables]:
+    coordinates = {str(name): c for name, c in table.coords.items() if c.dtype.kind in "fiu"}
+    variables = {str(name): v for name, v in table.data_vars.items() if v.dtype.kind in "fiu"}
+    of_errors = [name for name in variables if name.endswith(SUFFIX) or name in errors.values()]
+    measured = measured or [name for name in variables if name not in of_errors]
+    if unknown := [name for name in measured if name not in variables]:
         raise DataError(f"data: no variable {unknown[0]!r}; {nearest(unknown[0], variables)}")
-    along = {dim for c in numeric.values() for dim in c.dims}
-    grids = [tuple(dim for dim in variables[name].dims if dim in along) for name in wanted]
+    numeric = {dim for c in coordinates.values() for dim in c.dims}
+    grids = [tuple(dim for dim in variables[name].dims if dim in numeric) for name in measured]
     if not grids or not grids[0] or len({frozenset(grid) for grid in grids}) > 1:
-        raise DataError(f"data: {wanted} must lie on one grid with numeric coordinates; got {grids}.")
-    grid = grids[0]
-    columns, units = {}, {}
-    for name in wanted:
-        v = variables[name]
-        extra = [dim for dim in v.dims if dim not in grid]
-        v = v.transpose(*grid, *extra)
-        columns[name] = np.asarray(v.values).reshape(-1, *(v.sizes[dim] for dim in extra))
-        units[name] = v.attrs.get("units")
-        error = named.get(name, f"{name}{SUFFIX}")
+        raise DataError(f"data: {measured} must lie on one grid with numeric coordinates; got {grids}.")
+    columns, units = {}, {name: table[name].attrs.get("units") for name in (*measured, *coordinates)}
+    for name in measured:
+        v = variables[name].transpose(*grids[0], ...)
+        columns[name] = v.values.reshape(-1, *v.shape[len(grids[0]) :])
+        error = errors.get(name, f"{name}{SUFFIX}")
         if isinstance(error, str) and error in table.variables:
-            columns[error] = _spread(table[error], v, name).reshape(columns[name].shape)
-    example = variables[wanted[0]]
-    example = example.isel({dim: 0 for dim in example.dims if dim not in grid}, drop=True)
-    for name, c in numeric.items():
-        if set(c.dims) <= set(grid) and name not in columns:
-            columns[name] = np.asarray(c.broadcast_like(example).transpose(*grid).values).reshape(-1)
-            units[name] = c.attrs.get("units")
-    return columns, {name: str(unit) for name, unit in units.items() if unit}, wanted
-
-
-def _spread(error: Any, measured: Any, name: str) -> np.ndarray:
-    """Errors along the dimensions of what was measured, matched by name."""
-    if more := [dim for dim in error.dims if dim not in measured.dims]:
-        raise DataError(f"data: the error {error.name!r} has dimensions {more}, which {name!r} does not have.")
-    return np.asarray(error.broadcast_like(measured).transpose(*measured.dims).values)
+            if more := [dim for dim in table[error].dims if dim not in v.dims]:
+                raise DataError(f"data: the error {error!r} has dimensions {more}, which {name!r} does not have.")
+            columns[error] = table[error].broadcast_like(v).transpose(*v.dims).values.reshape(columns[name].shape)
+    grid = variables[measured[0]].isel({d: 0 for d in variables[measured[0]].dims if d not in grids[0]}, drop=True)
+    for name, c in coordinates.items():
+        if set(c.dims) <= set(grids[0]) and name not in columns:
+            columns[name] = c.broadcast_like(grid).transpose(*grids[0]).values.reshape(-1)
+    return columns, {name: str(unit) for name, unit in units.items() if unit}, measured

@@ -142,6 +142,9 @@ def rate_equation(made: Dissipation, real: bool = False) -> RateEquation:
 def populations_close(groups: Groups) -> Bool[Array, ""]:
     """Whether no two transitions from one eigenstate share a group."""
     labels = groups.labels
+    if is_concrete(labels):
+        ordered = np.sort(np.asarray(labels), axis=0)
+        return jnp.asarray(np.all(ordered[1:] != ordered[:-1]))
     if len(labels) <= UNROLLED:  # a batch is compared as a whole, and sorted one member at a time
         shared = labels[:, None, :] == labels[None, :, :]
         return ~jnp.any(shared & ~jnp.eye(len(labels), dtype=bool)[:, :, None])
