@@ -202,7 +202,7 @@ class SystemProblem(AbstractProblem):
             return (Krylov(),) if few_operators(self.made) else (Dense(),)
         whole = (Blocks(), Krylov(), Dense()) if large else (Dense(),)
         closed = self._populations_close()
-        if is_concrete(self.dissipation) and jax.core.trace_state_clean():  # nothing is traced, here or around
+        if is_concrete(self.dissipation, jnp.zeros(())):  # nothing is traced, here or around
             return (Populations(), *whole) if closed else whole
         if closed is False and large:
             return whole
