@@ -67,6 +67,7 @@ def test_claims_are_found():
     assert sum(bool(claims(name)) for name in EXAMPLES) >= 5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_example_runs_and_its_numbers_are_true(name, tmp_path):
     """In a namespace and folder of its own; what it prints and writes goes nowhere. Numbers to the digits printed."""

@@ -29,7 +29,7 @@ def _routes(system, V, A, name):
     return check.explicit.total, check.autodiff, check.finite_difference
 
 
-@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("shape", [SHAPES[0], *(pytest.param(s, marks=pytest.mark.slow) for s in SHAPES[1:])])
 @pytest.mark.parametrize("name", ["unified", "universal", "redfield", "local"])
 def test_explicit_autodiff_and_finite_differences_agree(name, shape):
     """Explicit against autodiff to 1e−9, both against pinned Richardson differences to 1e−6: 67 draws a shape, 201 an
@@ -52,6 +52,7 @@ def _thermodynamic_routes(system, V, name):
     return r.heat_currents.static().total, currents, r.entropy_production.static().total, production
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", [5, 7])
 @pytest.mark.parametrize("name", ["unified", "universal", "redfield", "local"])
 def test_thermodynamic_response_equals_the_derivative_of_the_currents(name, shape):

@@ -563,7 +563,7 @@ def test_the_same_error_under_grad(system, error):
     def value(T):
         return lgks.heat_currents(eqx.tree_at(lambda s: s.baths[0].temperature, system(), T))[0]
 
-    with pytest.raises(lgks._errors.JaxlgksError) as caught:
+    with pytest.raises(lgks.errors.JaxlgksError) as caught:
         jax.grad(value)(jnp.asarray(9.0))
     assert type(caught.value).__name__ == error
 

@@ -1,5 +1,6 @@
 """Preconditioned GMRES on operators: against the dense oracle, in value and derivative, and where that cannot go."""
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -23,17 +24,22 @@ EQUATIONS = {
 }
 
 
+@eqx.filter_jit
+def by_dense_and_krylov(system, equation):
+    return lgks.steady_state(system, equation, lgks.Dense(), throw=False), lgks.steady_state(system, equation, KRYLOV)
+
+
 @pytest.mark.parametrize("name", EQUATIONS)
-@pytest.mark.parametrize("seed", [9, 24, 33, 44, 57])
-def test_equals_the_dense_solver(seed, name):
-    """States of generic systems, ladders and degenerate levels, to rounding over the inverse condition number."""
-    case = draw(seed)
-    dense = lgks.steady_state(case.system, EQUATIONS[name], lgks.Dense(), throw=False)
-    found = lgks.steady_state(case.system, EQUATIONS[name], KRYLOV)
-    assert found.solver == "krylov"
-    assert float(found.residual) < 1e-13
-    rounding = 100 * np.finfo(float).eps / float(dense.condition)
-    np.testing.assert_allclose(found.rho, dense.rho, rtol=0, atol=rounding)
+def test_equals_the_dense_solver(name):
+    """States of generic systems, ladders and degenerate levels, to rounding over the inverse condition number. Four
+    levels, three baths: one program; and once outside it, where groups are known."""
+    for seed, find in (*((s, by_dense_and_krylov) for s in (12, 27, 42, 57)), (42, by_dense_and_krylov.__wrapped__)):
+        system = draw(seed).system
+        dense, found = find(system, EQUATIONS[name])
+        assert found.solver == "krylov"
+        assert float(found.residual) < 1e-13
+        rounding = 100 * np.finfo(float).eps / float(dense.condition)
+        np.testing.assert_allclose(found.rho, dense.rho, rtol=0, atol=rounding)
 
 
 @pytest.mark.parametrize("name", EQUATIONS)
@@ -49,7 +55,7 @@ def test_the_action_on_hermitian_matrices(seed, name, monkeypatch):
     np.testing.assert_allclose(action.on_hermitian(X), expected, rtol=0, atol=1e-13 * np.abs(expected).max())
 
 
-@pytest.mark.parametrize(("name", "seed"), [("universal", 9), ("redfield", 44)])
+@pytest.mark.parametrize(("name", "seed"), [("universal", 12), pytest.param("redfield", 42, marks=pytest.mark.slow)])
 def test_gradients_equal_those_of_the_dense_solver(name, seed):
     """In δ, a temperature and a strength, reverse and forward mode, at degenerate levels too: 1e−9."""
     case = draw(seed)
@@ -61,11 +67,11 @@ def test_gradients_equal_those_of_the_dense_solver(name, seed):
         return lgks.heat_currents(lgks.System(moved.hamiltonian, baths), EQUATIONS[name], solver=solver)[0]
 
     point = (jnp.asarray(0.0), case.system.temperatures[0], jnp.asarray(1.0))
-    dense = jax.grad(lambda *x: current(*x, lgks.Dense()), (0, 1, 2))(*point)
-    reverse = jax.grad(lambda *x: current(*x, KRYLOV), (0, 1, 2))(*point)
+    dense = jax.jit(jax.grad(lambda *x: current(*x, lgks.Dense()), (0, 1, 2)))(*point)
+    reverse = jax.jit(jax.grad(lambda *x: current(*x, KRYLOV), (0, 1, 2)))(*point)
     np.testing.assert_allclose(reverse, dense, rtol=0, atol=1e-9 * np.abs(dense).max())
     ones = tuple(jnp.ones_like(x) for x in point)
-    forward = jax.jvp(lambda *x: current(*x, KRYLOV), point, ones)[1]
+    forward = jax.jit(lambda *x: jax.jvp(lambda *y: current(*y, KRYLOV), x, ones)[1])(*point)
     assert float(forward) == pytest.approx(float(sum(dense)), abs=1e-9 * np.abs(dense).max())
 
 

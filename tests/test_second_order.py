@@ -9,6 +9,8 @@ import jaxlgks as lgks
 
 from .systems import EQUATIONS, draw
 
+pytestmark = pytest.mark.slow  # (of the filter alone every day: test_filter)
+
 
 @pytest.mark.parametrize(("name", "seed"), [*((name, 37) for name in EQUATIONS), ("davies", 52), ("unified", 42)])
 def test_second_order_equals_differences_at_degeneracies(name, seed):

@@ -27,8 +27,8 @@ from .test_time_domain import (
     slowest_decay,
 )
 
-# 51 systems, of all kinds of spectra; with `test_time_domain` they share compiled programs.
-DRAWS = 17
+# 52 systems, of all kinds of spectra; with `test_time_domain` they share compiled programs.
+DRAWS = 26
 PARTS = ("kubo", "rotation", "shift", "explicit")
 
 
@@ -93,7 +93,7 @@ def against_exact(case):
 
 @pytest.mark.parametrize("structure", STRUCTURES)
 def test_first_order_against_exact_quantities_at_finite_delta(structure):
-    """J₁^α(t), S₁(t), dS₁/dt(t), σ₁(t) to 1e−8 of each curve, and the same at the steady states; on 51 systems.
+    """J₁^α(t), S₁(t), dS₁/dt(t), σ₁(t) to 1e−8 of each curve, and the same at the steady states; on 52 systems.
 
     Romberg's error is ~1e−11 (see `safe_step`). What σ₁ leaves of dS₁/dt − Σ J₁/T may be 1e−5 of them: the rounding
     of the differences, eps/(h/8) times the logarithms, is granted beside.

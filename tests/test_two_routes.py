@@ -17,7 +17,11 @@ def _three_routes(system, V, A):
     return check.explicit.total, check.autodiff, check.finite_difference
 
 
-@pytest.mark.parametrize("structure", range(15))
+# Three levels between two baths every day, the others in CI.
+STRUCTURES = [pytest.param(n, marks=[] if n == 6 else pytest.mark.slow) for n in range(15)]
+
+
+@pytest.mark.parametrize("structure", STRUCTURES)
 def test_explicit_autodiff_and_finite_differences_agree(structure):
     """Explicit against autodiff to 1e−9 relative, both against pinned Richardson differences to 1e−6.
 
