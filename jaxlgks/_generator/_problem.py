@@ -42,6 +42,10 @@ SMALL = 24
 """Up to this dimension the d²×d² generator is cheap (0.1 s), and differentiable in H at any degeneracy."""
 
 
+APART = 1e-4
+"""Of the spectral width: levels farther apart have derivatives of their eigenvectors to twelve digits."""
+
+
 class AbstractProblem(eqx.Module):
     """A model and its equation, resolved."""
 
@@ -209,11 +213,19 @@ class SystemProblem(AbstractProblem):
         return (Populations(),) if closed or (closed is None and large) else (Dense(),)
 
     def _populations_close(self) -> bool | None:
-        """From H alone while other numbers are traced; None where that is not known."""
-        if not is_concrete(self.model.hamiltonian, self.dissipation.groups.labels):
+        """Whether populations are known to close; None where that is not known.
+
+        In a derivative outside `jit` H is traced but its levels are not. There levels must also lie well apart, since
+        what a derivative of eigenvectors divides by is their distance."""
+        made = self.dissipation
+        if not is_concrete(made.groups.labels, made.structure.energies):
             return None
         with jax.ensure_compile_time_eval():
-            return bool(populations_close(self.dissipation.groups))
+            closed = bool(populations_close(made.groups))
+        if closed and not is_concrete(self.model.hamiltonian):
+            energies = np.asarray(made.structure.energies)
+            return bool(np.min(np.diff(energies), initial=np.inf) > APART * np.ptp(energies))
+        return closed
 
     def verdict(self, form: AbstractForm, null: NullState) -> RESULTS:
         return verdict(null, self._edge(form, null))

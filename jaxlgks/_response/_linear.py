@@ -20,7 +20,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from .._generator import AbstractGenerator, in_order
-from .._inputs import Numbers, as_real, is_concrete
+from .._inputs import Numbers, as_known, as_real, is_concrete
 from ..errors import InputError, ShapeError
 
 
@@ -76,7 +76,7 @@ class LinearResponse(eqx.Module):
     def static(self) -> Parts:
         """The change of ⟨A⟩ per δ after the new steady state is reached, Φ(∞). Raises `ConvergenceError`."""
         still = jnp.zeros(1, self.explicit.dtype)
-        return _parts(-self.generator.resolvent(self.sources, still, self.observables)[0].real, self.explicit)
+        return _static(self.generator.resolvent(self.sources, still, self.observables), self.explicit)
 
     def step(self, t: Numbers) -> Parts:
         """Φ(t), the change of ⟨A⟩ per δ at time t after V is switched on. `t` ≥ 0: scalar or [t]."""
@@ -92,9 +92,10 @@ class LinearResponse(eqx.Module):
 
         Raises `ConvergenceError`, `ShapeError`."""
         omega = as_frequencies(omega)
-        first = -self.generator.resolvent(self.sources, jnp.atleast_1d(omega), self.observables)
-        parts = _parts(jnp.moveaxis(first, 1, 0), self.explicit)
-        return parts if omega.ndim else jax.tree.map(lambda x: x[0], parts)
+        omegas = omega if omega.ndim else as_known(omega[None])
+        return _susceptibility(
+            self.generator.resolvent(self.sources, omegas, self.observables), self.explicit, omega.ndim
+        )
 
     def _in_time(self, t: Numbers, start: Any, drive: Any) -> Parts:
         t = as_delays(t)
@@ -106,6 +107,17 @@ class LinearResponse(eqx.Module):
 def _parts(values: Array, explicit: Array) -> Parts:
     """From the averages over the three first-order states, [3, ..., *a]."""
     return Parts(values[0], values[1], values[2], jnp.broadcast_to(explicit, values.shape[1:]))
+
+
+@eqx.filter_jit
+def _static(values: Array, explicit: Array) -> Parts:
+    return _parts(-values[0].real, explicit)
+
+
+@eqx.filter_jit
+def _susceptibility(values: Array, explicit: Array, rank: int) -> Parts:
+    parts = _parts(-jnp.moveaxis(values, 1, 0), explicit)
+    return parts if rank else jax.tree.map(lambda x: x[0], parts)
 
 
 @eqx.filter_jit

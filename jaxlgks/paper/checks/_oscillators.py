@@ -1,8 +1,9 @@
 """Rows for the two oscillators: Sec. III B and Appendix B.
 
 Takes: the model of Figs. 2 and 3 in a truncated Fock space, at temperatures where a few levels hold everything.
-Returns: rows for Eqs. (27)/(28)/(B7), (30)–(32), (34), (35), (B10)–(B13), (B18), (B19), (B21) and the bound below (B10).
-The operators of a†a(τ) and its first-order averages (B15)–(B18) are read off from the library's response and generator.
+Returns: rows for Eqs. (27)/(28)/(B7), (30)–(32), (34), (35), (B10)–(B13), (B18), (B19), (B21) and the bound below
+(B10). The operators of a†a(τ) and its first-order averages (B15)–(B18) are read off from the library's response and
+generator.
 """
 
 from collections.abc import Callable, Iterator
