@@ -66,7 +66,7 @@ def _random_states(count: int, dim: int = 4) -> np.ndarray:
     return rho / np.trace(rho, axis1=1, axis2=2)[:, None, None]
 
 
-def _laws(system: System, secular: Davies) -> Iterator[Check]:
+def _laws(system: System, secular: AbstractEquation) -> Iterator[Check]:
     state = steady_state(system, secular).rho
     currents = np.asarray(heat_currents(system, secular, rho=state))
     yield vanish("(D1)", "first law at the steady state: Σ_α J^α = 0, relative to J", currents.sum(), currents, 1e-12)
@@ -92,7 +92,7 @@ def _laws(system: System, secular: Davies) -> Iterator[Check]:
     yield hold("(47)", statement, "> 0", f"{flow:.6g}", flow > 0)
 
 
-def _currents(system: System, V, secular: Davies, linear, in_time) -> Iterator[Check]:
+def _currents(system: System, V, secular: AbstractEquation, linear, in_time) -> Iterator[Check]:
     gibbs, energy = linear.heat_currents_gibbs.static().total, linear.heat_currents.static().total
     yield agree("(50), (51)", "J₁^α(∞) in both forms", gibbs, energy, 1e-11)
     gibbs, energy = in_time["heat_currents_gibbs"].total, in_time["heat_currents"].total
@@ -105,7 +105,7 @@ def _currents(system: System, V, secular: Davies, linear, in_time) -> Iterator[C
     yield vanish("(53)", "dS₁/dt → 0 for t → ∞, relative to its largest value", static, scale, 1e-10)
 
 
-def _finite_perturbation(system: System, V, secular: Davies, in_time) -> Iterator[Check]:
+def _finite_perturbation(system: System, V, secular: AbstractEquation, in_time) -> Iterator[Check]:
     """Currents, entropy and entropy production of states propagated under L(δ), differentiated in δ."""
     start = steady_state(system, secular).rho
     temperatures = np.asarray(system.temperatures)
