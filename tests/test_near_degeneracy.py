@@ -1,5 +1,6 @@
 """Levels that nearly coincide: every equation stays finite, the routes agree, and warnings say where not to go."""
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -12,6 +13,17 @@ from .systems import hermitian, near_degenerate
 SPLITTINGS = np.array([float(f"1e-{k}") for k in range(14, 1, -1)])
 
 
+@eqx.filter_jit
+def numbers(system: lgks.System, V, A) -> jax.Array:
+    """Explicit response, autodiff response, slope of a current, second derivative, in one fixed cluster."""
+    equation = lgks.Unified(width=0.5)
+    pinned = equation.fixed(system)
+    explicit = lgks.response(system, V, A, equation).static().total
+    auto = lgks.autodiff_response(system, V, A, equation)
+    slope = jax.grad(lambda d: lgks.heat_currents(system.perturbed(V, d), pinned)[0])(0.0)
+    return jnp.stack([explicit, auto, slope, lgks.autodiff_response(system, V, A, equation, order=2)])
+
+
 @pytest.mark.parametrize(("seed", "cutoff"), [(1, 2.0), (4, 2.0), (9, 0.5)])
 def test_unified_is_finite_and_continuous_through_near_degeneracy(seed, cutoff):
     """Splitting 1e−14 … 1e−2 of the width, clusters fixed: response, gradient and second derivative are finite, change
@@ -20,15 +32,9 @@ def test_unified_is_finite_and_continuous_through_near_degeneracy(seed, cutoff):
     A = jnp.asarray(hermitian(np.random.default_rng(8), 3))
     values = []
     for x in SPLITTINGS:
-        system = near_degenerate(x, seed, cutoff)
-        equation = lgks.Unified(width=0.5)
-        pinned = equation.fixed(system)
-        explicit = float(lgks.response(system, V, A, equation).static().total)
-        auto = float(lgks.autodiff_response(system, V, A, equation))
-        second = float(lgks.autodiff_response(system, V, A, equation, order=2))
-        gradient = float(jax.grad(lambda d: lgks.heat_currents(system.perturbed(V, d), pinned)[0])(0.0))  # noqa: B023
-        assert auto == pytest.approx(explicit, rel=1e-6)
-        values.append([auto, gradient, second])
+        explicit, *rest = map(float, numbers(near_degenerate(x, seed, cutoff), V, A))
+        assert rest[0] == pytest.approx(explicit, rel=1e-6)
+        values.append(rest)
     values = np.array(values)
     assert np.isfinite(values).all()
     # Linear in the splitting with the slope read off at 1e−4, plus rounding and what merging levels neglects.
