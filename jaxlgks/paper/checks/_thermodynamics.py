@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 import jax
 import numpy as np
 
-from ..._equations import AbstractEquation, Davies
+from ..._equations import AbstractEquation
 from ..._evolution import evolve
 from ..._observables import entropy_production, heat_currents
 from ..._response import response, thermodynamic_response
