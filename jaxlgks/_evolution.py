@@ -57,11 +57,6 @@ def evolve(
     lgks.evolve(system, rho0, jnp.linspace(0.0, 100.0, 11)).expect(system.hamiltonian)
     ```
     """
-    if isinstance(equation, Cumulant):
-        require_matrices(system, "evolve with Cumulant()")
-        rho0 = as_operator(rho0, "evolve: rho0", system.dim).astype(system.hamiltonian.dtype)
-        ts = as_times(ts, "evolve: ts")
-        return Evolution(ts, cumulant_states(system, rho0, ts - ts[0], equation.panels))
     if method not in ("expm", "diffrax"):
         raise InputError(f"evolve: method must be 'expm' or 'diffrax'; got {method!r}.")
     unknown = sorted(set(options) - {"rtol", "atol", "max_steps", "progress", "adjoint"})
@@ -70,6 +65,11 @@ def evolve(
             "evolve: method 'diffrax' has the options rtol, atol, max_steps, progress and adjoint, 'expm' none; got "
             f"{unknown or sorted(options)} with {method!r}."
         )
+    if isinstance(equation, Cumulant):
+        require_matrices(system, "evolve with Cumulant()")
+        rho0 = as_operator(rho0, "evolve: rho0", system.dim).astype(system.hamiltonian.dtype)
+        ts = as_times(ts, "evolve: ts")
+        return Evolution(ts, cumulant_states(system, rho0, ts - ts[0], equation.panels))
     problem = resolve(system, equation)
     rho0, ts = problem.initial(rho0, "evolve: rho0", method), as_times(ts, "evolve: ts")
     L: AbstractGenerator = problem.generator() if method == "expm" else problem.integrable()

@@ -11,7 +11,7 @@ import pytest
 import scipy.linalg as sl
 
 import jaxlgks as lgks
-from jaxlgks._quasifree import framed
+from jaxlgks._quasifree import modes_problem
 from jaxlgks._quasifree._flow import evolved
 
 from . import oscillators
@@ -183,7 +183,7 @@ def test_a_cubic_perturbation_has_a_second_route_on_a_fock_space():
 def _gibbs_response(model, V, A, T):
     """−∫₀^β dλ ⟨V(−iλ) A⟩ + β⟨V⟩⟨A⟩ by Wick's theorem in the normal modes: for each monomial (1 − e^{−βΩ})/Ω, β
     at Ω = 0."""
-    at = framed(model, lgks.Davies())
+    at = modes_problem(model, lgks.Davies()).generator().at
     v, a = (at.wick(X.coefficients) for X in (V, A))
     w, C = np.asarray(at.signed), np.asarray(at.contraction)
     total = 0.0

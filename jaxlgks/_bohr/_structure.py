@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Bool, Complex, Float, Inexact, Int
 
-from .._inputs import is_concrete
+from .._inputs import as_known, is_concrete
 from ..errors import StateFollowingError
 from ._product import dagger, diagonal, product
 
@@ -148,8 +148,7 @@ def find_groups(structure: Structure, tolerance: float, width: ArrayLike = 0.0) 
     dim = structure.energies.size
     if is_concrete(structure.energies, structure.rounding, width):
         known = _known_labels(structure, tolerance, width)
-        labels = jnp.asarray(known)
-        return Groups(labels, jnp.asarray(known[0, 0]), int(known.max()) + 1)
+        return Groups(as_known(known), as_known(known[0, 0]), int(known.max()) + 1)
     labels = _labels(structure, tolerance, width)
     return Groups(labels, labels[0, 0], dim * dim - dim + 1)
 
@@ -184,7 +183,7 @@ def _known_labels(structure: Structure, tolerance: float, width: ArrayLike) -> n
     order = np.argsort(omega)
     gap = tolerance * (energies[-1] - energies[0]) + float(structure.rounding)
     labels = np.empty(omega.size, int)
-    labels[order] = np.cumsum(np.diff(omega[order], prepend=omega[order[0]]) > max(gap, float(width)))
+    labels[order] = np.cumsum(np.diff(omega[order], prepend=omega[order[0]]) > max(gap, float(np.asarray(width))))
     return labels.reshape(energies.size, -1)
 
 

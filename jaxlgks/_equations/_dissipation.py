@@ -4,6 +4,7 @@ Takes: a system and an equation. Returns: the Bohr structure and groups, and fro
 group, their first-order change with H, and their change with temperature.
 """
 
+import contextlib
 from collections.abc import Callable
 from typing import Any
 
@@ -23,6 +24,7 @@ from .._bohr import (
     needs_slope_at_zero,
     refuse,
 )
+from .._inputs import is_concrete
 from .._spectra import AbstractSpectrum, Checked
 from .._system import Bath, Noise, System
 from ._base import AbstractEquation, Filter
@@ -75,6 +77,8 @@ class Dissipation(eqx.Module):
     def checked(self, V: Complex[Array, "d d"]) -> "Dissipation":
         """The same, its densities marked as differentiable along V; raises `SingularDensityError` if the derivative
         along V needs a slope Γ'(0) that does not exist."""
+        if all(noise.spectrum.at_zero == "smooth" for noise in self.noises):
+            return self
         direction = V if self.equation.follows else jnp.zeros_like(V)
         baths = tuple(_marked(_checked(self.basis, bath, direction)) for bath in self.system.baths)
         return eqx.tree_at(lambda d: d.system.baths, self, baths)
@@ -182,11 +186,14 @@ class Dissipation(eqx.Module):
 
 
 def dissipation(system: System, equation: AbstractEquation) -> Dissipation:
-    """What H determines of a system and its equation: one diagonalisation for each Hamiltonian involved."""
+    """What H determines of a system and its equation: one diagonalisation for each Hamiltonian involved. What is known
+    of them stays known inside `jit`."""
     H = equation.frozen(system)
-    structure = find_structure(system.hamiltonian)
-    frozen = None if H is None else find_structure(H)
-    groups = equation.groups(structure if frozen is None else frozen, system)
+    known = is_concrete(system.hamiltonian, H)
+    with jax.ensure_compile_time_eval() if known else contextlib.nullcontext():
+        structure = find_structure(system.hamiltonian)
+        frozen = None if H is None else find_structure(H)
+        groups = equation.groups(structure if frozen is None else frozen, system)
     return Dissipation(system, equation, structure, frozen, groups)
 
 

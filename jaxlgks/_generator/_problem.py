@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Complex, Float
 
-from .._bohr import pin
+from .._bohr import Groups, pin
 from .._equations import (
     AbstractEquation,
     Dissipation,
@@ -33,6 +33,7 @@ from ._base import AbstractForm, AbstractGenerator, NullState
 from ._blocks import BlockStructure
 from ._channels import Channels, channel_currents
 from ._choice import few_operators, generator, known_blocks
+from ._dense import DenseGenerator
 from ._facts import Facts, level_facts
 from ._populations import RateEquation, populations_close
 from ._solvers import AbstractSolver, Blocks, Dense, Krylov, Populations
@@ -87,6 +88,14 @@ class AbstractProblem(eqx.Module):
     @abc.abstractmethod
     def record(self, form: Any, null: NullState, result: RESULTS, solver: str) -> AbstractSteadyState:
         """The steady state as the user has it. Traced."""
+
+    @abc.abstractmethod
+    def numbers(self, steady: Any) -> list[Array]:
+        """What of a record is the state itself."""
+
+    def loosened(self, solver: AbstractSolver) -> "AbstractProblem":
+        """The same without what a solver does not use and would compile a program of its own for."""
+        return self
 
     @abc.abstractmethod
     def explained(self, steady: Any) -> Exception:
@@ -255,6 +264,17 @@ class SystemProblem(AbstractProblem):
             solver=solver,
         )
 
+    def numbers(self, steady: SteadyState) -> list[Array]:
+        return [x for x in (steady.rho, steady.populations) if x is not None]
+
+    def loosened(self, solver: AbstractSolver) -> "SystemProblem":
+        """Populations do not mind how many groups there are."""
+        if not isinstance(solver, Populations):
+            return self
+        groups = self.dissipation.groups
+        loose = Groups(groups.labels, groups.zero, self.model.dim**2)
+        return SystemProblem(eqx.tree_at(lambda d: d.groups, self.dissipation, loose))
+
     def explained(self, steady: SteadyState) -> Exception:
         return explained(steady, self.dissipation)
 
@@ -263,11 +283,11 @@ class SystemProblem(AbstractProblem):
         return warnings_of(*numbers, self.equation, "Bohr frequencies", "diagnose(system, V, delta)")
 
     def generator(self, form: AbstractForm | None = None, state: Any = None) -> AbstractGenerator:
-        return (
-            form
-            if isinstance(form, AbstractGenerator)
-            else _generator(self.dissipation, known_blocks(self.dissipation))
-        )
+        blocks = known_blocks(self.dissipation)
+        dense = isinstance(form, DenseGenerator) and (blocks is not None or few_operators(self.dissipation))
+        if isinstance(form, AbstractGenerator) and not dense:
+            return form
+        return _generator(self.dissipation, blocks)
 
     def form(self, solver: AbstractSolver) -> AbstractForm:
         """That of one solver."""
@@ -281,7 +301,8 @@ class SystemProblem(AbstractProblem):
         return Channels(channels.frequencies[kept], channels.currents[:, kept])
 
     def momentary(self) -> AbstractForm:
-        return self.generator()
+        """Without L, which nobody asks for."""
+        return self.integrable() if known_blocks(self.dissipation) is None else self.generator()
 
     def direction(self, V: Complex[Array, "d d"], L: AbstractGenerator) -> Complex[Array, "d d"]:
         self.dissipation.checked(V)

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from .._equations import AbstractEquation, Local, as_equation
+from .._equations import AbstractEquation, Davies, Local, as_equation
 from .._generator import (
     AbstractProblem,
     AbstractSolver,
@@ -21,7 +21,7 @@ from .._generator import (
     resolve,
     warnings_of,
 )
-from .._inputs import is_concrete
+from .._inputs import is_concrete, spoil
 from .._polynomials import Polynomial, Symbol, as_polynomial
 from ..errors import (
     RESULTS,
@@ -126,6 +126,9 @@ class ModesProblem(AbstractProblem):
             solver=solver,
         )
 
+    def numbers(self, steady: GaussianSteadyState) -> list[Array]:
+        return [steady.mean, steady.covariance]
+
     def explained(self, steady: GaussianSteadyState) -> Exception:
         if steady.result == RESULTS.non_unique:
             flow: Dynamics = _form(self).flow
@@ -157,7 +160,8 @@ class ModesProblem(AbstractProblem):
             null = _steady(form)
             if is_concrete(null.unique, null.accurate) and not (null.unique and null.accurate):
                 raise self.explained(_record(self, form, null))
-            state = null.state
+            source = eqx.filter(self.model, eqx.is_inexact_array)
+            state = jax.tree.map(lambda x: spoil(x, ~(null.unique & null.accurate), source), null.state)
         return _generator(self, form.flow, state, self._is_diagonal())
 
     def _is_diagonal(self) -> bool:
@@ -189,7 +193,8 @@ class ModesProblem(AbstractProblem):
         frequencies, currents = _channels(self, rho)
         if not is_concrete(frequencies, currents):
             return Channels(frequencies, currents)
-        first = np.argmax(np.asarray(same_channel(self.nominal)), axis=1)
+        nominal = nominal_frequencies(self._own_modes, self.model, self.equation)
+        first = np.argmax(np.asarray(same_channel(nominal)), axis=1)
         starts, label = np.unique(first, return_inverse=True)
         members = label[:, None] == np.arange(starts.size)
         return Channels(frequencies @ members / members.sum(axis=0), currents @ members)
@@ -208,8 +213,7 @@ class ModesProblem(AbstractProblem):
         return normal_modes(self.model) if self.modes is None else self.modes
 
     def facts(self, V: Polynomial, delta: float) -> Facts:
-        L = self.generator()
-        return mode_facts(self.model, L.at, V, delta)
+        return mode_facts(self.model, self.under(Davies()).generator().at, V, delta)
 
     def differentiable(self, V: Polynomial, quantity: Any, order: int) -> tuple[AbstractProblem, Any, Any]:
         """Themselves for V of degree two at most, which leaves H₀ + δV in the family; else on a Fock space."""

@@ -156,7 +156,8 @@ def _currents(problem: AbstractProblem, V: Any) -> tuple[np.ndarray, np.ndarray]
     """The heat currents and their slopes in δ; NaN where the steady state cannot be trusted."""
     rest = at_rest(problem, throw=False)  # no equation warns of itself here
     if rest.steady.result != RESULTS.successful:
-        return np.full(2, np.nan), np.full(2, np.nan)
+        nothing = np.full(len(problem.model.baths), np.nan)
+        return nothing, nothing
     slope = expand(problem, V, rest=rest).linear(HeatCurrents()).static().total
     return np.asarray(value_at(rest, HeatCurrents())), np.asarray(slope)
 

@@ -16,8 +16,8 @@ from ._linear import LinearResponse
 
 
 class ThermodynamicResponse(eqx.Module):
-    """First-order responses, each with `.static()`, `.step(t)`, `.impulse(t)`, `.susceptibility(omega)`; made when they
-    are asked for."""
+    """First-order responses, each with `.static()`, `.step(t)`, `.impulse(t)`, `.susceptibility(omega)`. Each is made
+    when it is asked for: inside a function that is batched by `vmap`, ask there."""
 
     expansion: Expansion
 

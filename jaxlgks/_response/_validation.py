@@ -98,7 +98,7 @@ def cross_validate(
     rest = at_rest(problem)
     explicit = expand(problem, V, quantity.degree, rest).linear(quantity).static()
     moved, direction, other = problem.differentiable(V, quantity, 1)
-    slowest = (rest if moved.model is problem.model else at_rest(moved)).steady.slowest
+    slowest = (rest if type(moved) is type(problem) else at_rest(moved)).steady.slowest
     h = _step(moved, direction, slowest) if step is None else jnp.asarray(step, float)
     return CrossValidation(
         explicit=explicit,

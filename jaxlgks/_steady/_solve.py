@@ -99,7 +99,7 @@ def at_rest(problem: AbstractProblem, solver: AbstractSolver | None = None, *, t
                 continue
             if throw or isinstance(error, NoPartitionError | SolverMemoryError):
                 raise
-        form, state, steady, coupled, failed = _solved(problem, candidate, prepared, throw)
+        form, state, steady, coupled, failed = _solved(problem.loosened(candidate), candidate, prepared, throw)
         if last or not is_concrete(coupled) or not coupled:
             if throw and is_concrete(failed):
                 if failed:
@@ -119,11 +119,12 @@ def _solved(
     null = form.steady()
     result = problem.verdict(form, null)
     failed = result != RESULTS.successful
-    state = null.state
-    if throw:  # where nothing can be raised, a failed state is NaN
+    steady, state = problem.record(form, null, result, solver.name), null.state
+    if throw:  # where nothing can be raised, a failed state is NaN, and what is made of it
         source = eqx.filter(problem.model, eqx.is_inexact_array)
         state = jax.tree.map(lambda x: _spoiled(x, failed, source), state)
-    steady = problem.record(form, eqx.tree_at(lambda n: n.state, null, state), result, solver.name)
+        spoiled = problem.record(form, eqx.tree_at(lambda n: n.state, null, state), result, solver.name)
+        steady = eqx.tree_at(problem.numbers, steady, problem.numbers(spoiled))
     return form, state, steady, result == RESULTS.coupled, failed
 
 
