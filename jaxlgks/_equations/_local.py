@@ -68,7 +68,7 @@ class Local(AbstractEquation):
         if _described(H) == _described(model.hamiltonian):
             return H if isinstance(H, Polynomial) else H.astype(model.hamiltonian.dtype)
         raise ShapeError(
-            "Local: the reference must be a Hamiltonian of the model's kind and shape, "
+            "Local: the reference Hamiltonian must be of the model's kind and shape, "
             f"{_described(model.hamiltonian)}; got {_described(H)}."
         )
 

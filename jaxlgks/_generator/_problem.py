@@ -90,7 +90,7 @@ class AbstractProblem(eqx.Module):
         """The steady state as the user has it. Traced."""
 
     @abc.abstractmethod
-    def numbers(self, steady: Any) -> list[Array]:
+    def numbers(self, steady: Any) -> list[Any]:
         """What of a record is the state itself."""
 
     def loosened(self, solver: AbstractSolver) -> "AbstractProblem":
@@ -264,7 +264,7 @@ class SystemProblem(AbstractProblem):
             solver=solver,
         )
 
-    def numbers(self, steady: SteadyState) -> list[Array]:
+    def numbers(self, steady: SteadyState) -> list[Any]:
         return [x for x in (steady.rho, steady.populations) if x is not None]
 
     def loosened(self, solver: AbstractSolver) -> "SystemProblem":

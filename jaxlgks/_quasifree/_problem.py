@@ -126,7 +126,7 @@ class ModesProblem(AbstractProblem):
             solver=solver,
         )
 
-    def numbers(self, steady: GaussianSteadyState) -> list[Array]:
+    def numbers(self, steady: GaussianSteadyState) -> list[Any]:
         return [steady.mean, steady.covariance]
 
     def explained(self, steady: GaussianSteadyState) -> Exception:
