@@ -81,14 +81,16 @@ def against_exact(case):
     expected = romberg(lambda x: exact_in_time(davies(case.system, x * V), H + x * V, T, pi), h)
     curves = stacked([one.step(TIMES) for one in responses(r)])
     scale = np.max(np.abs(expected), axis=1)
-    assert np.all(np.max(np.abs(curves - expected), axis=1) <= 1e-8 * scale + rounding), case
+    allowed = 1e-8 * scale + rounding
+    allowed[-1] += 1e-11 * (scale[-2] + np.sum(scale[:-3] / T))  # Romberg's error of the parts of σ₁
+    assert np.all(np.max(np.abs(curves - expected), axis=1) <= allowed), case
 
     def steady(x):
         parts = davies(case.system, x * V)
         return exact(parts, H + x * V, T, stationary(parts.generator))
 
     values = stacked([one.static() for one in responses(r)])
-    assert np.all(np.abs(values - romberg(steady, h)) <= 1e-8 * scale + rounding), case
+    assert np.all(np.abs(values - romberg(steady, h)) <= allowed), case
 
 
 @pytest.mark.parametrize("structure", STRUCTURES)
