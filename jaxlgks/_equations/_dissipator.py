@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Complex
+from jaxtyping import Array, Complex, Inexact
 
 from .._bohr import dagger, product, sandwich
 
@@ -64,7 +64,7 @@ class Dissipator(eqx.Module):
         jumps = sandwich(dagger(self.left), X, dagger(self.right))
         return jumps - product(dagger(self.drift), X) - product(X, self.drift)
 
-    def rotated(self, U: Complex[Array, "d d"]) -> "Dissipator":
+    def rotated(self, U: Inexact[Array, "d d"]) -> "Dissipator":
         """The same dissipator in the basis of the columns of U."""
         turn = lambda X: product(dagger(U), X, U)  # noqa: E731
         if not self.mirrored:
