@@ -9,7 +9,7 @@ most one entry in each column and, frequencies being symmetric, in each row, so 
 diagonal ρ. Equal Bohr frequencies of different pairs of levels do no harm; equal levels do.
 """
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import equinox as eqx
 import jax
@@ -47,7 +47,7 @@ def level_rates(structure: Structure, system: System) -> LevelRates:
 def with_real_couplings(system: System) -> System:
     """The couplings in real numbers: products with them cost half."""
 
-    def couplings(s: System) -> list[Array]:
+    def couplings(s: System) -> list[Any]:
         return [bath.coupling for bath in s.baths]
 
     return eqx.tree_at(couplings, system, [S.real for S in couplings(system)])

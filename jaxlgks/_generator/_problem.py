@@ -30,11 +30,12 @@ from .._inputs import as_operator, as_state, is_concrete
 from .._system import System
 from ..errors import RESULTS, InputError
 from ._base import AbstractForm, AbstractGenerator, NullState
-from ._blocks import BlockStructure
+from ._blocks import BlockGenerator, BlockStructure
 from ._channels import Channels, channel_currents
 from ._choice import few_operators, generator, known_blocks
 from ._dense import DenseGenerator
 from ._facts import Facts, level_facts
+from ._operators import OperatorGenerator
 from ._populations import RateEquation, populations_close
 from ._solvers import AbstractSolver, Blocks, Dense, Krylov, Populations
 from ._verdict import AbstractSteadyState, SteadyState, explained, verdict, warnings_of
@@ -284,10 +285,9 @@ class SystemProblem(AbstractProblem):
 
     def generator(self, form: AbstractForm | None = None, state: Any = None) -> AbstractGenerator:
         blocks = known_blocks(self.dissipation)
-        dense = isinstance(form, DenseGenerator) and (blocks is not None or few_operators(self.dissipation))
-        if isinstance(form, AbstractGenerator) and not dense:
-            return form
-        return _generator(self.dissipation, blocks)
+        best = BlockGenerator if blocks is not None else OperatorGenerator
+        best = best if blocks is not None or few_operators(self.dissipation) else DenseGenerator
+        return form if isinstance(form, best) else _generator(self.dissipation, blocks)
 
     def form(self, solver: AbstractSolver) -> AbstractForm:
         """That of one solver."""
