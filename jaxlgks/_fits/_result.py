@@ -154,7 +154,9 @@ class Fit(eqx.Module):
         elif scale == "bounded":
             z, theta = self.parameters.to_coordinates(self.vector), self.parameters.from_coordinates
             _, slope = jax.jvp(theta, (jnp.asarray(z),), (jnp.ones(len(z)),))  # elementwise: all of its diagonal
-            ends = [np.asarray(theta(end)) for end in (z - width / jnp.abs(slope), z + width / jnp.abs(slope))]
+            ends = [
+                np.asarray(theta(jnp.asarray(end))) for end in (z - width / jnp.abs(slope), z + width / jnp.abs(slope))
+            ]
             low, high = np.minimum(*ends), np.maximum(*ends)
         else:
             raise InputError(f"intervals: scale must be 'linear' or 'bounded'; got {scale!r}.")
