@@ -40,7 +40,7 @@ from ._first_order import require_first_order
 from ._form import Direction, GaussianForm, PolynomialGenerator, gaussian_form
 from ._frame import Frame, frame
 from ._model import QuasiFree, linear_part, quadratic_part
-from ._modes import MERGED, NormalModes, normal_modes
+from ._modes import MERGED, NormalModes, normal_modes, oscillator_modes
 from ._state import GaussianState, GaussianSteadyState, as_gaussian, undamped
 from ._truncated import Truncated, truncated
 
@@ -174,7 +174,8 @@ class ModesProblem(AbstractProblem):
             # Temperatures may be traced: groups of equal frequencies do not depend on them, clusters may.
             if not is_concrete(self.model) and not self.equation.equal:
                 return False
-            nominal = np.sort(np.asarray(_nominal(jax.lax.stop_gradient(self.model), self.equation)))
+            modes = _modes(self.model.hamiltonian)
+            nominal = np.sort(np.asarray(nominal_frequencies(modes, self.model, self.equation)))
         gaps = np.diff(np.concatenate([[-nominal[0], 0.0], nominal]))
         return bool(np.all(gaps > MERGED * nominal[-1]))
 
@@ -319,8 +320,8 @@ def _generator(problem: ModesProblem, flow: Dynamics, state: GaussianState, diag
 
 
 @eqx.filter_jit
-def _nominal(model: QuasiFree, equation: AbstractEquation) -> Array:
-    return nominal_frequencies(normal_modes(model), model, equation)
+def _modes(H: Polynomial) -> NormalModes:
+    return oscillator_modes(H)
 
 
 @eqx.filter_jit
@@ -334,18 +335,18 @@ def _channels(problem: ModesProblem, rho: GaussianState) -> tuple[Array, Array]:
 
 
 @eqx.filter_jit
-def _resolved(model: QuasiFree, equation: AbstractEquation) -> ModesProblem:
-    reference = home(model, equation)
+def _resolved(model: QuasiFree, reference: QuasiFree, equation: AbstractEquation) -> tuple[Array, NormalModes]:
     modes = normal_modes(model)
-    own = modes if reference is model else normal_modes(reference)
-    return ModesProblem(model, reference, equation, nominal_frequencies(own, reference, equation), modes)
+    own = normal_modes(reference) if equation.frozen(model) is not None else modes
+    return nominal_frequencies(own, reference, equation), modes
 
 
 def modes_problem(model: QuasiFree, equation: AbstractEquation) -> ModesProblem:
-    """The problem of a quasi-free model."""
+    """The problem of a quasi-free model. What is known of the model stays known inside `jit`."""
     equation = as_equation(equation)
-    home(model, equation)  # raises here, by name, what a compiled program could not
-    return _resolved(model, equation)
+    reference = home(model, equation)  # raises here, by name, what a compiled program could not
+    nominal, modes = _resolved(model, reference, equation)
+    return ModesProblem(model, reference, equation, nominal, modes)
 
 
 resolve.register(QuasiFree)(modes_problem)
