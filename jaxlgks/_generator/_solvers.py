@@ -177,8 +177,8 @@ class Populations(AbstractSolver):
                 require_finite(noise.spectrum)
         return couplings_are_real(made.system)
 
-    def form(self, made: Dissipation, prepared: bool) -> AbstractForm:
-        return rate_equation(made, prepared)
+    def form(self, made: Dissipation, prepared: bool | None) -> AbstractForm:
+        return rate_equation(made, bool(prepared))
 
 
 def as_solver(solver: Any) -> AbstractSolver | None:
