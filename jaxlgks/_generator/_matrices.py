@@ -79,11 +79,11 @@ class MatrixGenerator(AbstractGenerator):
 
     @property
     def energy(self) -> Complex[Array, "d d"]:
-        return self.observable(self.made.structure.hamiltonian).astype(self.made.system.hamiltonian.dtype)
+        return self.observable(self.made.structure.hamiltonian.astype(self.made.system.hamiltonian.dtype))
 
     @property
     def thermal_energy(self) -> Complex[Array, "d d"]:
-        return self.observable(self.made.basis.hamiltonian).astype(self.made.system.hamiltonian.dtype)
+        return self.observable(self.made.basis.hamiltonian.astype(self.made.system.hamiltonian.dtype))
 
     def observable(self, A: Complex[Array, "*a d d"]) -> Complex[Array, "*a d d"]:
         return self.made.structure.to_eigenbasis(A)
