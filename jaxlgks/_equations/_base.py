@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Literal
 import equinox as eqx
 from jaxtyping import Array, Complex, Float
 
-from .._bohr import Groups, Reference, Structure, bohr_structure, pin
+from .._bohr import Groups, Reference, Structure, bohr_structure, one_group, pin
 from .._system import Noise, System, require_matrices
 from ..errors import InputError
 from ._dissipator import Dissipator
@@ -44,14 +44,14 @@ class AbstractEquation(eqx.Module):
         """The Hamiltonian in whose eigenbasis the dissipators are made, where it is not the model's; else None."""
         return None
 
-    @abc.abstractmethod
-    def gap(self, largest: Float[Array, ""], fast: Thunk, memory: Thunk) -> Float[Array, ""] | float | None:
+    def gap(self, largest: Float[Array, ""], fast: Thunk, memory: Thunk) -> Float[Array, ""] | None:
         """The distance below which Bohr frequencies stay together; None if all do. `largest`: the largest frequency;
         `fast`: the fastest decay rate; `memory`: the longest memory of a bath, computed only when needed."""
+        return None
 
-    @abc.abstractmethod
     def groups(self, structure: Structure, system: System) -> Groups:
-        """The groups of Bohr frequencies kept together."""
+        """The groups of Bohr frequencies kept together; one of all, where `gap` is None."""
+        return one_group(structure)
 
     @abc.abstractmethod
     def operators(self, filtered: Filter, noise: Noise, structure: Structure) -> Any:

@@ -3,20 +3,19 @@
 Takes: a system. Returns: D_α = Σ_g D[A_g], A_g = (1_g √Γ_α)(Ω_H)[S_α], g the groups of equal Bohr frequency.
 """
 
-from typing import Any, ClassVar, Literal
+from typing import ClassVar
 
 import equinox as eqx
 from jaxtyping import Array, Float
 
 from .._bohr import Groups, Reference, Structure, find_groups, follow
-from .._system import Noise, System
+from .._system import System
 from ..errors import InputError
-from ._base import AbstractEquation, Filter, Thunk
-from ._dissipator import Dissipator
-from ._secular import secular_dissipator, secular_operators
+from ._base import Thunk
+from ._secular import AbstractSecular
 
 
-class Davies(AbstractEquation):
+class Davies(AbstractSecular):
     """The Davies (full secular, global) master equation,
 
         D_α ρ = Σ_ω Γ_α(ω) ( S_α(ω) ρ S_α†(ω) − ½ {S_α†(ω) S_α(ω), ρ} )        (paper, Eq. 12)
@@ -52,10 +51,6 @@ class Davies(AbstractEquation):
         self.lamb_shift = lamb_shift
         self.reference = reference
 
-    @property
-    def kernel(self) -> Literal["lindblad"]:
-        return "lindblad"
-
     def gap(self, largest: Float[Array, ""], fast: Thunk, memory: Thunk) -> Float[Array, ""]:
         return self.tolerance * largest
 
@@ -63,9 +58,3 @@ class Davies(AbstractEquation):
         if self.reference is None:
             return find_groups(structure, self.tolerance)
         return follow(self.reference, structure)
-
-    def operators(self, filtered: Filter, noise: Noise, structure: Structure) -> Any:
-        return secular_operators(filtered, noise, self.lamb_shift)
-
-    def assemble(self, operators: Any) -> Dissipator:
-        return secular_dissipator(operators)

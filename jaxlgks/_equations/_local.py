@@ -4,7 +4,7 @@ Takes: a system and a reference Hamiltonian H₀. Returns: the Davies dissipator
 commutator holds the system's own Hamiltonian.
 """
 
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import equinox as eqx
 from jaxtyping import Array, Complex, Float
@@ -12,11 +12,11 @@ from jaxtyping import Array, Complex, Float
 from .._bohr import Groups, Structure
 from .._inputs import as_operator
 from .._polynomials import Polynomial
-from .._system import Noise, System
+from .._system import System
 from ..errors import ShapeError
-from ._base import AbstractEquation, Filter, Thunk
+from ._base import Thunk
 from ._davies import Davies
-from ._dissipator import Dissipator
+from ._secular import AbstractSecular
 
 if TYPE_CHECKING:  # which of the two it is, the systems see to
     Reference = Any
@@ -24,7 +24,7 @@ else:
     Reference = Complex[Array, "d d"] | Polynomial
 
 
-class Local(AbstractEquation):
+class Local(AbstractSecular):
     """Local (fixed-dissipator) master equation: dρ/dt = −i[H, ρ] + Σ_α D_α[H₀] ρ.
 
     "Local" is meant as in the paper: with respect to the perturbation H − H₀, which the dissipators do not see. Their
@@ -58,10 +58,6 @@ class Local(AbstractEquation):
         self.davies = Davies(tolerance, lamb_shift)
         self.lamb_shift = lamb_shift
 
-    @property
-    def kernel(self) -> Literal["lindblad"]:
-        return self.davies.kernel
-
     def frozen(self, model: Any) -> Any:
         """The reference; `ShapeError` where it is not of the model's kind and size."""
         H = self.reference
@@ -77,12 +73,6 @@ class Local(AbstractEquation):
 
     def groups(self, structure: Structure, system: System) -> Groups:
         return self.davies.groups(structure, system)
-
-    def operators(self, filtered: Filter, noise: Noise, structure: Structure) -> Any:
-        return self.davies.operators(filtered, noise, structure)
-
-    def assemble(self, operators: Any) -> Dissipator:
-        return self.davies.assemble(operators)
 
 
 def _described(H: Any) -> str:

@@ -7,11 +7,10 @@ from typing import Any, ClassVar, Literal
 
 import equinox as eqx
 import jax.numpy as jnp
-from jaxtyping import Array, Float
 
-from .._bohr import Groups, Structure, one_group
-from .._system import Noise, System
-from ._base import AbstractEquation, Filter, Thunk
+from .._bohr import Structure
+from .._system import Noise
+from ._base import AbstractEquation, Filter
 from ._dissipator import Dissipator
 from ._rates import HalfRate, LambShift, one
 
@@ -43,12 +42,6 @@ class Redfield(AbstractEquation):
     @property
     def kernel(self) -> Literal["redfield"]:
         return "redfield"
-
-    def gap(self, largest: Float[Array, ""], fast: Thunk, memory: Thunk) -> None:
-        return None
-
-    def groups(self, structure: Structure, system: System) -> Groups:
-        return one_group(structure)
 
     def operators(self, filtered: Filter, noise: Noise, structure: Structure) -> Any:
         S, dissipative = filtered(one), filtered(HalfRate(noise.spectrum, noise.temperature))

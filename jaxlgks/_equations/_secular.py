@@ -7,35 +7,42 @@ Takes: filtered operators of one group. Returns: D[A] and the Lamb shift
 which for a group of equal frequencies is Σ_ω S(ω) S†(ω)S(ω).
 """
 
-from typing import Any
+from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Complex, Int
 
+from .._bohr import Structure
 from .._system import Noise
-from ._base import Filter
+from ._base import AbstractEquation, Filter
 from ._dissipator import Dissipator, lindblad
 from ._rates import LambShift, RootRate, one
 
 
-def secular_operators(filtered: Filter, noise: Noise, lamb_shift: bool) -> Any:
-    """A_g = (1_g √Γ)(Ω)[S]; with a Lamb shift also 1_g(Ω)[S] and (1_g S)(Ω)[S]."""
-    A = filtered(RootRate(noise.spectrum, noise.temperature))
-    if not lamb_shift:
-        return (A,)
-    return A, filtered(one), filtered(LambShift(noise.spectrum, noise.temperature))
+class AbstractSecular(AbstractEquation):
+    """An equation with D_α = Σ_g D[A_g]."""
 
+    @property
+    def kernel(self) -> Literal["lindblad"]:
+        return "lindblad"
 
-def secular_dissipator(operators: Any) -> Dissipator:
-    """D[A] − i[H_LS, ·]: −i H_LS is part of −K."""
-    A, *shift = operators
-    D = lindblad(A)
-    if not shift:
-        return D
-    S, L = shift
-    product = jnp.einsum("jkm,jkn->mn", S.conj(), L)
-    return Dissipator(D.left, D.right, D.drift + 0.5j * (product + product.conj().T))
+    def operators(self, filtered: Filter, noise: Noise, structure: Structure) -> Any:
+        """A_g = (1_g √Γ)(Ω)[S]; with a Lamb shift also 1_g(Ω)[S] and (1_g S)(Ω)[S]."""
+        A = filtered(RootRate(noise.spectrum, noise.temperature))
+        if not self.lamb_shift:
+            return (A,)
+        return A, filtered(one), filtered(LambShift(noise.spectrum, noise.temperature))
+
+    def assemble(self, operators: Any) -> Dissipator:
+        """D[A] − i[H_LS, ·]: −i H_LS is part of −K."""
+        A, *shift = operators
+        D = lindblad(A)
+        if not shift:
+            return D
+        S, L = shift
+        product = jnp.einsum("jkm,jkn->mn", S.conj(), L)
+        return Dissipator(D.left, D.right, D.drift + 0.5j * (product + product.conj().T))
 
 
 def secular_drift(operators: Any, labels: Int[Array, "d d"]) -> Complex[Array, "d d"]:

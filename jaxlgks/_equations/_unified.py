@@ -3,22 +3,21 @@
 Takes: a system. Returns: D_α = Σ_g D[A_g] as for Davies, g clusters of nearby Bohr frequencies.
 """
 
-from typing import Any, ClassVar, Literal
+from typing import ClassVar
 
 import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from .._bohr import Groups, Reference, Structure, find_groups, follow
-from .._system import Noise, System
+from .._system import System
 from ..errors import InputError
-from ._base import AbstractEquation, Filter, Thunk
-from ._dissipator import Dissipator
-from ._secular import secular_dissipator, secular_operators
+from ._base import Thunk
+from ._secular import AbstractSecular
 from ._timescales import correlation_time, relaxation_rate
 
 
-class Unified(AbstractEquation):
+class Unified(AbstractSecular):
     """The unified master equation: clusters of nearby Bohr frequencies stay coherent,
 
         D_α = Σ_g D[A_g],    A_g = Σ_{ω∈g} √Γ_α(ω) S_α(ω),
@@ -58,10 +57,6 @@ class Unified(AbstractEquation):
         self.lamb_shift = lamb_shift
         self.reference = reference
 
-    @property
-    def kernel(self) -> Literal["lindblad"]:
-        return "lindblad"
-
     def gap(self, largest: Float[Array, ""], fast: Thunk, memory: Thunk) -> Float[Array, ""]:
         if self.width is not None:
             return self.width * fast()
@@ -72,12 +67,6 @@ class Unified(AbstractEquation):
         if self.reference is not None:
             return follow(self.reference, structure)
         return find_groups(structure, 1e-9, cluster_gap(self, structure, system))
-
-    def operators(self, filtered: Filter, noise: Noise, structure: Structure) -> Any:
-        return secular_operators(filtered, noise, self.lamb_shift)
-
-    def assemble(self, operators: Any) -> Dissipator:
-        return secular_dissipator(operators)
 
 
 @eqx.filter_jit

@@ -8,12 +8,12 @@ from typing import Any, ClassVar, Literal
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array
 
-from .._bohr import Groups, Structure, one_group
+from .._bohr import Structure
 from .._spectra import folded_nodes, require_finite
-from .._system import Noise, System
-from ._base import AbstractEquation, Filter, Thunk
+from .._system import Noise
+from ._base import AbstractEquation, Filter
 from ._dissipator import Dissipator, lindblad
 from ._rates import RootRate
 
@@ -52,12 +52,6 @@ class UniversalLindblad(AbstractEquation):
     @property
     def kernel(self) -> Literal["lindblad"] | None:
         return None if self.lamb_shift else "lindblad"
-
-    def gap(self, largest: Float[Array, ""], fast: Thunk, memory: Thunk) -> None:
-        return None
-
-    def groups(self, structure: Structure, system: System) -> Groups:
-        return one_group(structure)
 
     def operators(self, filtered: Filter, noise: Noise, structure: Structure) -> Any:
         A = filtered(RootRate(noise.spectrum, noise.temperature))
