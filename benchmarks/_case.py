@@ -1,6 +1,6 @@
 """One measurement, and how it is taken: alone in a process of its own, so that its memory is its own.
 
-Enters: a piece of work. Leaves: seconds of the first call (with compilation) and the median of later ones, an error
+Takes: a piece of work. Returns: seconds of the first call (with compilation) and the median of later ones, an error
 against something independent, the peak memory of the process.
 """
 

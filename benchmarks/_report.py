@@ -1,6 +1,6 @@
 """The table and the plot.
 
-Enters: measured rows. Leaves: `results.json`, `results.md`, `results.png`.
+Takes: measured rows. Returns: `results.json`, `results.md`, `results.png`.
 """
 
 import datetime
@@ -23,6 +23,7 @@ TITLES = {
     "quasifree": "g) Oscillators without truncation",
     "kernels": "h) Kernels of small systems, a batch of 4,096; the first row is what the library takes",
     "fit": "i) Fits",
+    "first": "j) The first call of a public function in a fresh process",
 }
 PACKAGES = ("jaxlgks", "jax", "jaxlib", "numpy", "scipy", "qutip", "dynamiqs", "qthermo", "mpmath")
 
@@ -48,10 +49,10 @@ def merged(before: dict, rows: list[dict]) -> list[dict]:
     fresh: dict[tuple, list[dict]] = {}
     for row in rows:
         fresh.setdefault(_work(row), []).append(row)
-    for key, found in fresh.items():
-        methods = {row["method"] for row in found}
+    for key, again in fresh.items():
+        methods = {row["method"] for row in again}
         if all(row["method"] in methods for row in groups.get(key, [])):
-            groups[key] = found
+            groups[key] = again
     order = list(TITLES)
     return [row for key in sorted(groups, key=lambda key: order.index(key[0])) for row in groups[key]]
 

@@ -1,6 +1,6 @@
 """The same work as people do it now: by NumPy, by QuTiP, by dynamiqs, by plain JAX. Nothing of this library is used.
 
-Enters: numbers. Leaves: functions of them. What does not depend on the temperatures is made once: no peer pays for it
+Takes: numbers. Returns: functions of them. What does not depend on the temperatures is made once: no peer pays for it
 again at every point.
 """
 

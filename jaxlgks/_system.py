@@ -253,5 +253,5 @@ def _cast(bath: Bath, dtype) -> Bath:
     """The bath with all its numbers in the precision of the system."""
     real = jnp.finfo(dtype).dtype
     numbers, rest = eqx.partition(bath, eqx.is_inexact_array)
-    kind = lambda x: dtype if jnp.issubdtype(x.dtype, jnp.complexfloating) else real  # noqa: E731
-    return eqx.combine(jax.tree.map(lambda x: x.astype(kind(x)), numbers), rest)
+    kinds = {True: dtype, False: real}
+    return eqx.combine(jax.tree.map(lambda x: x.astype(kinds[jnp.iscomplexobj(x)]), numbers), rest)

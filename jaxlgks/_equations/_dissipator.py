@@ -66,12 +66,15 @@ class Dissipator(eqx.Module):
 
     def rotated(self, U: Inexact[Array, "d d"]) -> "Dissipator":
         """The same dissipator in the basis of the columns of U."""
-        turn = lambda X: product(dagger(U), X, U)  # noqa: E731
+
+        def rotate(X: Array) -> Array:
+            return product(dagger(U), X, U)
+
         if not self.mirrored:
-            return jax.tree.map(turn, self)
-        first, second = (turn(jnp.split(X, 2, axis=-3)[0]) for X in (self.left, self.right))
+            return jax.tree.map(rotate, self)
+        first, second = (rotate(jnp.split(X, 2, axis=-3)[0]) for X in (self.left, self.right))
         left, right = jnp.concatenate([first, second], axis=-3), jnp.concatenate([second, first], axis=-3)
-        return Dissipator(left, right, turn(self.drift), mirrored=True)
+        return Dissipator(left, right, rotate(self.drift), mirrored=True)
 
     def matrix(self) -> Complex[Array, "n n"]:
         """The d²×d² matrix in column stacking, vec(AρB) = (Bᵀ ⊗ A) vec(ρ)."""
@@ -91,8 +94,12 @@ def _product(A: Complex[Array, "m k"], B: Complex[Array, "k n"]) -> Complex[Arra
 def together(parts: Sequence[Dissipator], drift: Complex[Array, "d d"]) -> Dissipator:
     """Σ D of several, and −i[H, ·] if `drift` is iH."""
     mirrored = all(one.mirrored for one in parts)
-    halves = lambda X: jnp.split(X, 2) if mirrored else [X]  # noqa: E731
-    joined = lambda stacks: jnp.concatenate([h for turn in zip(*map(halves, stacks), strict=True) for h in turn])  # noqa: E731
+
+    def joined(stacks: list[Array]) -> Array:
+        """All operators; of mirrored ones the first halves of all before the second halves of all."""
+        halves = [jnp.split(X, 2) if mirrored else [X] for X in stacks]
+        return jnp.concatenate([half for side in zip(*halves, strict=True) for half in side])
+
     left, right = joined([one.left for one in parts]), joined([one.right for one in parts])
     return Dissipator(left, right, jnp.sum(jnp.stack([one.drift for one in parts]), axis=0) + drift, mirrored)
 

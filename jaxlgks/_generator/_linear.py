@@ -54,16 +54,20 @@ def linear_solve(M: Complex[Array, "n n"], B: Complex[Array, "n k"], refine: int
     # a NaN tangent, and stops a whole batch.)
     frozen = jax.lax.stop_gradient(M)
     factors = jsl.lu_factor(frozen)
-    solve = lambda b, trans=0: jsl.lu_solve(factors, b, trans=trans)  # noqa: E731
-    times = lambda matrix, x: jnp.matmul(matrix, x, precision="highest")  # noqa: E731
     X = jnp.zeros_like(B)
     for _ in range(refine):
-        X = X + solve(jax.lax.stop_gradient(B) - times(frozen, X))
-    residual = B - times(M, X)
+        X = X + jsl.lu_solve(factors, jax.lax.stop_gradient(B) - _times(frozen, X))
     X = X + jax.lax.custom_linear_solve(
-        lambda x: times(M, x), residual, lambda _, b: solve(b), lambda _, b: solve(b, trans=1)
+        lambda x: _times(M, x),
+        B - _times(M, X),
+        lambda _, b: jsl.lu_solve(factors, b),
+        lambda _, b: jsl.lu_solve(factors, b, trans=1),
     )
     return spoil(X, ~finite, given)
+
+
+def _times(A: Array, X: Array) -> Array:
+    return jnp.matmul(A, X, precision="highest")
 
 
 def matrix_exponential(A: Inexact[Array, "n n"]) -> Inexact[Array, "n n"]:
@@ -77,10 +81,9 @@ def matrix_exponential(A: Inexact[Array, "n n"]) -> Inexact[Array, "n n"]:
     norm = jax.lax.stop_gradient(jnp.max(jnp.sum(jnp.abs(A), axis=0)))
     halved = jnp.maximum(jnp.ceil(jnp.log2(norm / limit)), 0).astype(int)
     start = jsl.expm(A * jnp.ldexp(jnp.ones((), A.real.dtype), -halved), max_squarings=1)
-    square = lambda X: jnp.matmul(X, X, precision="highest")  # noqa: E731
 
     def step(X, i):
-        return jax.lax.cond(i < halved, square, lambda X: X, X), None
+        return jax.lax.cond(i < halved, lambda X: _times(X, X), lambda X: X, X), None
 
     start = start * jnp.where(halved <= HALVED, 1.0, jnp.nan)
     return jax.lax.scan(step, start, jnp.arange(HALVED))[0]

@@ -225,10 +225,13 @@ def multiplicity(index: tuple[int, ...]) -> int:
 def name(creations, annihilations, labels=None) -> str:
     """a1†² a2, say."""
     labels = labels or [f"a{k + 1}" for k in range(len(creations))]
-    power = lambda p: "" if p == 1 else "".join("⁰¹²³⁴⁵⁶⁷⁸⁹"[int(c)] for c in str(p))  # noqa: E731
-    up = [f"{x}†{power(p)}" for x, p in zip(labels, creations, strict=True) if p]
-    down = [f"{x}{power(p)}" for x, p in zip(labels, annihilations, strict=True) if p]
+    up = [f"{x}†{_superscript(p)}" for x, p in zip(labels, creations, strict=True) if p]
+    down = [f"{x}{_superscript(p)}" for x, p in zip(labels, annihilations, strict=True) if p]
     return " ".join(up + down)
+
+
+def _superscript(power: int) -> str:
+    return "" if power == 1 else "".join("⁰¹²³⁴⁵⁶⁷⁸⁹"[int(c)] for c in str(power))
 
 
 def _number(c: complex) -> str:

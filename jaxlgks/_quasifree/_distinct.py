@@ -50,8 +50,8 @@ def distinct_dissipative(
         return S, numbers[: 1 + shifts], tuple(T[: 1 + shifts] for T in changes)
 
     S, numbers, changes = jax.tree.map(lambda *x: jnp.stack(x), *each_noise(of, noises))
-    one = lambda S, k, R: _functional(S, k, R, at, degree)  # noqa: E731
-    return jax.vmap(jax.vmap(one, in_axes=(None, 0, 0)))(S, numbers, changes)
+    each = jax.vmap(lambda S, k, R: _functional(S, k, R, at, degree), in_axes=(None, 0, 0))
+    return jax.vmap(each)(S, numbers, changes)
 
 
 def weights(at: Frame, degree: int) -> list[tuple[Array, Array]]:
@@ -120,9 +120,9 @@ def _functional(S: Array, k: Array, R: Symbol, at: Frame, degree: int) -> Symbol
         even, odd = by_rank[rank]
         out[rank] = out[rank] + _adjoined(2 * odd * constant * y[-1])
         if rank < degree:  # [Y, ∂_ν̄ X], and ∂_ν X with Z
-            spread = lambda v: v.reshape(-1, *[1] * rank)  # noqa: B023, E731
-            first = _adjoined(spread(along) * 2 * odd * y[:-1])
+            right, left, minus, plus = (v.reshape(-1, *[1] * rank) for v in (along, back, k[2, :-1], k[3, :-1]))
+            first = _adjoined(right * 2 * odd * y[:-1])
             z = jax.vmap(_adjoined)(R[rank][:-1])
-            second = spread(back) * (spread(k[2, :-1]) * even + spread(k[3, :-1]) * odd) * z
+            second = left * (minus * even + plus * odd) * z
             out[rank + 1] = out[rank + 1] + (rank + 1) * (first + second)
     return tuple(out)

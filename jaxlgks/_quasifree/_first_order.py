@@ -110,8 +110,8 @@ def dissipative(
         return S, changes if shifts else tuple(T[:1] for T in changes)
 
     S, changes = jax.tree.map(lambda *x: jnp.stack(x), *each_noise(of, noises))
-    one = lambda S, parts: _functional(_average(S, parts, at), at, degree)  # noqa: E731
-    return jax.vmap(jax.vmap(one, in_axes=(None, 0)))(S, changes)
+    each = jax.vmap(lambda S, parts: _functional(_average(S, parts, at), at, degree), in_axes=(None, 0))
+    return jax.vmap(each)(S, changes)
 
 
 def _changes(S: Array, kernel: AbstractKernel, turn: Turned, at: Frame) -> Symbol:

@@ -67,8 +67,7 @@ def _two_sided_jvp(primals, tangents):
     value = _two_sided(*primals)
     tangent = jnp.zeros_like(value)
     if dSigma is not None or any(leaf is not None for leaf in jax.tree.leaves(dkernel)):
-        whole = lambda S, k: _value(S, k, b, U, same)  # noqa: E731
-        along = eqx.filter_jvp(whole, (Sigma, kernel), (dSigma, dkernel))[1]
+        along = eqx.filter_jvp(lambda S, k: _value(S, k, b, U, same), (Sigma, kernel), (dSigma, dkernel))[1]
         tangent = tangent if along is None else tangent + along  # None: the kernel does not feel what moves in it
     if dB is not None:
         tangent = tangent + _daleckii_krein(dB, Sigma, kernel, b, U, same) + _once(B)

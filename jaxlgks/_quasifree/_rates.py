@@ -73,8 +73,8 @@ class LindbladKernel(AbstractKernel):
         return value + 0.5j * (self.lamb(x) + self.lamb(y) + self.lamb(-x) + self.lamb(-y))
 
     def plus(self, x: Array, y: Array) -> Array:
-        root = lambda w: self.spectrum.amplitude(w, self.temperature)  # noqa: E731
-        value = (root(x) * root(y) + root(-x) * root(-y)) / 2
+        emit_x, emit_y, absorb_x, absorb_y = (self.spectrum.amplitude(w, self.temperature) for w in (x, y, -x, -y))
+        value = (emit_x * emit_y + absorb_x * absorb_y) / 2
         if not self.lamb_shift:
             return value
         return value + 0.5j * (self.lamb(x) + self.lamb(y) - self.lamb(-x) - self.lamb(-y))

@@ -68,8 +68,8 @@ _modes = eqx.filter_jit(normal_modes)
 
 def _truncated(model: QuasiFree, modes: NormalModes, excitations: int) -> Truncated:
     states = basis(model.modes, excitations)
-    cut = lambda A: matrix(_bohr(A.coefficients, modes), excitations)  # noqa: E731
-    baths = [Bath(cut(bath.coupling), bath.temperature, bath.spectrum, bath.name) for bath in model.baths]
+    couplings = [matrix(_bohr(bath.coupling.coefficients, modes), excitations) for bath in model.baths]
+    baths = [Bath(S, b.temperature, b.spectrum, b.name) for S, b in zip(couplings, model.baths, strict=True)]
     edge = jnp.diag(jnp.asarray(states.sum(axis=1) == excitations, float))
     return Truncated(System(jnp.diag(states @ modes.frequencies), baths, edge=edge), modes, excitations)
 
@@ -110,8 +110,12 @@ def _monomial(powers: np.ndarray, states: np.ndarray) -> np.ndarray:
     """⟨m| Π d†^p d^q |n⟩ = Π √(n!/(n−q)!) √(m!/(m−p)!) for m − p = n − q."""
     modes = states.shape[1]
     down, up = powers[:modes], powers[modes:]
-    falling = lambda n, q: np.prod([np.maximum(n - i, 0) for i in range(q)], axis=0) * np.ones(n.shape)  # noqa: E731
-    right = np.sqrt(np.prod([falling(states[:, k], down[k]) for k in range(modes)], axis=0))
-    left = np.sqrt(np.prod([falling(states[:, k], up[k]) for k in range(modes)], axis=0))
+    right = np.sqrt(np.prod([_falling(states[:, k], down[k]) for k in range(modes)], axis=0))
+    left = np.sqrt(np.prod([_falling(states[:, k], up[k]) for k in range(modes)], axis=0))
     meet = np.all((states - up)[:, None, :] == (states - down)[None, :, :], axis=2)
     return np.where(meet, left[:, None] * right[None, :], 0.0)
+
+
+def _falling(n: np.ndarray, q: int) -> np.ndarray:
+    """n!/(n − q)!, zero for n < q."""
+    return np.prod([np.maximum(n - i, 0) for i in range(q)], axis=0) * np.ones(n.shape)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 import jax.numpy as jnp
-from jaxtyping import ArrayLike
+from jaxtyping import Array, ArrayLike
 
 from .._spectra import AbstractSpectrum
 from .._system import Bath, System
@@ -43,7 +43,10 @@ def spin_chain(
             "spin_chain: two or more fields in a row, three exchange energies and two temperatures are needed; got "
             f"shape {h.shape}, {len(exchange)} and {len(temperatures)}."
         )
-    word = lambda letters, i: pauli("I" * i + letters + "I" * (count - i - len(letters)))  # noqa: E731
+
+    def word(letters: str, i: int) -> Array:
+        return pauli("I" * i + letters + "I" * (count - i - len(letters)))
+
     terms = [(h[i], "Z", i) for i in range(count)]
     terms += [(J, 2 * x, i) for i in range(count - 1) for J, x in zip(exchange, "XYZ", strict=True)]
     H = jnp.zeros(())

@@ -116,6 +116,9 @@ def currents(system: System, equation: AbstractEquation, shifts) -> Array:
 @eqx.filter_jit
 def tangent(system: System, equation: AbstractEquation) -> Array:
     """(1/J₀) dJ/d(δΩ) at δ = 0 by automatic differentiation."""
-    J = lambda shift: heat_currents(system.perturbed(qubit_perturbation(), shift), equation)[0]  # noqa: E731
+
+    def J(shift):
+        return heat_currents(system.perturbed(qubit_perturbation(), shift), equation)[0]
+
     value, slope = jax.jvp(J, (0.0,), (1.0,))
     return slope / value
