@@ -149,7 +149,8 @@ def test_each_form_of_the_shift_written_by_hand(name):
     expected = np.zeros((3, 3), complex)
     for bath in system.baths:
         S, spectrum, T = np.asarray(bath.coupling), bath.spectrum, float(bath.temperature)
-        shift = lambda w, s=spectrum, T=T: float(s.lamb_shift(w, T))  # noqa: E731
+        shift = np.asarray(spectrum.lamb_shift(E[:, None] - E[None, :], T))
+        rates = np.asarray(bath.rate(E[:, None] - E[None, :]))
         cutoff = float(spectrum.cutoff)
         for m in range(3):
             for n in range(3):
@@ -159,12 +160,11 @@ def test_each_form_of_the_shift_written_by_hand(name):
                     if name == "universal":
                         weight = two_frequency_shift(spectrum, T, a, b, cutoff)
                     elif name == "redfield":
-                        rate = np.asarray(bath.rate(np.array([a, b])))
-                        weight = (shift(a) + shift(b)) / 2 + (rate[1] - rate[0]) / 4j
-                        weight -= (rate[1] - rate[0]) / 4j  # that part is there without the Lamb shift too
+                        weight = (shift[m, k] + shift[n, k]) / 2 + (rates[n, k] - rates[m, k]) / 4j
+                        weight -= (rates[n, k] - rates[m, k]) / 4j  # that part is there without the Lamb shift too
                     else:
                         near = 0.2 if name == "unified" else 1e-9
-                        weight = (shift(a) + shift(b)) / 2 if abs(a - b) < near else 0.0
+                        weight = (shift[m, k] + shift[n, k]) / 2 if abs(a - b) < near else 0.0
                     expected[m, n] += product * weight
     make = {
         "davies": lambda on: lgks.Davies(lamb_shift=on),

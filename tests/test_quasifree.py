@@ -113,23 +113,23 @@ EQUATIONS = [
 ]
 CASES = [
     (1, 13, 4, 4, EQUATIONS[0]),
-    (2, 6, 4, 2, EQUATIONS[0]),
     (3, 5, 4, 2, EQUATIONS[0]),
     *((2, 5, 3, 2, equation) for equation in EQUATIONS[1:-1]),
     (2, 6, 3, 2, EQUATIONS[-1]),  # its Lamb shift feels the cut more: 5e−6 at five excitations, 1e−7 at six
 ]
 
 
-def _against_fock(model, V, A, equation, excitations, tolerance):
+def _against_fock(model, V, A, equation, excitations, tolerance, states=True):
     few = lgks.truncated(model, excitations)
     ours = lgks.response(model, V, A, equation)
     theirs = lgks.response(few.system, few.operator(V), few.operator(A), equation)
-    frequencies = [0.0, 0.3, 1.1]
-    scale = max(1e-3, float(jnp.max(jnp.abs(theirs.susceptibility(frequencies).total))))
+    ours, theirs = (r.susceptibility([0.0, 0.3, 1.1]) for r in (ours, theirs))
+    scale = max(1e-3, float(jnp.max(jnp.abs(theirs.total))))
     for name in ("kubo", "rotation", "shift"):
-        pairs = [(getattr(r.static(), name), getattr(r.susceptibility(frequencies), name)) for r in (ours, theirs)]
-        for a, b in zip(*pairs, strict=True):
-            assert np.max(np.abs(np.asarray(a) - np.asarray(b))) < tolerance * scale, (name, a, b)
+        a, b = (np.asarray(getattr(r, name)) for r in (ours, theirs))
+        assert np.max(np.abs(a - b)) < tolerance * scale, (name, a, b)
+    if not states:
+        return
     rho = lgks.steady_state(few.system, equation, throw=False).rho
     state = lgks.steady_state(model, equation)
     assert float(state.expect(A)) == pytest.approx(float(jnp.trace(few.operator(A) @ rho).real), abs=tolerance * scale)
@@ -143,13 +143,13 @@ def _against_fock(model, V, A, equation, excitations, tolerance):
 @pytest.mark.slow
 @pytest.mark.parametrize("case", CASES, ids=lambda c: f"{c[0]} modes, {type(c[4]).__name__}")
 def test_random_models_against_brute_force(case):
-    """M = 1…3, random stable H₀ with squeezing and fields, random V, each part of the response, states, currents,
-    entropy: to 1e−7, what the cut leaves at n̄ ≈ 1e−3."""
+    """M = 1…3, random stable H₀ with squeezing and fields, random V, each part of the response; states, currents,
+    entropy at one and two modes: to 1e−7, what the cut leaves at n̄ ≈ 1e−3."""
     modes, excitations, degree_V, degree_A, equation = case
     model = oscillators.model(modes, modes, (0.13, 0.1), WEAK if modes == 3 else None)
     rng = np.random.default_rng(100 + modes)
     V, A = oscillators.polynomial(rng, modes, degree_V), oscillators.polynomial(rng, modes, degree_A)
-    _against_fock(model, V, A, equation, excitations, 1e-7)
+    _against_fock(model, V, A, equation, excitations, 1e-7, states=modes == 1 or equation is EQUATIONS[-1])
 
 
 def test_a_degenerate_normal_frequency_against_brute_force():
