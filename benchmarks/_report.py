@@ -31,12 +31,14 @@ PACKAGES = ("jaxlgks", "jax", "jaxlib", "numpy", "scipy", "qutip", "dynamiqs", "
 def write(rows: list[dict], out: Path) -> None:
     """Table, numbers and plot. What was measured before and not again stays, with its commit."""
     out.mkdir(parents=True, exist_ok=True)
-    made = machine()
-    rows = [row | {"commit": made["commit"]} for row in rows]
+    description = machine()
+    rows = [row | {"commit": description["commit"]} for row in rows]
     if (out / "results.json").exists():
         rows = merged(json.loads((out / "results.json").read_text()), rows)
-    (out / "results.json").write_text(json.dumps({"machine": made, "rows": rows}, indent=1, ensure_ascii=False) + "\n")
-    (out / "results.md").write_text(_markdown(rows, made))
+    (out / "results.json").write_text(
+        json.dumps({"machine": description, "rows": rows}, indent=1, ensure_ascii=False) + "\n"
+    )
+    (out / "results.md").write_text(_markdown(rows, description))
     _plot(rows, out / "results.png")
 
 
@@ -88,7 +90,7 @@ def machine() -> dict[str, str]:
     }
 
 
-def _markdown(rows: list[dict], made: dict[str, str]) -> str:
+def _markdown(rows: list[dict], description: dict[str, str]) -> str:
     lines = [
         "# Benchmarks",
         "",
@@ -97,7 +99,7 @@ def _markdown(rows: list[dict], made: dict[str, str]) -> str:
         "own; *memory* is its peak, interpreter and libraries included. *Commit*: of the code measured; rows of one",
         "work and size are of one run. The newest run:",
         "",
-        *(f"- {name}: {what}" for name, what in made.items()),
+        *(f"- {name}: {what}" for name, what in description.items()),
         "",
         *targets(rows),
     ]

@@ -40,11 +40,11 @@ def _grid(derivatives: tuple[str, ...]) -> Measured:
 
     axes = {name: [value] for name, value in POINT.items()}
     axes |= {"hot": np.linspace(100.0, 400.0, 1000), "cold": np.linspace(20.0, 90.0, 1000)}
-    made = [lgks.sweep(_current, axes, derivatives=derivatives) for _ in range(6)]
+    runs = [lgks.sweep(_current, axes, derivatives=derivatives) for _ in range(6)]
     exact = lgks.sweep(_closed, axes, derivatives=derivatives)
-    seconds = sorted(data.attrs["run_seconds"] for data in made[1:])[2] / made[0].value.size
-    worst = max(float(abs(made[0][name] - exact[name]).max() / abs(exact[name]).max()) for name in exact.data_vars)
-    return Measured(made[0].attrs["compile_seconds"], seconds, worst, "closed form")
+    seconds = sorted(data.attrs["run_seconds"] for data in runs[1:])[2] / runs[0].value.size
+    worst = max(float(abs(runs[0][name] - exact[name]).max() / abs(exact[name]).max()) for name in exact.data_vars)
+    return Measured(runs[0].attrs["compile_seconds"], seconds, worst, "closed form")
 
 
 def _list(gradient: bool, count: int = 10_000) -> Measured:

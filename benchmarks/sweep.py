@@ -40,11 +40,11 @@ def _swept(f: Callable, axes: dict, exact: np.ndarray | None) -> Measured:
     jax.config.update("jax_enable_x64", True)
     import jaxlgks as lgks
 
-    made = [lgks.sweep(f, axes) for _ in range(6)]
-    seconds = sorted(data.attrs["run_seconds"] for data in made[1:])[2] / made[0].value.size
-    found = made[0].value.values
-    error = None if exact is None else float(np.max(np.abs(found / exact - 1)))
-    return Measured(made[0].attrs["compile_seconds"], seconds, error, "closed form", f"blocks {made[0].attrs['block']}")
+    runs = [lgks.sweep(f, axes) for _ in range(6)]
+    seconds = sorted(data.attrs["run_seconds"] for data in runs[1:])[2] / runs[0].value.size
+    currents = runs[0].value.values
+    error = None if exact is None else float(np.max(np.abs(currents / exact - 1)))
+    return Measured(runs[0].attrs["compile_seconds"], seconds, error, "closed form", f"blocks {runs[0].attrs['block']}")
 
 
 def grid() -> dict[str, np.ndarray]:

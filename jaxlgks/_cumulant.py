@@ -26,7 +26,7 @@ from jaxtyping import Array, ArrayLike, Complex, Float
 from ._bohr import Structure, bohr_structure
 from ._equations import Dissipator
 from ._generator import matrix_exponential, vec
-from ._inputs import as_scalar, is_concrete, spoil
+from ._inputs import as_scalar, is_concrete, nan_where
 from ._spectra import folded_nodes, require_finite
 from ._system import Noise, System
 from .errors import DerivativeOrderError, InputError
@@ -99,7 +99,7 @@ def _enough(system: System, structure: Structure, t: Array, panels: int | None) 
     return int(np.ceil(needed / _CHUNK)) * _CHUNK if panels is None else panels
 
 
-def _reach(structure: Structure, system: System) -> Array:
+def _extent(structure: Structure, system: System) -> Array:
     """The end of the resolved interval."""
     marks = [noise.spectrum.landmarks(noise.temperature).reshape(-1) for bath in system.baths for noise in bath.noises]
     scales = jnp.concatenate([*marks, system.temperatures, jnp.abs(structure.frequencies).reshape(-1)])
@@ -110,7 +110,7 @@ def _needed(structure: Structure, system: System, t: Array) -> Array:
     """Panels that are as short as the scale on which a rate changes, and over which Ωt grows by at most ten."""
     marks = [noise.spectrum.landmarks(noise.temperature).reshape(-1) for bath in system.baths for noise in bath.noises]
     shortest = jax.lax.stop_gradient(jnp.min(jnp.concatenate([*marks, system.temperatures])))
-    return 2 * _reach(structure, system) * jnp.maximum(1 / shortest, t / 10.0)
+    return 2 * _extent(structure, system) * jnp.maximum(1 / shortest, t / 10.0)
 
 
 @jax.custom_jvp
@@ -135,7 +135,7 @@ def _map(system: System, structure: Structure, t: Array, panels: int) -> Array:
         for noise in bath.noises:
             total = total + _exponent(structure, system, noise, t, panels).matrix()
     U = jnp.kron(structure.vectors.conj(), structure.vectors)
-    return spoil(U @ matrix_exponential(total) @ U.conj().T, ~enough, (total,))
+    return nan_where(U @ matrix_exponential(total) @ U.conj().T, ~enough, (total,))
 
 
 def _exponent(structure: Structure, system: System, noise: Noise, t: Array, panels: int) -> Dissipator:
@@ -150,9 +150,9 @@ def _exponent(structure: Structure, system: System, noise: Noise, t: Array, pane
 
 def _gram(structure: Structure, system: System, noise: Noise, t: Array, omega: Array, panels: int) -> Array:
     """G_ij = ∫ dΩ/2π Γ(Ω) f(Ω − ω_i) f*(Ω − ω_j)."""
-    reach = _reach(structure, system)
-    half = reach / panels
-    centres = (-reach + half * (2 * jnp.arange(panels) + 1)).reshape(-1, _CHUNK if panels % _CHUNK == 0 else 1)
+    extent = _extent(structure, system)
+    half = extent / panels
+    centres = (-extent + half * (2 * jnp.arange(panels) + 1)).reshape(-1, _CHUNK if panels % _CHUNK == 0 else 1)
     nodes, weights = jnp.asarray(_NODES) * half, jnp.asarray(_WEIGHTS) * half / (2 * jnp.pi)
 
     def add(total: Array, centre: Array) -> tuple[Array, None]:
@@ -165,7 +165,7 @@ def _gram(structure: Structure, system: System, noise: Noise, t: Array, omega: A
     inner = jax.lax.scan(add, start, centres)[0]
     # Beyond the reach f f* = (1 + e^{i(x−y)t} − e^{ixt} − e^{−iyt})/xy, x, y = Ω − ω: the last two average out, once
     # they turn faster than the nodes lie.
-    far, far_weights = (x[-1] for x in folded_nodes(reach[None]))
+    far, far_weights = (x[-1] for x in folded_nodes(extent[None]))
     steady = 1 + jnp.exp(-1j * (omega[:, None] - omega[None, :]) * t)
     for Omega in (far, -far):
         tail = noise.rate(Omega) * far_weights * far  # the weights are those of dΩ/(2πΩ)

@@ -81,8 +81,8 @@ def _log_tangent(rho: Array, drho: Array) -> Array:
 @_log_tangent.def_jvp
 def _log_tangent_jvp(primals, tangents):
     rho, drho = primals
-    moved, dtangent = tangents
-    if moved is not None:
+    drho, dtangent = tangents
+    if drho is not None:
         raise DerivativeOrderError(
             "The logarithm of a state can be differentiated once; its second derivative was asked for."
         )

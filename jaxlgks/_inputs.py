@@ -153,7 +153,7 @@ def as_scalar(value: ArrayLike, name: str) -> Array:
     return jnp.where(jnp.isfinite(number), number, jnp.nan)
 
 
-def spoil(x: Array, bad: Array, source) -> Array:
+def nan_where(x: Array, bad: Array, source) -> Array:
     """`x`, or NaN where it is `bad`: in value, and in every derivative in the numbers of the pytree `source`.
 
     The derivative of `where(bad, nan, x)` would be zero, and NaN sent back through a linear solver stops the program.

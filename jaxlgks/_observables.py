@@ -109,10 +109,10 @@ class HeatCurrents(AbstractQuantity):
 
     def explicit(self, L: AbstractGenerator, X: State, change: Change) -> Array:
         """⟨D_α⁽¹⁾†H⟩ + ⟨D_α†V⟩ (paper, Eq. 51)."""
-        moved = L.average(L.thermal_energy if self.thermal else L.energy, change.baths).real
+        indirect = L.average(L.thermal_energy if self.thermal else L.energy, change.baths).real
         if self.thermal and not L.follows:
-            return moved
-        return moved + jnp.stack([L.average(D.adjoint(change.energy), X).real for D in L.dissipators()])
+            return indirect
+        return indirect + jnp.stack([L.average(D.adjoint(change.energy), X).real for D in L.dissipators()])
 
 
 class HeatCurrent(AbstractQuantity):
@@ -324,7 +324,7 @@ def _thermodynamic_value(what: Any, system: Any, equation: Any, solver: Any, rho
 
 @eqx.filter_jit
 def _enter(form: AbstractForm, rho: Any) -> State:
-    return form.enter(rho)
+    return form.internal(rho)
 
 
 @eqx.filter_jit

@@ -210,8 +210,8 @@ class System(eqx.Module):
         ```
         """
         V = as_operator(V, "the perturbation V", self.dim)
-        moved = self.hamiltonian + as_scalar(delta, "the strength delta of the perturbation") * V
-        return eqx.tree_at(lambda s: s.hamiltonian, self, moved.astype(self.hamiltonian.dtype))
+        H = self.hamiltonian + as_scalar(delta, "the strength delta of the perturbation") * V
+        return eqx.tree_at(lambda s: s.hamiltonian, self, H.astype(self.hamiltonian.dtype))
 
 
 def bath_numbers(model: Any) -> list[Any]:

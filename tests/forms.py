@@ -14,10 +14,12 @@ TIMES = jnp.array([0.0, 0.3, 1.0, 1.7])
 
 
 @eqx.filter_jit
-def everything(made: Dissipation, build: Callable, rho: jax.Array, V: jax.Array, A: jax.Array) -> dict[str, jax.Array]:
+def everything(
+    resolved: Dissipation, build: Callable, rho: jax.Array, V: jax.Array, A: jax.Array
+) -> dict[str, jax.Array]:
     """L₁ and the changes with the baths, a response at a frequency and in time, and what quantities are made of."""
-    L: AbstractGenerator = build(made)
-    X, H = L.enter(rho), L.energy
+    L: AbstractGenerator = build(resolved)
+    X, H = L.internal(rho), L.energy
     change, thermal = L.first_order(V, X, 2), L.thermal_changes(X)
     return {
         "L₁ by bath": change.baths,
@@ -30,9 +32,9 @@ def everything(made: Dissipation, build: Callable, rho: jax.Array, V: jax.Array,
     }
 
 
-def assert_same(made: Dissipation, first: Callable, second: Callable, case: tuple, tolerance: float) -> None:
+def assert_same(resolved: Dissipation, first: Callable, second: Callable, case: tuple, tolerance: float) -> None:
     """Each number of `everything` to the tolerance of its largest."""
-    one, other = everything(made, first, *case), everything(made, second, *case)
+    one, other = everything(resolved, first, *case), everything(resolved, second, *case)
     for name, x in one.items():
         scale = max(float(jnp.max(jnp.abs(other[name]))), 1e-2)
         np.testing.assert_allclose(x, other[name], rtol=0, atol=tolerance * scale, err_msg=name)

@@ -60,8 +60,8 @@ def test_davies_currents_of_two_qubits_against_qthermo():
     density = lgks.DrudeLorentz(0.001, 2.0)
     system = lgks.models.two_qubits(1.0, 0.2, temperatures=(0.45, 0.35), spectrum=density)
     for delta in (0.0, 0.05):
-        moved = system.perturbed(lgks.models.pauli("ZZ"), delta)
-        np.testing.assert_allclose(lgks.heat_currents(moved), peer_currents(moved), rtol=1e-10)
+        shifted = system.perturbed(lgks.models.pauli("ZZ"), delta)
+        np.testing.assert_allclose(lgks.heat_currents(shifted), peer_currents(shifted), rtol=1e-10)
 
 
 # ----------------------------------------------------------------------------------------------------------- Redfield

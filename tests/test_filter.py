@@ -304,9 +304,9 @@ def test_mixed_second_derivatives_in_every_mode(over_H, over_T, order):
     W = jnp.asarray(np.random.default_rng(4).normal(size=(3, 3, 3)) + 0.5j)
 
     def value(delta, T):
-        moved = system.perturbed(V, delta)
+        shifted = system.perturbed(V, delta)
         bath = lgks.Bath(system.baths[0].coupling, T, system.baths[0].spectrum)
-        return jnp.sum((W * dissipation(lgks.System(moved.hamiltonian, bath), pinned).channels()[0].left[:, 0]).real)
+        return jnp.sum((W * dissipation(lgks.System(shifted.hamiltonian, bath), pinned).channels()[0].left[:, 0]).real)
 
     first = jax.jit(jax.grad(value))
     expected = float(first(0.0, T + 1e-5) - first(0.0, T - 1e-5)) / 2e-5

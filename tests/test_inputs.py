@@ -550,9 +550,9 @@ def test_with_throw_false_the_verdict_is_data(system, verdict, compiled):
 def test_one_bad_point_spoils_no_other():
     """A batch of derivatives with one invalid temperature: NaN there, the numbers of a clean batch elsewhere."""
     slopes = jax.jit(jax.vmap(jax.grad(lambda T: _with_temperature(T)[0])))
-    clean, spoilt = slopes(jnp.array([0.8, 1.0, 1.3])), slopes(jnp.array([0.8, -1.0, 1.3]))
-    assert np.isnan(spoilt[1])
-    np.testing.assert_allclose(spoilt[::2], clean[::2], rtol=1e-12)
+    clean, damaged = slopes(jnp.array([0.8, 1.0, 1.3])), slopes(jnp.array([0.8, -1.0, 1.3]))
+    assert np.isnan(damaged[1])
+    np.testing.assert_allclose(damaged[::2], clean[::2], rtol=1e-12)
 
 
 @pytest.mark.parametrize(

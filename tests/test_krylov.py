@@ -66,10 +66,10 @@ def test_gradients_equal_those_of_the_dense_solver(name):
     system, V = near_degenerate(0.0), jnp.asarray(hermitian(np.random.default_rng(2), 3))
 
     def current(x, solver):
-        moved = system.perturbed(V, x[0])
-        first = lgks.Bath(x[2] * moved.baths[0].coupling, x[1], moved.baths[0].spectrum)
-        moved = lgks.System(moved.hamiltonian, (first, moved.baths[1]))
-        return lgks.heat_currents(moved, EQUATIONS[name], solver=solver)[0]
+        shifted = system.perturbed(V, x[0])
+        first = lgks.Bath(x[2] * shifted.baths[0].coupling, x[1], shifted.baths[0].spectrum)
+        shifted = lgks.System(shifted.hamiltonian, (first, shifted.baths[1]))
+        return lgks.heat_currents(shifted, EQUATIONS[name], solver=solver)[0]
 
     point = jnp.array([0.0, system.temperatures[0], 1.0])
     dense, reverse = (jax.jit(jax.grad(lambda x, s=s: current(x, s)))(point) for s in (lgks.Dense(), KRYLOV))
@@ -139,9 +139,9 @@ def test_operators_are_the_generator(name, levels):
     rng = np.random.default_rng(3)
     V, A, root, *couplings = (hermitian(rng, 4) for _ in range(5))
     baths = [lgks.Bath(S, T, lgks.DrudeLorentz(0.05, 2.0)) for S, T in zip(couplings, (0.9, 0.5), strict=True)]
-    made = dissipation(lgks.System(np.diag(levels), baths), EQUATIONS[name])
+    resolved = dissipation(lgks.System(np.diag(levels), baths), EQUATIONS[name])
     numbers = (jnp.asarray(root @ root / np.trace(root @ root)), jnp.asarray(V), jnp.asarray(A))
-    assert_same(made, operator_generator, dense_generator, numbers, 1e-8)
+    assert_same(resolved, operator_generator, dense_generator, numbers, 1e-8)
 
 
 def test_response_of_a_large_system():
@@ -164,7 +164,7 @@ def test_response_by_operators_does_not_depend_on_the_size_of_the_perturbation()
     system, equation = chain(2), lgks.Redfield()
     V, A = lgks.models.pauli("ZI"), lgks.models.pauli("XX")
     L = operators(dissipation(system, equation))
-    B = L.enter(-1j * (V @ system.hamiltonian - system.hamiltonian @ V))[None]
+    B = L.internal(-1j * (V @ system.hamiltonian - system.hamiltonian @ V))[None]
     ts = jnp.array([0.0, 1.0, 4.0])
     for drive in (None, B):
         large, small = (
@@ -177,7 +177,7 @@ def test_response_by_operators_does_not_depend_on_the_size_of_the_perturbation()
 
 def test_a_response_that_does_not_converge_is_an_error_and_nan_where_traced():
     L = operators(dissipation(chain(3), lgks.Redfield()), restart=1, cycles=1)
-    B = L.enter(lgks.models.pauli("XIX"))[None]
+    B = L.internal(lgks.models.pauli("XIX"))[None]
     with pytest.raises(ConvergenceError, match="residual"):
         L.resolvent(B, jnp.zeros(1), B)
     assert not bool(jnp.any(jnp.isfinite(L.core.solve(B, jnp.asarray(0.0)))))

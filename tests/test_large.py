@@ -31,9 +31,9 @@ def test_a_known_hamiltonian_gives_what_a_traced_one_gives(field, equation):
     """d = 128: real arithmetic and groups found outside the program against one program for all; state, currents and
     the verdict."""
     system = chain(7, field)
-    made = dissipation(system, equation)
-    assert jnp.isrealobj(made.structure.vectors) == (not field)
-    assert Populations().prepare(made)
+    resolved = dissipation(system, equation)
+    assert jnp.isrealobj(resolved.structure.vectors) == (not field)
+    assert Populations().prepare(resolved)
     found = lgks.steady_state(system, equation, Populations(), throw=False)
     traced = jax.jit(lambda s: lgks.steady_state(s, equation, Populations(), throw=False))(system)
     np.testing.assert_allclose(found.rho, traced.rho, rtol=0, atol=1e-15)

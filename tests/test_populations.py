@@ -191,9 +191,9 @@ def test_gradients_equal_those_of_the_dense_solver():
     system, pinned = case.system, lgks.Davies().fixed(case.system)
 
     def current(x, solver):
-        moved = system.perturbed(case.V, x[0])
-        first = lgks.Bath(x[2] * moved.baths[0].coupling, x[1], moved.baths[0].spectrum)
-        return lgks.heat_currents(lgks.System(moved.hamiltonian, (first, moved.baths[1])), pinned, solver=solver)[0]
+        shifted = system.perturbed(case.V, x[0])
+        first = lgks.Bath(x[2] * shifted.baths[0].coupling, x[1], shifted.baths[0].spectrum)
+        return lgks.heat_currents(lgks.System(shifted.hamiltonian, (first, shifted.baths[1])), pinned, solver=solver)[0]
 
     def derivatives(x, solver):
         slope = jax.grad(lambda x: current(x, solver))

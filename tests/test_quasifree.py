@@ -75,7 +75,7 @@ def test_impulse_response_equals_a_converged_fock_space():
     few = lgks.truncated(lgks.QuasiFree(10.0 * d.dag * d, baths), levels)
     A = np.asarray(few.operator(0.5 * (5.0 / 190.0) * x + 0.5 * d.dag * d))
     linear = lgks.response(few.system, few.operator(10.0 * x**3), few.operator(x), lgks.Davies().fixed(few.system))
-    kubo_rotation = np.asarray(linear.generator.leave(linear.sources))[:2]
+    kubo_rotation = np.asarray(linear.generator.external(linear.sources))[:2]
     # A cubic V moves only odd coherences, and Davies leaves each diagonal of ρ to itself: exponentiate diagonal by
     # diagonal.
     expected = np.stack(
@@ -258,13 +258,13 @@ def test_thermodynamic_response_of_a_quadratic_perturbation():
     model, h = oscillators.model(5, 2, (0.9, 0.5)), 1e-4
     V = oscillators.polynomial(np.random.default_rng(8), 2, 2)
     r = lgks.thermodynamic_response(model, V)
-    moved = [model.perturbed(V, s * h) for s in (1, -1)]
-    currents = [np.asarray(lgks.heat_currents(m)) for m in moved]
+    shifted = [model.perturbed(V, s * h) for s in (1, -1)]
+    currents = [np.asarray(lgks.heat_currents(m)) for m in shifted]
     assert np.asarray(r.heat_currents.static().total) == pytest.approx((currents[0] - currents[1]) / (2 * h), abs=1e-7)
     assert np.asarray(r.heat_currents_gibbs.static().total) == pytest.approx(np.asarray(r.heat_currents.static().total))
-    entropies = [float(lgks.steady_state(m).entropy()) for m in moved]
+    entropies = [float(lgks.steady_state(m).entropy()) for m in shifted]
     assert float(r.entropy.static().total) == pytest.approx((entropies[0] - entropies[1]) / (2 * h), rel=1e-6)
-    production = [float(lgks.entropy_production(m)) for m in moved]
+    production = [float(lgks.entropy_production(m)) for m in shifted]
     assert float(r.entropy_production.static().total) == pytest.approx(
         (production[0] - production[1]) / (2 * h), abs=1e-7
     )

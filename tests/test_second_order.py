@@ -34,8 +34,8 @@ def test_second_order_equals_differences_at_degeneracies(name, seed):
         del quantities["heat current"]
 
     def values(d):
-        moved = case.system.perturbed(V, d)
-        return jnp.stack([value(moved) for _, value in quantities.values()])
+        shifted = case.system.perturbed(V, d)
+        return jnp.stack([value(shifted) for _, value in quantities.values()])
 
     slope = jax.jit(jax.jacfwd(values))
     quotient = [(slope(h) - slope(-h)) / (2 * h) for h in (4e-3, 2e-3, 1e-3)]

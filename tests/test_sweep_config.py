@@ -78,11 +78,11 @@ def test_a_model_from_a_file(tmp_path, monkeypatch, capsys):
     assert data.heat_currents.dims == ("delta", "mean_temperature", "temperature_difference", "strength", "bath")
     assert data.delta.attrs["units"] == "meV"
     system = lgks.models.two_qubits(1.0, 0.2, spectrum=lgks.DrudeLorentz(0.1, 2.0), temperatures=(0.85, 0.75))
-    moved, equation = system.perturbed(lgks.models.pauli("ZI"), 0.3), lgks.Unified(width=0.5)
+    shifted, equation = system.perturbed(lgks.models.pauli("ZI"), 0.3), lgks.Unified(width=0.5)
     here = data.isel(delta=2, mean_temperature=1, temperature_difference=0, strength=1)
-    np.testing.assert_allclose(here.heat_currents, lgks.heat_currents(moved, equation), rtol=1e-9)
-    np.testing.assert_allclose(here.entropy_production, lgks.entropy_production(moved, equation), rtol=1e-9)
-    rho = lgks.steady_state(moved, equation).rho
+    np.testing.assert_allclose(here.heat_currents, lgks.heat_currents(shifted, equation), rtol=1e-9)
+    np.testing.assert_allclose(here.entropy_production, lgks.entropy_production(shifted, equation), rtol=1e-9)
+    rho = lgks.steady_state(shifted, equation).rho
     assert float(here.z) == pytest.approx(float(np.trace(lgks.models.pauli("ZI") @ rho).real), rel=1e-9)
     assert data.d_heat_currents_d_delta.dims == data.heat_currents.dims
     arguments = ["plot", str(tmp_path / "qubits.nc"), "--variable", "heat_currents", "--at", "strength=0.1"]
@@ -97,8 +97,8 @@ def test_a_model_from_a_file(tmp_path, monkeypatch, capsys):
 
 
 def test_a_system_from_matrices():
-    made = sweep_arguments(tomllib.loads(BY_HAND))
-    data = sweep(made.f, made.axes, **made.options)
+    resolved = sweep_arguments(tomllib.loads(BY_HAND))
+    data = sweep(resolved.f, resolved.axes, **resolved.options)
     H = np.array([[0.0, 0.1 + 0.2j], [0.1 - 0.2j, 1.0]])
     X = np.array([[0.0, 1.0], [1.0, 0.0]])
     hot, cold = lgks.Bath(X, 2.0, lgks.Ohmic(0.1, 2.0, shape="gaussian")), lgks.Bath(X, 0.3, lgks.Flat(0.02))
@@ -184,9 +184,9 @@ def test_what_a_bath_lacks_is_named(old, new, message):
 def test_an_observable_of_another_size_is_named():
     config = tomllib.loads(QUBITS)
     config["output"]["observables"] = {"z": "Z"}
-    made = sweep_arguments(config)
+    resolved = sweep_arguments(config)
     with pytest.raises(ShapeError, match="the observable z"):
-        sweep(made.f, made.axes, **made.options)
+        sweep(resolved.f, resolved.axes, **resolved.options)
 
 
 def test_the_example_of_the_readme(tmp_path):
@@ -194,8 +194,8 @@ def test_the_example_of_the_readme(tmp_path):
     text = README.read_text().split("```toml")[1].split("```")[0]
     config = tomllib.loads(text)
     config["axes"]["delta"]["points"] = 3
-    made = sweep_arguments(config)
-    data = sweep(made.f, made.axes, **made.options)
+    resolved = sweep_arguments(config)
+    data = sweep(resolved.f, resolved.axes, **resolved.options)
     assert data.heat_currents.shape == (3, 2, 1, 2)
     figure = plot(data, "heat_currents", at={"bath": 0.0})
     assert figure.axes[0].get_xlabel() == "mean temperature (K)"

@@ -110,9 +110,9 @@ def test_exact_quantities_of_the_library():
 
     @eqx.filter_jit
     def library(system, V, delta, rho):
-        moved, pinned = system.perturbed(V, delta), lgks.Davies().fixed(system)
-        sigma = lgks.entropy_production(moved, pinned, rho=rho)
-        currents = lgks.heat_currents(moved, pinned, rho=rho)
+        shifted, pinned = system.perturbed(V, delta), lgks.Davies().fixed(system)
+        sigma = lgks.entropy_production(shifted, pinned, rho=rho)
+        currents = lgks.heat_currents(shifted, pinned, rho=rho)
         rate = sigma + jnp.sum(currents / system.temperatures)
         return jnp.stack([*currents, lgks.von_neumann_entropy(rho), rate, sigma])
 
@@ -319,9 +319,9 @@ def test_davies_needs_no_commutator_in_d11():
         source = -1j * (V @ pi - pi @ V) + unvec(D1.sum(0) @ vec(pi))
         big = np.block([[parts.generator, vec(source)[:, None]], [np.zeros((1, 10))]])
         first = unvec((sl.expm(big * 1.5) @ np.eye(10)[-1])[:9])
-        moved = np.array([unvec(D @ vec(pi)) for D in D1])
-        instant = -np.trace(log_of(pi) @ moved.sum(0)) - np.sum(
-            [np.trace(H @ X) / t for X, t in zip(moved, T, strict=True)]
+        shifted = np.array([unvec(D @ vec(pi)) for D in D1])
+        instant = -np.trace(log_of(pi) @ shifted.sum(0)) - np.sum(
+            [np.trace(H @ X) / t for X, t in zip(shifted, T, strict=True)]
         )
         printed = dissipators_only(parts, V, T, H, pi, first) + float(instant.real)
         assert float(r.entropy_production.step(1.5).total) == pytest.approx(printed, rel=1e-8), case
@@ -338,12 +338,12 @@ def test_two_channels_four_after_the_splitting():
     na, nb = (1 / np.expm1(np.array([800.0, 1200.0]) / T) for T in (310.0, 290.0))
     expected = np.array([800.0, 1200.0]) * (na - nb) / (4 * (na + nb + 1))
     np.testing.assert_allclose(two.currents, [expected, -expected], rtol=1e-9)
-    moved = system.perturbed(lgks.models.pauli("ZZ"), 50.0)
-    four = lgks.channel_currents(moved)
+    shifted = system.perturbed(lgks.models.pauli("ZZ"), 50.0)
+    four = lgks.channel_currents(shifted)
     np.testing.assert_allclose(four.frequencies, [700.0, 900.0, 1100.0, 1300.0], rtol=1e-12)
-    for channels, total in ((two, lgks.heat_currents(system)), (four, lgks.heat_currents(moved))):
+    for channels, total in ((two, lgks.heat_currents(system)), (four, lgks.heat_currents(shifted))):
         np.testing.assert_allclose(np.sum(channels.currents, axis=1), total, rtol=1e-10)
-    pinned = lgks.channel_currents(moved, lgks.Davies().fixed(system))
+    pinned = lgks.channel_currents(shifted, lgks.Davies().fixed(system))
     assert pinned.currents.shape == (2, 2)  # the groups of δ = 0 still count two
 
 

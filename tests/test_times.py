@@ -14,7 +14,7 @@ from .systems import hermitian
 TIMES = np.linspace(0.0, 5.0, 101)
 
 
-def made(dim: int, dtype=complex):
+def resolved(dim: int, dtype=complex):
     """A system of two baths without symmetry, V and A. By a matrix at d = 4, by blocks at 8, by operators at 26."""
     rng = np.random.default_rng(dim)
     baths = [lgks.Bath(hermitian(rng, dim) / dim, T, lgks.DrudeLorentz(0.01, 20.0)) for T in (1.0, 1.3)]
@@ -37,7 +37,7 @@ def exponentials(monkeypatch):
 @pytest.mark.parametrize("dim", [4, 8])
 def test_known_times_stay_known_inside_jit(dim, exponentials):
     """An even grid costs two exponentials, eager or not: of responses, correlations, states."""
-    system, V, A = made(dim)
+    system, V, A = resolved(dim)
     response, start = lgks.response(system, V, A), np.eye(dim) / dim
     works = (
         lambda x: x * response.impulse(TIMES).total,
@@ -53,7 +53,7 @@ def test_known_times_stay_known_inside_jit(dim, exponentials):
 @pytest.mark.parametrize("dim", [4, 8])
 def test_intervals_of_their_own_are_not_kept(dim, exponentials):
     """Traced or uneven times: one exponential each, used and forgotten; values and derivatives as one by one."""
-    system, V, A = made(dim)
+    system, V, A = resolved(dim)
     response = lgks.response(system, V, A)
     uneven = TIMES[:9] ** 2 + 0.1
     phi = lambda t: response.impulse(t).total  # noqa: E731
@@ -68,7 +68,7 @@ def test_intervals_of_their_own_are_not_kept(dim, exponentials):
 
 def test_exponentials_do_not_pile_up():
     """A thousand traced times need little more memory than ten: that of their results."""
-    system, V, A = made(12)
+    system, V, A = resolved(12)
     response = lgks.response(system, V, A, lgks.Redfield())
 
     def needed(count: int) -> int:
@@ -82,7 +82,7 @@ def test_exponentials_do_not_pile_up():
 @pytest.mark.parametrize("dim", [4, 8, 26])
 def test_times_that_are_none(dim):
     """Known ones are named; traced ones spoil their own values only."""
-    system, V, A = made(dim)
+    system, V, A = resolved(dim)
     response = lgks.response(system, V, A, lgks.Redfield() if dim > 24 else lgks.Davies())
     for bad in (np.nan, np.inf, [1.0, np.nan]):
         with pytest.raises(InputError, match="t must be finite"):
@@ -97,7 +97,7 @@ def test_times_that_are_none(dim):
 @pytest.mark.parametrize("name", ["Davies", "Unified", "Redfield", "UniversalLindblad"])
 @pytest.mark.parametrize("dim", [4, 8])
 def test_single_precision_takes_double_times(dim, name):
-    single, double = (made(dim, dtype)[0] for dtype in (jnp.complex64, complex))
+    single, double = (resolved(dim, dtype)[0] for dtype in (jnp.complex64, complex))
     equation, start = getattr(lgks, name)(), np.eye(dim) / dim
     found = lgks.evolve(single, start, TIMES[::20], equation).states
     assert found.dtype == jnp.complex64

@@ -4,7 +4,7 @@ from ._divided import derivative as derivative, divided_difference as divided_di
 from ._filter import (
     bohr_filter as bohr_filter,
     needs_slope_at_zero as needs_slope_at_zero,
-    refuse as refuse,
+    raise_where as raise_where,
 )
 from ._product import dagger as dagger, diagonal as diagonal, product as product, sandwich as sandwich
 from ._structure import (
@@ -13,11 +13,11 @@ from ._structure import (
     Structure as Structure,
     blocks as blocks,
     bohr_structure as bohr_structure,
-    centred as centred,
     compared as compared,
     find_groups as find_groups,
     find_structure as find_structure,
     follow as follow,
     one_group as one_group,
-    pin as pin,
+    reference_to as reference_to,
+    traceless as traceless,
 )

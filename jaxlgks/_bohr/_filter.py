@@ -77,7 +77,7 @@ def _filter_jvp(primals, tangents):
 
     def whole(H, S, F):
         if dH is not None and not smooth:
-            S = refuse(S, may_need_slope_at_zero(structure, S), _AT_ZERO)
+            S = raise_where(S, may_need_slope_at_zero(structure, S), _AT_ZERO)
         return _expanded(H, S, F, structure, groups)
 
     return _filter(*primals), eqx.filter_jvp(whole, (H, S, F), (dH, dS, dF))[1]
@@ -92,34 +92,38 @@ def _expanded(H: Array, S: Array, F: Callable, structure: Structure, groups: Gro
 
 
 @functools.partial(jax.custom_jvp, nondiff_argnums=(1, 2))
-def _carrier(H: Array, order: int, seen: int) -> tuple[Array, Array, Array]:
+def _carrier(H: Array, order: int, taken: int) -> tuple[Array, Array, Array]:
     """Zero, with the tangent of H (order 0): what it multiplies is the derivative in H. Its slope is one (order 1), its
     curvature zero (order 2), and a third derivative in H ends here, in every mode. With it, whether it has been
     differentiated once, and twice."""
-    return jnp.ones_like(H) if order == 1 else jnp.zeros_like(H), jnp.asarray(seen > 0), jnp.asarray(seen > 1)
+    return (
+        jnp.ones_like(H) if order == 1 else jnp.zeros_like(H),
+        jnp.asarray(taken > 0),
+        jnp.asarray(taken > 1),
+    )
 
 
 @_carrier.defjvp
-def _carrier_jvp(order, seen, primals, tangents):
+def _carrier_jvp(order, taken, primals, tangents):
     if order == 2:
         raise DerivativeOrderError(
             "The third derivative in the Hamiltonian was asked for; the filter F(Omega_H) provides the second. "
             "Derivatives in temperatures, coupling strengths and coupling operators may be taken in any number."
         )
     (H,), (dH,) = primals, tangents
-    value, *flags = _carrier(H, order, seen + 1)
+    value, *flags = _carrier(H, order, taken + 1)
     never = [np.zeros((), jax.dtypes.float0) for _ in flags]
-    return (value, *flags), (_carrier(H, order + 1, seen + 1)[0] * dH, *never)
+    return (value, *flags), (_carrier(H, order + 1, taken + 1)[0] * dH, *never)
 
 
-def _if(condition: Array, function: Callable, *given) -> Array:
+def _if(condition: Array, function: Callable, *arguments) -> Array:
     """`function(*given)` or zero. Cut at both ends, so that nothing of it is left in either mode if the condition is a
     constant; `lax.cond` would do, but takes twice the time to differentiate."""
 
     def keep(x: Any) -> Any:
         return jnp.where(condition, x, 0) if eqx.is_inexact_array(x) else x
 
-    return keep(function(*jax.tree.map(keep, given)))
+    return keep(function(*jax.tree.map(keep, arguments)))
 
 
 _AT_ZERO = (
@@ -130,7 +134,7 @@ _AT_ZERO = (
 )
 
 
-def refuse(x: Array, condition: Array, message: str) -> Array:
+def raise_where(x: Array, condition: Array, message: str) -> Array:
     """`x`, or `SingularDensityError` where the condition holds (at run time if it is traced)."""
     if not is_concrete(condition):
         return eqx.error_if(x, condition, message)

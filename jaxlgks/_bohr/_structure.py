@@ -70,11 +70,11 @@ class Structure(eqx.Module):
 def bohr_structure(hamiltonian: Inexact[Array, "d d"]) -> Structure:
     """Diagonalise H (its Hermitian part, so that derivatives stay within Hermitian matrices). Of a real array the
     structure is real."""
-    given = (hamiltonian + hamiltonian.conj().T) / 2
-    hamiltonian = centred(given)
+    hermitian = (hamiltonian + hamiltonian.conj().T) / 2
+    hamiltonian = traceless(hermitian)
     vectors, energies = jax.lax.linalg.eigh(jax.lax.stop_gradient(hamiltonian), symmetrize_input=False)
     energies, vectors = jax.lax.stop_gradient((energies, vectors))
-    offset = jnp.abs(jnp.trace(jax.lax.stop_gradient(given))) / given.shape[-1]
+    offset = jnp.abs(jnp.trace(jax.lax.stop_gradient(hermitian))) / hermitian.shape[-1]
     rounding = 100 * jnp.finfo(energies.dtype).eps * (jnp.max(jnp.abs(energies)) + offset)
     return Structure(hamiltonian, _merged(energies, rounding), vectors, rounding)
 
@@ -105,7 +105,7 @@ def _differentiable_jvp(primals, tangents):
     return (energies, vectors), (diagonal(h).real, product(vectors, jnp.where(same, 0.0, h / gap)))
 
 
-def centred(hamiltonian: Inexact[Array, "d d"]) -> Inexact[Array, "d d"]:
+def traceless(hamiltonian: Inexact[Array, "d d"]) -> Inexact[Array, "d d"]:
     """H − Tr(H)/d."""
     dim = hamiltonian.shape[-1]
     return hamiltonian - jnp.sum(diagonal(hamiltonian)) / dim * jnp.eye(dim, dtype=hamiltonian.dtype)
@@ -201,12 +201,12 @@ class Reference(eqx.Module):
     """Where groups were pinned: the eigenvectors there, and for each the first state with the same labels."""
 
     vectors: Inexact[Array, "d d"]
-    twin: Int[Array, " d"]
+    matching: Int[Array, " d"]
     groups: Groups
 
 
 @eqx.filter_jit
-def pin(structure: Structure, groups: Groups) -> Reference:
+def reference_to(structure: Structure, groups: Groups) -> Reference:
     """Remember the groups together with the states they belong to."""
     alike = jnp.all(groups.labels[:, None, :] == groups.labels[None, :, :], axis=-1)
     return Reference(structure.vectors, jnp.argmax(alike, axis=1), groups)
@@ -234,9 +234,9 @@ def follow(reference: Reference, structure: Structure) -> Groups:
 def _follow(reference: Reference, structure: Structure) -> tuple[Array, Array, Array]:
     dim = structure.energies.size
     overlap = jnp.abs(reference.vectors.conj().T @ structure.vectors) ** 2
-    weight = jnp.zeros((dim, dim)).at[reference.twin].add(overlap)  # [level of the reference, state]
+    weight = jnp.zeros((dim, dim)).at[reference.matching].add(overlap)  # [level of the reference, state]
     state = jnp.argmax(weight, axis=0)
-    sizes = jnp.zeros(dim, int).at[reference.twin].add(1)
+    sizes = jnp.zeros(dim, int).at[reference.matching].add(1)
     taken = jnp.zeros(dim, int).at[state].add(1)
     weakest = jnp.min(jnp.max(weight, axis=0))
     valid = jnp.all(sizes == taken) & (weakest > 0.5)

@@ -9,7 +9,7 @@ from ._dissipation import (
     dissipation as dissipation,
     each_noise as each_noise,
 )
-from ._dissipator import Dissipator as Dissipator, together as together
+from ._dissipator import Dissipator as Dissipator, combined as combined
 from ._local import Local as Local
 from ._rates import RootRate as RootRate
 from ._redfield import Redfield as Redfield

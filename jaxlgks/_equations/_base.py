@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Literal
 import equinox as eqx
 from jaxtyping import Array, Complex, Float
 
-from .._bohr import Groups, Reference, Structure, bohr_structure, one_group, pin
+from .._bohr import Groups, Reference, Structure, bohr_structure, one_group, reference_to
 from .._system import Noise, System, require_matrices
 from ..errors import InputError
 from ._dissipator import Dissipator
@@ -69,7 +69,7 @@ class AbstractEquation(eqx.Module):
             return self
         require_matrices(system, "fixed")
         structure = bohr_structure(system.hamiltonian)
-        return self.pinned(pin(structure, self.groups(structure, system)))
+        return self.pinned(reference_to(structure, self.groups(structure, system)))
 
     def pinned(self, reference: Reference) -> "AbstractEquation":
         """The same equation with its groups pinned to given ones."""

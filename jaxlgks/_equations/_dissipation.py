@@ -18,11 +18,11 @@ from .._bohr import (
     Structure,
     blocks,
     bohr_filter,
-    centred,
     derivative,
     find_structure,
     needs_slope_at_zero,
-    refuse,
+    raise_where,
+    traceless,
 )
 from .._inputs import is_concrete
 from .._spectra import AbstractSpectrum, Checked
@@ -68,7 +68,7 @@ class Dissipation(eqx.Module):
 
     def with_hamiltonian(self, H: Complex[Array, "d d"]) -> "Dissipation":
         """The same with other numbers in H, decomposition and groups kept: for derivatives at the H they belong to."""
-        return eqx.tree_at(lambda d: (d.system.hamiltonian, d.structure.hamiltonian), self, (H, centred_hermitian(H)))
+        return eqx.tree_at(lambda d: (d.system.hamiltonian, d.structure.hamiltonian), self, (H, traceless_hermitian(H)))
 
     def alone(self, bath: int) -> "Dissipation":
         """The same with one bath alone."""
@@ -85,8 +85,8 @@ class Dissipation(eqx.Module):
 
     def channels(self) -> tuple[Dissipator, ...]:
         """For each bath its dissipator group by group: arrays with a leading group axis."""
-        made = self._over_noises(lambda noise: self._operators(noise, self._filter(noise)), self.system)
-        return tuple(jax.vmap(self.equation.assemble)(operators) for operators in made)
+        resolved = self._over_noises(lambda noise: self._operators(noise, self._filter(noise)), self.system)
+        return tuple(jax.vmap(self.equation.assemble)(operators) for operators in resolved)
 
     def dissipators(self) -> tuple[Dissipator, ...]:
         """D_α, one for each bath."""
@@ -117,8 +117,8 @@ class Dissipation(eqx.Module):
 
         def three(noise: Noise):
             return [
-                self._operators(noise, made)
-                for made in (self._filter(noise), self._rotated(noise, X), self._shifted(noise, W))
+                self._operators(noise, resolved)
+                for resolved in (self._filter(noise), self._rotated(noise, X), self._shifted(noise, W))
             ]
 
         checked = tuple(_checked(basis, bath, V) for bath in self.system.baths)
@@ -142,11 +142,11 @@ class Dissipation(eqx.Module):
 
     def tangent(self, operators: Any, change: Any) -> Dissipator:
         """The change of the assembled dissipators, group by group, when the operators change (product rule)."""
-        value, moved = jax.jvp(jax.vmap(self.equation.assemble), (operators,), (change,))
+        value, tangent = jax.jvp(jax.vmap(self.equation.assemble), (operators,), (change,))
         return Dissipator(
-            jnp.concatenate([moved.left, value.left], axis=1),
-            jnp.concatenate([value.right, moved.right], axis=1),
-            moved.drift,
+            jnp.concatenate([tangent.left, value.left], axis=1),
+            jnp.concatenate([value.right, tangent.right], axis=1),
+            tangent.drift,
         )
 
     def one_level(self) -> Bool[Array, "d d"]:
@@ -165,11 +165,11 @@ class Dissipation(eqx.Module):
 
     def _rotated(self, noise: Noise, X: Array) -> Filter:
         """The filter's first-order change by rotation."""
-        still, turned = self._filter(noise), self._filter(noise, noise.coupling @ X - X @ noise.coupling)
+        unrotated, rotated = self._filter(noise), self._filter(noise, noise.coupling @ X - X @ noise.coupling)
 
         def rotation(F: Callable) -> Array:
-            A = still(F)
-            return X @ A - A @ X + turned(F)
+            A = unrotated(F)
+            return X @ A - A @ X + rotated(F)
 
         return rotation
 
@@ -197,9 +197,9 @@ def dissipation(system: System, equation: AbstractEquation) -> Dissipation:
     return Dissipation(system, equation, structure, frozen, groups)
 
 
-def centred_hermitian(H: Complex[Array, "d d"]) -> Complex[Array, "d d"]:
+def traceless_hermitian(H: Complex[Array, "d d"]) -> Complex[Array, "d d"]:
     """The Hermitian part of H without its trace."""
-    return centred((H + H.conj().T) / 2)
+    return traceless((H + H.conj().T) / 2)
 
 
 def _summed(stack: Dissipator) -> Dissipator:
@@ -244,7 +244,7 @@ def _checked(structure: Structure, bath: Bath, V: Array) -> Bath:
     for noise in bath.noises:
         if noise.spectrum.at_zero != "smooth":
             needed = needs_slope_at_zero(structure, noise.coupling, V)
-            bath = eqx.tree_at(lambda b: b.coupling, bath, refuse(bath.coupling, needed, _message(noise)))
+            bath = eqx.tree_at(lambda b: b.coupling, bath, raise_where(bath.coupling, needed, _message(noise)))
     return bath
 
 

@@ -42,8 +42,8 @@ class Dissipator(eqx.Module):
         one = jnp.eye(dim, dtype=rho.dtype)
         left = jnp.concatenate([self.left.reshape(-1, dim), -self.drift])
         right = jnp.concatenate([jnp.swapaxes(self.right.conj(), 1, 2).reshape(-1, dim), one, -self.drift.conj().T])
-        moved = _product(left, rho).reshape(-1, dim, dim)
-        return _product(jnp.concatenate([*moved, rho], axis=1), right)
+        products = _product(left, rho).reshape(-1, dim, dim)
+        return _product(jnp.concatenate([*products, rho], axis=1), right)
 
     def on_hermitian(self, rho: Complex[Array, "d d"]) -> Complex[Array, "d d"]:
         """D ρ of Hermitian ρ, at about half the price: N + N† with
@@ -91,7 +91,7 @@ def _product(A: Complex[Array, "m k"], B: Complex[Array, "k n"]) -> Complex[Arra
     return jax.lax.complex(shared - b @ (c + d), shared + a @ (d - c))
 
 
-def together(parts: Sequence[Dissipator], drift: Complex[Array, "d d"]) -> Dissipator:
+def combined(parts: Sequence[Dissipator], drift: Complex[Array, "d d"]) -> Dissipator:
     """Σ D of several, and −i[H, ·] if `drift` is iH."""
     mirrored = all(one.mirrored for one in parts)
 

@@ -40,8 +40,8 @@ class Local(AbstractSecular):
     import jax; jax.config.update("jax_enable_x64", True)
     import jaxlgks as lgks
     system = lgks.models.two_qubits(omega=1000.0, g=200.0, gamma=1.0, temperatures=(310.0, 290.0))
-    moved = system.perturbed(lgks.models.pauli("ZZ"), 0.1)
-    lgks.heat_currents(moved, lgks.Local(system))
+    perturbed = system.perturbed(lgks.models.pauli("ZZ"), 0.1)
+    lgks.heat_currents(perturbed, lgks.Local(system))
     ```
     """
 

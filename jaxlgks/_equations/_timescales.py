@@ -50,16 +50,16 @@ def bath_rates(
 def coupling_weights(vectors: Inexact[Array, "d d"], noise: Noise) -> Float[Array, "d d"]:
     """|S_mn|² between eigenstates."""
 
-    def turn(X: Array) -> Array:
+    def rotate(X: Array) -> Array:
         return product(dagger(vectors), X, vectors)
 
     if jnp.isrealobj(vectors) and jnp.isrealobj(noise.coupling):
-        size = turn(noise.coupling) ** 2
+        size = rotate(noise.coupling) ** 2
     else:
         if jnp.isrealobj(vectors):  # four real products take half the time of two complex ones
-            real, imag = turn(noise.coupling.real), turn(noise.coupling.imag)
+            real, imag = rotate(noise.coupling.real), rotate(noise.coupling.imag)
         else:
-            S = turn(noise.coupling)
+            S = rotate(noise.coupling)
             real, imag = S.real, S.imag
         size: Array = real**2 + imag**2  # |S|², differentiable at zero
     # What symmetry forbids comes out as rounding, and would connect levels that nothing connects.
@@ -75,9 +75,9 @@ def correlation_time(structure: Structure, system: System) -> Float[Array, ""]:
         for noise in bath.noises:
             coupling = jnp.abs(structure.to_eigenbasis(noise.coupling))
             rate = noise.rate(structure.frequencies)
-            counted = (coupling > 1e-9 * jnp.max(coupling)) & (rate > 0)
+            relevant = (coupling > 1e-9 * jnp.max(coupling)) & (rate > 0)
             slope = derivative(noise.rate, structure.frequencies) / jnp.where(rate > 0, rate, 1.0)
-            longest = jnp.maximum(longest, jnp.max(jnp.where(counted, jnp.abs(slope), 0.0)))
+            longest = jnp.maximum(longest, jnp.max(jnp.where(relevant, jnp.abs(slope), 0.0)))
     return longest
 
 

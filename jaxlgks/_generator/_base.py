@@ -69,7 +69,7 @@ class AbstractForm(eqx.Module):
         """π with L π = 0, differentiable by the implicit function theorem."""
 
     @abc.abstractmethod
-    def leave(self, X: State) -> Any:
+    def external(self, X: State) -> Any:
         """A state as the user has it."""
 
     @abc.abstractmethod
@@ -81,7 +81,7 @@ class AbstractForm(eqx.Module):
         """Tr[A X] for stacks of both, [*k, *a]."""
 
     @abc.abstractmethod
-    def enter(self, rho: Any) -> State:
+    def internal(self, rho: Any) -> State:
         """A state of the user's in this form."""
 
     @abc.abstractmethod
@@ -202,7 +202,7 @@ def in_order(t: Array, dtype: Any) -> tuple[Array, Array]:
     """Zero and the times t in ascending order, and where each is among them. What is known is sorted on the host, and
     stays known inside `jit`, where any operation of jax would trace it. Negative times become NaN, the last."""
     xp: Any = np if is_concrete(t) else jnp
-    given = xp.asarray(t)
-    times = xp.where(given < 0, xp.nan, given).reshape(-1)
+    values = xp.asarray(t)
+    times = xp.where(values < 0, xp.nan, values).reshape(-1)
     order = xp.argsort(times)
     return as_known(xp.concatenate([xp.zeros(1, times.dtype), times[order]]), dtype), as_known(xp.argsort(order) + 1)

@@ -130,14 +130,14 @@ class BlockDissipator(AbstractSuperoperator):
 class BlockGenerator(MatrixGenerator):
     """L of a secular equation, block by block. `refine`: steps of refinement of the steady state."""
 
-    made: Dissipation
+    resolved: Dissipation
     blocks: BlockStructure
     matrices: Matrices
     refine: int = eqx.field(static=True, default=1)
     name: ClassVar[str] = "blocks"
 
     def steady(self) -> NullState:
-        where, dim = self.blocks.positions[0][0], self.made.system.dim
+        where, dim = self.blocks.positions[0][0], self.resolved.system.dim
 
         def as_matrix(x: Array) -> Array:
             return jnp.zeros(dim * dim, x.dtype).at[where].set(x).reshape(dim, dim)
@@ -148,7 +148,7 @@ class BlockGenerator(MatrixGenerator):
         return self.blocks.adjoint(self.matrices, A[None])[0]
 
     def dissipators(self) -> tuple[BlockDissipator, ...]:
-        each = (self.made.alone(bath) for bath in range(len(self.made.system.baths)))
+        each = (self.resolved.alone(bath) for bath in range(len(self.resolved.system.baths)))
         return tuple(BlockDissipator(self.blocks, dissipative_blocks(alone, self.blocks)) for alone in each)
 
     @property
@@ -156,10 +156,10 @@ class BlockGenerator(MatrixGenerator):
         return BlockCore(self.blocks, self.matrices)
 
     def first_order(self, V: Complex[Array, "d d"], X: Array, degree: int = 2, omega: Frequency = 0.0) -> Change:
-        """Without an axis of groups, O(d³): see `Turn`."""
+        """Without an axis of groups, O(d³): see `FirstOrderBlocks`."""
         del degree, omega
-        turn = Turn(self.made, self.blocks, self.observable(V))
-        changes = [turn.of_bath(bath, X) for bath in range(len(self.made.system.baths))]
+        first = FirstOrderBlocks(self.resolved, self.blocks, self.observable(V))
+        changes = [first.of_bath(bath, X) for bath in range(len(self.resolved.system.baths))]
         rotation, shift = (jnp.stack(parts) for parts in zip(*changes, strict=True))
         sources = jnp.stack([self.kubo(V, X), jnp.sum(rotation, axis=0), jnp.sum(shift, axis=0)])
         return self.change(V, sources, rotation + shift)
@@ -174,8 +174,8 @@ class BlockGenerator(MatrixGenerator):
             matrices, slopes = jax.jvp(at, (T,), (jnp.ones_like(T),))
             return tuple(BlockDissipator(self.blocks, M)(X) for M in (slopes, matrices))  # pyright: ignore
 
-        baths = range(len(self.made.system.baths))
-        warmer, stronger = zip(*(of(self.made.alone(bath)) for bath in baths), strict=True)
+        baths = range(len(self.resolved.system.baths))
+        warmer, stronger = zip(*(of(self.resolved.alone(bath)) for bath in baths), strict=True)
         return thermal_change(self, list(warmer), list(stronger))
 
 
@@ -226,9 +226,9 @@ class BlockCore(AbstractStepper):
 
     def advanced(self, exponential: list[tuple[Array, Array | None]], X: list[Array]) -> list[Array]:
         parts = []
-        for (turn, push), x in zip(exponential, X, strict=True):
-            moved = turn[:, 0] * x if x.shape[-1] == 1 else jnp.einsum("cij,kcj->kci", turn, x)
-            parts.append(moved if push is None else moved + push)
+        for (factor, push), x in zip(exponential, X, strict=True):
+            after = factor[:, 0] * x if x.shape[-1] == 1 else jnp.einsum("cij,kcj->kci", factor, x)
+            parts.append(after if push is None else after + push)
         return parts
 
 
@@ -250,18 +250,18 @@ def _exponentials(M: Array, drive: Array | None, dt: Array) -> tuple[Array, Arra
         return jnp.exp(z), drive * mean[:, 0] * dt
     if drive is None:
         return _each(lambda m: exponential(m, None, dt)[0], M), None
-    turn, push = _each(lambda m, b: exponential(m, b, dt), M, drive.transpose(1, 2, 0))
-    return turn, push.transpose(2, 0, 1)
+    factor, push = _each(lambda m, b: exponential(m, b, dt), M, drive.transpose(1, 2, 0))
+    return factor, push.transpose(2, 0, 1)
 
 
 class Operators(eqx.Module):
     """The operators of an equation for all noises, [j, d, d] each, in the eigenbasis, groups not told apart."""
 
-    made: Dissipation
+    resolved: Dissipation
 
     def of(self, coupling: Callable[[Array], Array], slope: bool = False) -> Any:
         """`coupling(S)` is what stands for the coupling operator S in the eigenbasis; `slope`: F' for F."""
-        structure = self.made.structure
+        structure = self.resolved.structure
 
         def of_noise(noise: Noise) -> Any:
             S = coupling(structure.to_eigenbasis(noise.coupling))
@@ -269,33 +269,33 @@ class Operators(eqx.Module):
             def filtered(F: Callable[[Array], Array]) -> Array:
                 return ((Slope(F) if slope else F)(structure.frequencies) * S)[None]
 
-            return jax.tree.map(lambda x: x[0], self.made.equation.operators(filtered, noise, structure))
+            return jax.tree.map(lambda x: x[0], self.resolved.equation.operators(filtered, noise, structure))
 
-        return jax.tree.map(lambda *x: jnp.stack(x), *(of_noise(noise) for noise in self.made.noises))
+        return jax.tree.map(lambda *x: jnp.stack(x), *(of_noise(noise) for noise in self.resolved.noises))
 
 
 def _itself(S: Array) -> Array:
     return S
 
 
-def dissipative_blocks(made: Dissipation, blocks: BlockStructure) -> Matrices:
+def dissipative_blocks(resolved: Dissipation, blocks: BlockStructure) -> Matrices:
     """Σ_α D_α block by block. A constant of differentiation in H."""
-    operators = Operators(made).of(_itself)
+    operators = Operators(resolved).of(_itself)
     A = operators[0]
     return blocks.matrices(A, A, secular_drift(operators, blocks.labels))
 
 
-def block_generator(made: Dissipation, blocks: BlockStructure, refine: int = 1) -> BlockGenerator:
+def block_generator(resolved: Dissipation, blocks: BlockStructure, refine: int = 1) -> BlockGenerator:
     """L of a secular equation. A constant of differentiation in H."""
-    structure, dissipative = made.structure, dissipative_blocks(made, blocks)
+    structure, dissipative = resolved.structure, dissipative_blocks(resolved, blocks)
     dtype, U = dissipative[0].dtype, structure.vectors
     energies = jnp.sum(U.conj() * (structure.hamiltonian @ U), axis=0).real.astype(dtype)
     none = jnp.zeros((0, *U.shape), dtype)
     turning = blocks.matrices(none, none, 1j * jnp.diag(energies))
-    return BlockGenerator(made, blocks, tuple(x + y for x, y in zip(dissipative, turning, strict=True)), refine)
+    return BlockGenerator(resolved, blocks, tuple(x + y for x, y in zip(dissipative, turning, strict=True)), refine)
 
 
-class Turn(eqx.Module):
+class FirstOrderBlocks(eqx.Module):
     """The first-order change of D when the levels turn by X and move by W (see `Dissipation.first_order`). The bracket
     [X, A_g] of every operator is a turn of the whole,
 
@@ -303,26 +303,26 @@ class Turn(eqx.Module):
 
     the rest is bilinear, in A and in (1_g F)(Ω)[ [S, X] ] or (1_g F')(Ω)[ [S, W] ]. `V`: in the eigenbasis."""
 
-    made: Dissipation
+    resolved: Dissipation
     blocks: BlockStructure
     V: Complex[Array, "d d"]
 
     def of_bath(self, bath: int, rho: Complex[Array, "d d"]) -> tuple[Array, Array]:
         """D_α^rot ρ and D_α^shift ρ."""
-        alone = self.made.alone(bath)
-        inside = self.made.one_level()
-        X = jnp.where(inside, 0.0, self.V / jnp.where(inside, 1.0, self.made.structure.frequencies))
+        alone = self.resolved.alone(bath)
+        inside = self.resolved.one_level()
+        X = jnp.where(inside, 0.0, self.V / jnp.where(inside, 1.0, self.resolved.structure.frequencies))
         W = jnp.where(inside, self.V, 0.0)
         operators = Operators(alone)
         value = operators.of(_itself)
         D = BlockDissipator(self.blocks, dissipative_blocks(alone, self.blocks))
         inner = self._change(value, operators.of(lambda S: S @ X - X @ S))(rho)
-        moved = D(rho)
-        rotation = X @ moved - moved @ X - D(X @ rho - rho @ X) + inner
+        D_rho = D(rho)
+        rotation = X @ D_rho - D_rho @ X - D(X @ rho - rho @ X) + inner
         return rotation, self._change(value, operators.of(lambda S: S @ W - W @ S, slope=True))(rho)
 
-    def _change(self, value: Any, moved: Any) -> BlockDissipator:
-        drift = jax.jvp(lambda o: secular_drift(o, self.blocks.labels), (value,), (moved,))[1]
-        A, dA = value[0], moved[0]
-        made = self.blocks.matrices(jnp.concatenate([dA, A]), jnp.concatenate([A, dA]), drift)
-        return BlockDissipator(self.blocks, made)
+    def _change(self, value: Any, tangent: Any) -> BlockDissipator:
+        drift = jax.jvp(lambda o: secular_drift(o, self.blocks.labels), (value,), (tangent,))[1]
+        A, dA = value[0], tangent[0]
+        resolved = self.blocks.matrices(jnp.concatenate([dA, A]), jnp.concatenate([A, dA]), drift)
+        return BlockDissipator(self.blocks, resolved)

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Inexact
 
-from .._bohr import Groups, centred
+from .._bohr import Groups, traceless
 from .._equations import Dissipation, Dissipator
 
 
@@ -24,15 +24,15 @@ class Channels(eqx.Module):
 
 
 @eqx.filter_jit
-def channel_currents(made: Dissipation, rho: Array) -> tuple[Channels, Array]:
+def channel_currents(resolved: Dissipation, rho: Array) -> tuple[Channels, Array]:
     """All possible channels, and which of them a bath couples to."""
-    basis, groups = made.basis, made.groups
+    basis, groups = resolved.basis, resolved.groups
     size = jnp.sum(groups.split(jnp.ones_like(basis.frequencies)), axis=(1, 2))
     # Diagonal of U†HU: the energies, with the derivative that those of the structure do not carry.
     energies = jnp.diag(basis.to_eigenbasis(basis.hamiltonian)).real
     frequency = jnp.sum(groups.split(energies[None, :] - energies[:, None]), axis=(1, 2)) / jnp.maximum(size, 1)
-    stacks = made.channels()
-    by_group = jnp.stack([channel_energies(D, centred(made.system.hamiltonian), rho) for D in stacks])
+    stacks = resolved.channels()
+    by_group = jnp.stack([channel_energies(D, traceless(resolved.system.hamiltonian), rho) for D in stacks])
     sizes = [jnp.max(jnp.abs(jax.lax.stop_gradient(D.left)), axis=(1, 2, 3)) for D in stacks]
     weight = jnp.max(jnp.stack(sizes), axis=0)
     pairs = paired_groups(jnp.concatenate([by_group, weight[None]]), groups)

@@ -23,34 +23,34 @@ LIMIT = 1 << 26
 """Numbers that the matrices of all blocks may hold: 1 GB."""
 
 
-def known_blocks(made: Dissipation, above: int | None = None) -> BlockStructure | None:
+def known_blocks(resolved: Dissipation, above: int | None = None) -> BlockStructure | None:
     """The blocks of the generator, or None: another equation, a dimension not above `above` (`SMALL`), levels that are
     not known, blocks that are too large."""
-    dim = made.system.dim
-    if dim <= (SMALL if above is None else above) or not made.equation.secular:
+    dim = resolved.system.dim
+    if dim <= (SMALL if above is None else above) or not resolved.equation.secular:
         return None
-    if not is_concrete(made.system.hamiltonian, made.groups.labels):
+    if not is_concrete(resolved.system.hamiltonian, resolved.groups.labels):
         return None
-    return find_blocks(made.groups, min(LIMIT, dim**4 // 4))
+    return find_blocks(resolved.groups, min(LIMIT, dim**4 // 4))
 
 
-def few_operators(made: Dissipation) -> bool:
+def few_operators(resolved: Dissipation) -> bool:
     """Whether a generator is better kept as operators, one for each group and noise, than as one dense matrix."""
-    return made.system.dim > LARGE and made.groups.count <= FEW * made.system.dim
+    return resolved.system.dim > LARGE and resolved.groups.count <= FEW * resolved.system.dim
 
 
-def generator(made: Dissipation, blocks: BlockStructure | None) -> MatrixGenerator:
+def generator(resolved: Dissipation, blocks: BlockStructure | None) -> MatrixGenerator:
     """L, by blocks where there are, by operators where they are few. Traced."""
     if blocks is not None:
-        return block_generator(made, blocks)
-    if few_operators(made):
-        return operator_generator(made)
-    needed = 4.0 * made.system.hamiltonian.dtype.itemsize * made.system.dim**4
+        return block_generator(resolved, blocks)
+    if few_operators(resolved):
+        return operator_generator(resolved)
+    needed = 4.0 * resolved.system.hamiltonian.dtype.itemsize * resolved.system.dim**4
     if needed > DENSE:
         raise SolverMemoryError(
-            f"the dense generator of {type(made.equation).__name__} for a system of dimension {made.system.dim} takes "
+            f"the dense generator of {type(resolved.equation).__name__} for dimension {resolved.system.dim} takes "
             f"about {needed / 1e9:.3g} GB; allowed are {DENSE / 1e9:.3g} GB. Davies() and Unified() need less where H "
             "is known (not traced) and its frequencies fall into many small groups or few large ones, "
             "UniversalLindblad() and Redfield() always."
         )
-    return dense_generator(made)
+    return dense_generator(resolved)

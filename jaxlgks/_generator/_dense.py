@@ -23,20 +23,20 @@ class DenseGenerator(MatrixGenerator):
     """L as a matrix on column-stacked states in the eigenbasis of H. `refine`: steps of refinement of the steady
     state."""
 
-    made: Dissipation
+    resolved: Dissipation
     matrix: Complex[Array, "n n"]
     refine: int = eqx.field(static=True, default=1)
     name: ClassVar[str] = "dense"
 
     def steady(self) -> NullState:
-        pinned = pinned_generator(self.matrix, vec(jnp.eye(self.made.system.dim, dtype=self.matrix.dtype)))
+        pinned = pinned_generator(self.matrix, vec(jnp.eye(self.resolved.system.dim, dtype=self.matrix.dtype)))
         return null_state(self.matrix, pinned, self.refine, unvec)
 
     def adjoint(self, A: Complex[Array, "d d"]) -> Complex[Array, "d d"]:
         return unvec(self.matrix.conj().T @ vec(A))
 
     def dissipators(self) -> tuple[OperatorDissipator, ...]:
-        return rotated_dissipators(self.made)
+        return rotated_dissipators(self.resolved)
 
     @property
     def core(self) -> "DenseCore":
@@ -63,8 +63,8 @@ class DenseCore(AbstractStepper):
         return exponential(self.matrix, None if drive is None else _columns(drive), dt)
 
     def advanced(self, exponential: tuple[Array, Array | None], X: Complex[Array, "n k"]) -> Complex[Array, "n k"]:
-        turn, push = exponential
-        columns = jnp.matmul(turn, X, precision="highest")
+        factor, push = exponential
+        columns = jnp.matmul(factor, X, precision="highest")
         return columns if push is None else columns + push
 
 
@@ -76,12 +76,12 @@ def _matrices(columns: Complex[Array, "n k"]) -> Complex[Array, "k d d"]:
     return jax.vmap(unvec, in_axes=1)(columns)
 
 
-def dense_generator(made: Dissipation, refine: int = 1) -> DenseGenerator:
+def dense_generator(resolved: Dissipation, refine: int = 1) -> DenseGenerator:
     """L in the eigenbasis of H. The basis is a constant of differentiation; the derivative in H comes with U† dH U."""
-    structure = made.structure
-    turned = structure.to_eigenbasis(structure.hamiltonian)
-    diagonal = jnp.diag(jnp.diag(jax.lax.stop_gradient(turned)).real)  # what is beside it is rounding
-    total = commutator_matrix(diagonal + turned - jax.lax.stop_gradient(turned))
-    for dissipator in rotated_dissipators(made):
+    structure = resolved.structure
+    H = structure.to_eigenbasis(structure.hamiltonian)
+    diagonal = jnp.diag(jnp.diag(jax.lax.stop_gradient(H)).real)  # what is beside it is rounding
+    total = commutator_matrix(diagonal + H - jax.lax.stop_gradient(H))
+    for dissipator in rotated_dissipators(resolved):
         total = total + dissipator.D.matrix()
-    return DenseGenerator(made, total, refine)
+    return DenseGenerator(resolved, total, refine)

@@ -38,12 +38,12 @@ class Facts(eqx.Module):
     splits: bool = eqx.field(static=True)
 
 
-def level_facts(made: Dissipation, perturbed: System, V: Array, delta: float) -> Facts:
+def level_facts(resolved: Dissipation, perturbed: System, V: Array, delta: float) -> Facts:
     """Those of a system of matrices."""
-    structure, system = made.structure, made.system
-    turned, shifts, rotation = _first_order(structure, V, delta)
-    decay = np.asarray(_rates(turned, system))
-    frequencies, members, splittings, times = _groups(turned, system, decay, shifts)
+    structure, system = resolved.structure, resolved.system
+    rotated, shifts, rotation = _first_order(structure, V, delta)
+    decay = np.asarray(_rates(rotated, system))
+    frequencies, members, splittings, times = _groups(rotated, system, decay, shifts)
     davies, unified = Davies(), Unified()
     size = NEGLIGIBLE * float(np.max(np.abs(delta * np.asarray(V))))
     move = np.abs(shifts[None, :] - shifts[:, None])
@@ -88,14 +88,14 @@ def _timescales(structure: Structure, system: System) -> tuple[Array, Array, Arr
 
 def _first_order(structure: Structure, V: Array, delta: float) -> tuple[Structure, np.ndarray, float]:
     """The structure in the basis that diagonalises V inside each level, first-order shifts, and the rotation angle."""
-    turned, energies = np.asarray(structure.to_eigenbasis(V)), np.asarray(structure.energies)
+    rotated, energies = np.asarray(structure.to_eigenbasis(V)), np.asarray(structure.energies)
     inner, shifts = np.eye(energies.size, dtype=complex), np.zeros(energies.size)
     for level in np.split(np.arange(energies.size), 1 + np.flatnonzero(np.diff(energies) > 0)):
         block = np.ix_(level, level)
-        shifts[level], inner[block] = np.linalg.eigh(delta * turned[block])
+        shifts[level], inner[block] = np.linalg.eigh(delta * rotated[block])
     vectors = jnp.asarray(np.asarray(structure.vectors) @ inner)
     gap = np.where(np.asarray(structure.levels), np.inf, np.abs(np.asarray(structure.frequencies)))
-    return eqx.tree_at(lambda s: s.vectors, structure, vectors), shifts, float(np.max(np.abs(delta * turned) / gap))
+    return eqx.tree_at(lambda s: s.vectors, structure, vectors), shifts, float(np.max(np.abs(delta * rotated) / gap))
 
 
 def _coupled(rates: np.ndarray) -> np.ndarray:

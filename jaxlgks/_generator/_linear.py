@@ -20,7 +20,7 @@ import jax.numpy as jnp
 import jax.scipy.linalg as jsl
 from jaxtyping import Array, Complex, Float, Inexact
 
-from .._inputs import spoil
+from .._inputs import nan_where
 from ._base import NullState
 
 HALVED = 48
@@ -46,7 +46,7 @@ def linear_solve(M: Complex[Array, "n n"], B: Complex[Array, "n k"], refine: int
     """X with M X = B by LU and steps of refinement, differentiable by the implicit function theorem."""
     # A linear solver that is given NaN stops the program, a whole batch of it: pass NaN on instead.
     finite = jnp.all(jnp.isfinite(M)) & jnp.all(jnp.isfinite(B))
-    given = (M, B)
+    inputs = (M, B)
     M = jnp.where(finite, M, jnp.eye(M.shape[-1], dtype=M.dtype))
     B = jnp.where(finite, B, 0.0)
     # The factors and the first approximation X₀ are means, not part of the answer: X = X₀ + M⁻¹(B − M X₀) holds for
@@ -63,7 +63,7 @@ def linear_solve(M: Complex[Array, "n n"], B: Complex[Array, "n k"], refine: int
         lambda _, b: jsl.lu_solve(factors, b),
         lambda _, b: jsl.lu_solve(factors, b, trans=1),
     )
-    return spoil(X, ~finite, given)
+    return nan_where(X, ~finite, inputs)
 
 
 def _times(A: Array, X: Array) -> Array:

@@ -7,7 +7,7 @@ turn matrices into vectors and back.
 import jax.numpy as jnp
 from jaxtyping import Array, Complex
 
-from .._bohr import centred
+from .._bohr import traceless
 from .._equations import AbstractEquation, Davies, Dissipation, as_equation, dissipation
 from .._system import System, require_matrices
 
@@ -47,9 +47,9 @@ def liouvillian(system: System, equation: AbstractEquation = Davies()) -> Comple
     return liouvillian_of(dissipation(system, as_equation(equation)))
 
 
-def liouvillian_of(made: Dissipation) -> Complex[Array, "n n"]:
+def liouvillian_of(resolved: Dissipation) -> Complex[Array, "n n"]:
     """The same of a system whose structure is known."""
-    total = commutator_matrix(centred(made.system.hamiltonian))
-    for dissipator in made.dissipators():
+    total = commutator_matrix(traceless(resolved.system.hamiltonian))
+    for dissipator in resolved.dissipators():
         total = total + dissipator.matrix()
     return total

@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Complex, Float
 
-from .._bohr import centred
+from .._bohr import traceless
 from .._entropy import entropy, log_state
 from .._equations import Dissipation, Dissipator
 from .._inputs import as_known, as_operator
@@ -49,7 +49,7 @@ class AbstractCore(eqx.Module):
         """X with (L + iω) X = B and Tr X = 0, for Tr B = 0."""
 
     @abc.abstractmethod
-    def carry(self, start: Array, ts: Array, A: Array | None, drive: Array | None, **options: Any) -> Array:
+    def propagate(self, start: Array, ts: Array, A: Array | None, drive: Array | None, **options: Any) -> Array:
         """X(t) with dX/dt = L X + drive from X(ts[0]) = start at each time, [t, k, d, d], or Tr[A X], [t, k, *a]."""
 
 
@@ -57,7 +57,7 @@ class MatrixGenerator(AbstractGenerator):
     """L on matrices in the eigenbasis of H. All of them that enter and leave are in this basis. `core`: L as numbers
     alone, so that programs are shared between equations."""
 
-    made: eqx.AbstractVar[Dissipation]
+    resolved: eqx.AbstractVar[Dissipation]
 
     @property
     @abc.abstractmethod
@@ -66,33 +66,33 @@ class MatrixGenerator(AbstractGenerator):
 
     @property
     def temperatures(self) -> Float[Array, " baths"]:
-        return self.made.system.temperatures
+        return self.resolved.system.temperatures
 
     @property
     def follows(self) -> bool:
-        return self.made.equation.follows
+        return self.resolved.equation.follows
 
     @property
     def has_channels(self) -> bool:
         """Not for secular equations above `CHANNELS`: there may be d² of them, with an operator each."""
-        return not self.made.equation.secular or self.made.system.dim <= CHANNELS
+        return not self.resolved.equation.secular or self.resolved.system.dim <= CHANNELS
 
     @property
     def energy(self) -> Complex[Array, "d d"]:
-        return self.observable(self.made.structure.hamiltonian.astype(self.made.system.hamiltonian.dtype))
+        return self.observable(self.resolved.structure.hamiltonian.astype(self.resolved.system.hamiltonian.dtype))
 
     @property
     def thermal_energy(self) -> Complex[Array, "d d"]:
-        return self.observable(self.made.basis.hamiltonian.astype(self.made.system.hamiltonian.dtype))
+        return self.observable(self.resolved.basis.hamiltonian.astype(self.resolved.system.hamiltonian.dtype))
 
     def observable(self, A: Complex[Array, "*a d d"]) -> Complex[Array, "*a d d"]:
-        return self.made.structure.to_eigenbasis(A)
+        return self.resolved.structure.to_eigenbasis(A)
 
-    def enter(self, rho: Complex[Array, "*k d d"]) -> Complex[Array, "*k d d"]:
-        return self.made.structure.to_eigenbasis(rho)
+    def internal(self, rho: Complex[Array, "*k d d"]) -> Complex[Array, "*k d d"]:
+        return self.resolved.structure.to_eigenbasis(rho)
 
-    def leave(self, X: Complex[Array, "*k d d"]) -> Complex[Array, "*k d d"]:
-        return self.made.structure.from_eigenbasis(X)
+    def external(self, X: Complex[Array, "*k d d"]) -> Complex[Array, "*k d d"]:
+        return self.resolved.structure.from_eigenbasis(X)
 
     def average(self, A: Complex[Array, "*a d d"], X: Complex[Array, "*k d d"]) -> Array:
         return averaged(X, A)
@@ -112,39 +112,40 @@ class MatrixGenerator(AbstractGenerator):
         return converged(_resolvent(self.core, B, omegas, A), B)
 
     def propagate(self, start: Array, ts: Float[Array, " t"], A: Array, drive: Array | None = None) -> Array:
-        return self.core.carry(start, ts, A, drive)
+        return self.core.propagate(start, ts, A, drive)
 
     def evolve(self, rho0: Complex[Array, "d d"], ts: Float[Array, " t"], **options: Any) -> Evolution:
-        states = self.core.carry(self.enter(rho0)[None], as_known(ts, rho0.real.dtype), None, None, **options)[:, 0]
-        return Evolution(ts, self.leave(states))
+        start, times = self.internal(rho0)[None], as_known(ts, rho0.real.dtype)
+        states = self.core.propagate(start, times, None, None, **options)[:, 0]
+        return Evolution(ts, self.external(states))
 
     def first_order(self, V: Complex[Array, "d d"], X: Array, degree: int = 2, omega: Frequency = 0.0) -> Change:
         del degree, omega
-        _require_memory(self.made)
-        channels, rho = self.made.first_order(V), self.leave(X)
+        _require_memory(self.resolved)
+        channels, rho = self.resolved.first_order(V), self.external(X)
         rotation = jnp.stack([_total(change.rotation, rho) for change in channels])
         shift = jnp.stack([_total(change.shift, rho) for change in channels])
-        sources = jnp.stack([self.kubo(V, X), *map(self.enter, (jnp.sum(rotation, axis=0), jnp.sum(shift, axis=0)))])
-        return self.change(V, sources, self.enter(rotation + shift), channels)
+        sources = jnp.stack([self.kubo(V, X), *map(self.internal, (jnp.sum(rotation, axis=0), jnp.sum(shift, axis=0)))])
+        return self.change(V, sources, self.internal(rotation + shift), channels)
 
     def thermal_changes(self, X: Array) -> Change:
-        warmer = [self.enter(_total(stack, self.leave(X))) for stack in self.made.warmer()]
+        warmer = [self.internal(_total(stack, self.external(X))) for stack in self.resolved.warmer()]
         return thermal_change(self, warmer, [D(X) for D in self.dissipators()])
 
     def channel_flows(self) -> Complex[Array, "baths c d d"]:
         """D_g†H of each bath and channel."""
-        H = centred(self.made.system.hamiltonian)
-        flows = jnp.stack([jax.vmap(lambda D: D.adjoint(H))(stack) for stack in self.made.channels()])
-        paired = paired_groups(jnp.moveaxis(flows, 1, -1), self.made.groups)
+        H = traceless(self.resolved.system.hamiltonian)
+        flows = jnp.stack([jax.vmap(lambda D: D.adjoint(H))(stack) for stack in self.resolved.channels()])
+        paired = paired_groups(jnp.moveaxis(flows, 1, -1), self.resolved.groups)
         return self.observable(jnp.moveaxis(paired, -1, 1))
 
     def channel_changes(self, X: Array, change: Change) -> Float[Array, "baths c"]:
         """What of the channels changes at once: ⟨D_g⁽¹⁾†H⟩ + ⟨D_g†V⟩."""
-        H, V, rho = centred(self.made.system.hamiltonian), self.leave(change.energy), self.leave(X)
-        first = self.made.first_order(V) if change.channels is None else change.channels
-        moved = [channel_energies(one.rotation, H, rho) + channel_energies(one.shift, H, rho) for one in first]
-        direct = [channel_energies(stack, V, rho) for stack in self.made.channels()]
-        return paired_groups(jnp.stack(moved) + jnp.stack(direct), self.made.groups)
+        H, V, rho = traceless(self.resolved.system.hamiltonian), self.external(change.energy), self.external(X)
+        first = self.resolved.first_order(V) if change.channels is None else change.channels
+        indirect = [channel_energies(one.rotation, H, rho) + channel_energies(one.shift, H, rho) for one in first]
+        direct = [channel_energies(stack, V, rho) for stack in self.resolved.channels()]
+        return paired_groups(jnp.stack(indirect) + jnp.stack(direct), self.resolved.groups)
 
     def kubo(self, V: Complex[Array, "d d"], X: Array) -> Complex[Array, "d d"]:
         """−i[V, π₀]."""
@@ -153,7 +154,7 @@ class MatrixGenerator(AbstractGenerator):
 
     def change(self, V: Complex[Array, "d d"], sources: Array, baths: Array, channels=None) -> Change:
         """What a perturbation of H changes."""
-        return Change(sources, baths, self.observable(centred(V)), jnp.zeros_like(self.temperatures), channels)
+        return Change(sources, baths, self.observable(traceless(V)), jnp.zeros_like(self.temperatures), channels)
 
 
 class OperatorDissipator(AbstractSuperoperator):
@@ -168,16 +169,18 @@ class OperatorDissipator(AbstractSuperoperator):
         return self.D.adjoint(A)
 
 
-def rotated_dissipators(made: Dissipation) -> tuple[OperatorDissipator, ...]:
+def rotated_dissipators(resolved: Dissipation) -> tuple[OperatorDissipator, ...]:
     """D_α in the eigenbasis of H."""
-    return tuple(OperatorDissipator(D.rotated(made.structure.vectors)) for D in made.dissipators())
+    return tuple(OperatorDissipator(D.rotated(resolved.structure.vectors)) for D in resolved.dissipators())
 
 
 def thermal_change(L: AbstractGenerator, warmer: list, stronger: list) -> Change:
     """The stack of changes from ∂D_α/∂T_α π₀ and D_α π₀ of each bath."""
     count, sources = len(warmer), stacked([*warmer, *stronger])
-    own = jnp.tile(jnp.eye(count), (2, 1))  # source k belongs to bath k mod count
-    baths = jax.tree.map(lambda x: own.reshape(own.shape + (1,) * (x.ndim - 1)).astype(x.dtype) * x[:, None], sources)
+    belongs = jnp.tile(jnp.eye(count), (2, 1))  # source k belongs to bath k mod count
+    baths = jax.tree.map(
+        lambda x: belongs.reshape(belongs.shape + (1,) * (x.ndim - 1)).astype(x.dtype) * x[:, None], sources
+    )
     betas = jnp.concatenate([-jnp.diag(1 / L.temperatures**2), jnp.zeros((count, count))])
     nothing = jax.tree.map(lambda x: jnp.zeros((2 * count, *x.shape), x.dtype), L.energy)
     return Change(jax.tree.map(lambda x: x[:, None], sources), baths, nothing, betas)
@@ -209,12 +212,12 @@ def _total(groups: Dissipator, rho: Array) -> Array:
     return jnp.sum(jax.vmap(lambda D: D(rho))(groups), axis=0)
 
 
-def _require_memory(made: Dissipation) -> None:
-    dim, count = made.system.dim, made.groups.count
-    needed = 24.0 * len(made.noises) * count * made.system.hamiltonian.dtype.itemsize * dim**2
+def _require_memory(resolved: Dissipation) -> None:
+    dim, count = resolved.system.dim, resolved.groups.count
+    needed = 24.0 * len(resolved.noises) * count * resolved.system.hamiltonian.dtype.itemsize * dim**2
     if needed > MEMORY:
         raise SolverMemoryError(
-            f"the first-order generator of {type(made.equation).__name__} for a system of dimension {dim} in {count} "
+            f"the first-order generator of {type(resolved.equation).__name__} for dimension {dim} in {count} "
             f"groups takes about {needed / 1e9:.3g} GB; allowed are {MEMORY / 1e9:.3g} GB. Davies() and Unified() need "
             "less where H is known (not traced), UniversalLindblad() and Redfield() always."
         )

@@ -25,8 +25,8 @@ import jax.numpy as jnp
 from jaxtyping import Array, Complex, Float
 
 from .._bohr import Structure
-from .._equations import Dissipation, Dissipator, together
-from .._inputs import spoil
+from .._equations import Dissipation, Dissipator, combined
+from .._inputs import nan_where
 from ._base import NullState
 from ._matrices import AbstractCore, MatrixGenerator, OperatorDissipator, rotated_dissipators
 
@@ -62,7 +62,7 @@ class OperatorCore(AbstractCore):
         X = jax.lax.map(lambda b: self.inverse(b, omega), B)
         left = jax.vmap(self.regular)(X) + (1j * omega).astype(B.dtype) * X - B
         off = jnp.max(jnp.abs(left), axis=(1, 2)) > ACCEPTED * jnp.max(jnp.abs(B), axis=(1, 2))
-        return jax.vmap(lambda x, bad, b: spoil(x, bad, (self.action, b)))(X, jax.lax.stop_gradient(off), B)
+        return jax.vmap(lambda x, bad, b: nan_where(x, bad, (self.action, b)))(X, jax.lax.stop_gradient(off), B)
 
     def inverse(self, b: Complex[Array, "d d"], omega: Float[Array, ""]) -> Complex[Array, "d d"]:
         """(L + s |1⟩⟩⟨⟨tr|/d + iω)⁻¹ b, differentiable by the implicit function theorem."""
@@ -136,7 +136,7 @@ class OperatorCore(AbstractCore):
         slowest = 1.0 / jnp.linalg.norm(jax.scipy.linalg.lu_solve(factors, probe.astype(D.drift.dtype)))
         return precondition, slowest
 
-    def carry(self, start: Array, ts: Array, A: Array | None, drive: Array | None, **options: Any) -> Array:
+    def propagate(self, start: Array, ts: Array, A: Array | None, drive: Array | None, **options: Any) -> Array:
         """By `integrated`, to 1e−10 of the largest element."""
         # Linear: what the tolerances mean must not depend on the size of a perturbation.
         size = jnp.max(jnp.abs(start))
@@ -160,7 +160,7 @@ class OperatorGenerator(MatrixGenerator):
     """L as operators in the eigenbasis of H. `tolerance`: the largest max|Lπ| of a steady state that is accepted,
     relative to the fastest decay rate."""
 
-    made: Dissipation
+    resolved: Dissipation
     operators: OperatorCore
     tolerance: float = eqx.field(static=True, default=1e-10)
     name: ClassVar[str] = "operators"
@@ -189,7 +189,7 @@ class OperatorGenerator(MatrixGenerator):
         return self.core.action.adjoint(A)
 
     def dissipators(self) -> tuple[OperatorDissipator, ...]:
-        return rotated_dissipators(self.made)
+        return rotated_dissipators(self.resolved)
 
 
 def _packed(X: Complex[Array, "d d"]) -> Float[Array, "d d"]:
@@ -204,9 +204,9 @@ def _unpacked(P: Float[Array, "d d"]) -> Complex[Array, "d d"]:
 
 
 def operator_generator(
-    made: Dissipation, tolerance: float = 1e-10, restart: int = 30, cycles: int = 5
+    resolved: Dissipation, tolerance: float = 1e-10, restart: int = 30, cycles: int = 5
 ) -> OperatorGenerator:
     """L as operators. The basis is a constant of differentiation; the derivative in H comes with U† dH U."""
-    H = made.structure.to_eigenbasis(made.structure.hamiltonian).astype(made.system.hamiltonian.dtype)
-    action = together([dissipator.D for dissipator in rotated_dissipators(made)], 1j * H)
-    return OperatorGenerator(made, OperatorCore(made.structure, action, restart, cycles), tolerance)
+    H = resolved.structure.to_eigenbasis(resolved.structure.hamiltonian).astype(resolved.system.hamiltonian.dtype)
+    action = combined([dissipator.D for dissipator in rotated_dissipators(resolved)], 1j * H)
+    return OperatorGenerator(resolved, OperatorCore(resolved.structure, action, restart, cycles), tolerance)

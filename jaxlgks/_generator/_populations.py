@@ -94,7 +94,7 @@ class RateEquation(AbstractForm):
     def _rates(self) -> tuple[Array, ...]:
         return tuple(jnp.where(self.applicable, W, jnp.nan) for W in self.levels.rates)
 
-    def leave(self, X: Float[Array, " d"]) -> Complex[Array, "d d"]:
+    def external(self, X: Float[Array, " d"]) -> Complex[Array, "d d"]:
         U = self.levels.vectors
         return product(U * X, dagger(U)) + jnp.zeros((), jnp.result_type(U.dtype, jnp.complex64))
 
@@ -102,7 +102,7 @@ class RateEquation(AbstractForm):
     def temperatures(self) -> Float[Array, " baths"]:
         return self.bath_temperatures
 
-    def enter(self, rho: Complex[Array, "d d"]) -> Float[Array, " d"]:
+    def internal(self, rho: Complex[Array, "d d"]) -> Float[Array, " d"]:
         return self.observable(rho)
 
     def entropy(self, X: Float[Array, " d"]) -> Float[Array, ""]:
@@ -132,11 +132,11 @@ class RateEquation(AbstractForm):
         return jnp.stack([jnp.sum(jnp.where(energies > 0, energies * (up - up.T), 0.0)) for up in upward])
 
 
-def rate_equation(made: Dissipation, real: bool = False) -> RateEquation:
+def rate_equation(resolved: Dissipation, real: bool = False) -> RateEquation:
     """The rate equation of a secular equation; `real`: couplings are known to be real."""
-    system = with_real_couplings(made.system) if real else made.system
-    closed = populations_close(made.groups) & made.equation.secular
-    return RateEquation(level_rates(made.structure, system), closed, made.system.temperatures)
+    system = with_real_couplings(resolved.system) if real else resolved.system
+    closed = populations_close(resolved.groups) & resolved.equation.secular
+    return RateEquation(level_rates(resolved.structure, system), closed, resolved.system.temperatures)
 
 
 def populations_close(groups: Groups) -> Bool[Array, ""]:
@@ -154,4 +154,4 @@ def populations_close(groups: Groups) -> Bool[Array, ""]:
 
     # Labels and energies both ascend; only groups that were pinned may have been carried to another order.
     descending = jnp.all(labels[1:] <= labels[:-1])
-    return jax.lax.cond(descending, distinct, lambda given: distinct(jnp.sort(given, axis=0)), labels)
+    return jax.lax.cond(descending, distinct, lambda unsorted: distinct(jnp.sort(unsorted, axis=0)), labels)

@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Complex, Float
 
-from .._bohr import Groups, pin
+from .._bohr import Groups, reference_to
 from .._equations import (
     AbstractEquation,
     Dissipation,
@@ -63,7 +63,7 @@ class AbstractProblem(eqx.Module):
 
     @property
     @abc.abstractmethod
-    def made(self) -> Any:
+    def resolved(self) -> Any:
         """What solvers make forms from."""
 
     @abc.abstractmethod
@@ -188,7 +188,7 @@ class SystemProblem(AbstractProblem):
         return self.dissipation.system
 
     @property
-    def made(self) -> Dissipation:
+    def resolved(self) -> Dissipation:
         return self.dissipation
 
     def operator(self, A: Any, name: str, *, hermitian: bool = True) -> Complex[Array, "d d"]:
@@ -213,7 +213,7 @@ class SystemProblem(AbstractProblem):
             return (solver,)
         large = self.model.dim > SMALL
         if not self.equation.secular:
-            return (Krylov(),) if few_operators(self.made) else (Dense(),)
+            return (Krylov(),) if few_operators(self.resolved) else (Dense(),)
         whole = (Blocks(), Krylov(), Dense()) if large else (Dense(),)
         closed = self._populations_close()
         if is_concrete(self.dissipation, jnp.zeros(())):  # nothing is traced, here or around
@@ -227,13 +227,13 @@ class SystemProblem(AbstractProblem):
 
         In a derivative outside `jit` H is traced but its levels are not. There levels must also lie well apart, since
         what a derivative of eigenvectors divides by is their distance."""
-        made = self.dissipation
-        if not is_concrete(made.groups.labels, made.structure.energies):
+        resolved = self.dissipation
+        if not is_concrete(resolved.groups.labels, resolved.structure.energies):
             return None
         with jax.ensure_compile_time_eval():
-            closed = bool(populations_close(made.groups))
+            closed = bool(populations_close(resolved.groups))
         if closed and not is_concrete(self.model.hamiltonian):
-            energies = np.asarray(made.structure.energies)
+            energies = np.asarray(resolved.structure.energies)
             return bool(np.min(np.diff(energies), initial=np.inf) > APART * np.ptp(energies))
         return closed
 
@@ -244,7 +244,7 @@ class SystemProblem(AbstractProblem):
         """The population of the last levels of a truncated space."""
         if self.model.edge is None:
             return jnp.zeros((), null.residual.dtype)
-        rho = jax.lax.stop_gradient(form.leave(null.state))
+        rho = jax.lax.stop_gradient(form.external(null.state))
         return jnp.trace(self.model.edge @ rho).real.astype(null.residual.dtype)
 
     def record(self, form: AbstractForm, null: NullState, result: RESULTS, solver: str) -> SteadyState:
@@ -252,7 +252,7 @@ class SystemProblem(AbstractProblem):
         alone = isinstance(form, RateEquation)
         rates = form.total_rates if alone else transition_rates(basis, self.model)
         return SteadyState(
-            rho=form.leave(null.state),
+            rho=form.external(null.state),
             populations=null.state if alone else None,
             residual=null.residual,
             slowest=null.slowest,
@@ -318,14 +318,14 @@ class SystemProblem(AbstractProblem):
         return SystemProblem(self.dissipation.checked(V)), V, quantity
 
     def under(self, equation: AbstractEquation) -> "SystemProblem":
-        made = self.dissipation
-        groups = equation.groups(made.structure, made.system)
-        return SystemProblem(Dissipation(made.system, equation, made.structure, None, groups))
+        resolved = self.dissipation
+        groups = equation.groups(resolved.structure, resolved.system)
+        return SystemProblem(Dissipation(resolved.system, equation, resolved.structure, None, groups))
 
     def frozen(self) -> "SystemProblem":
-        made, local = self.dissipation, Local(self.model)
-        groups = local.groups(made.structure, made.system)
-        return SystemProblem(Dissipation(made.system, local, made.structure, made.structure, groups))
+        resolved, local = self.dissipation, Local(self.model)
+        groups = local.groups(resolved.structure, resolved.system)
+        return SystemProblem(Dissipation(resolved.system, local, resolved.structure, resolved.structure, groups))
 
     def facts(self, V: Complex[Array, "d d"], delta: float) -> Facts:
         return level_facts(self.dissipation, self.model.perturbed(V, delta), V, delta)
@@ -335,11 +335,11 @@ class SystemProblem(AbstractProblem):
         return SystemProblem(self.dissipation.with_hamiltonian(H.astype(self.model.hamiltonian.dtype)))
 
     def pinned(self) -> "SystemProblem":
-        made = self.dissipation
+        resolved = self.dissipation
         if not self.equation.secular or self.equation.reference is not None:
             return self
-        fixed = self.equation.pinned(pin(made.structure, made.groups))
-        return SystemProblem(Dissipation(made.system, fixed, made.structure, made.frozen, made.groups))
+        fixed = self.equation.pinned(reference_to(resolved.structure, resolved.groups))
+        return SystemProblem(Dissipation(resolved.system, fixed, resolved.structure, resolved.frozen, resolved.groups))
 
     def perturbed(self, V: Complex[Array, "d d"], delta: Array) -> "SystemProblem":
         return SystemProblem(dissipation(self.model.perturbed(V, delta), self.equation))
@@ -364,13 +364,13 @@ class SystemProblem(AbstractProblem):
 
 
 @eqx.filter_jit
-def _generator(made: Dissipation, blocks: BlockStructure | None) -> AbstractGenerator:
-    return generator(made, blocks)
+def _generator(resolved: Dissipation, blocks: BlockStructure | None) -> AbstractGenerator:
+    return generator(resolved, blocks)
 
 
 @eqx.filter_jit
-def _form(made: Dissipation, solver: AbstractSolver, prepared: Any) -> AbstractForm:
-    return solver.form(made, prepared)
+def _form(resolved: Dissipation, solver: AbstractSolver, prepared: Any) -> AbstractForm:
+    return solver.form(resolved, prepared)
 
 
 @resolve.register(System)

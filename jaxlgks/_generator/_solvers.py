@@ -26,11 +26,11 @@ class AbstractSolver(eqx.Module):
     name: eqx.AbstractClassVar[str]
 
     @abc.abstractmethod
-    def prepare(self, made: Any) -> Any:
+    def prepare(self, resolved: Any) -> Any:
         """What `form` needs that must be found outside compiled programs. Raises if the solver does not apply."""
 
     @abc.abstractmethod
-    def form(self, made: Any, prepared: Any) -> AbstractForm:
+    def form(self, resolved: Any, prepared: Any) -> AbstractForm:
         """The form that holds the steady state. Traced."""
 
 
@@ -57,13 +57,13 @@ class Dense(AbstractSolver):
     memory: float = eqx.field(static=True, default=8e9)
     name: ClassVar[str] = "dense"
 
-    def prepare(self, made: Dissipation) -> None:
+    def prepare(self, resolved: Dissipation) -> None:
         # L, its pinned copy, the factors, and at least as much for what they are made of.
-        needed = 4.0 * made.system.hamiltonian.dtype.itemsize * made.system.dim**4
-        _require_memory(self, f"the generator of a system of dimension {made.system.dim}", needed, self.memory)
+        needed = 4.0 * resolved.system.hamiltonian.dtype.itemsize * resolved.system.dim**4
+        _require_memory(self, f"the generator of a system of dimension {resolved.system.dim}", needed, self.memory)
 
-    def form(self, made: Dissipation, prepared: None) -> AbstractForm:
-        return dense_generator(made, self.refine)
+    def form(self, resolved: Dissipation, prepared: None) -> AbstractForm:
+        return dense_generator(resolved, self.refine)
 
 
 class Blocks(AbstractSolver):
@@ -90,18 +90,18 @@ class Blocks(AbstractSolver):
     refine: int = eqx.field(static=True, default=1)
     name: ClassVar[str] = "blocks"
 
-    def prepare(self, made: Dissipation) -> BlockStructure:
-        blocks = known_blocks(made, above=1)
+    def prepare(self, resolved: Dissipation) -> BlockStructure:
+        blocks = known_blocks(resolved, above=1)
         if blocks is None:
             # There is nothing to return instead, so `throw=False` does not silence it.
             raise NoPartitionError(
-                f"Blocks: no blocks are known for {type(made.equation).__name__} here. The solver is for Davies and "
-                "Unified, where H is known (not traced) and its frequencies fall into groups. Use Dense()."
+                f"Blocks: no blocks are known for {type(resolved.equation).__name__} here. The solver is for Davies "
+                "and Unified, where H is known (not traced) and its frequencies fall into groups. Use Dense()."
             )
         return blocks
 
-    def form(self, made: Dissipation, prepared: BlockStructure) -> AbstractForm:
-        return block_generator(made, prepared, self.refine)
+    def form(self, resolved: Dissipation, prepared: BlockStructure) -> AbstractForm:
+        return block_generator(resolved, prepared, self.refine)
 
 
 class Krylov(AbstractSolver):
@@ -131,15 +131,15 @@ class Krylov(AbstractSolver):
     memory: float = eqx.field(static=True, default=8e9)
     name: ClassVar[str] = "krylov"
 
-    def prepare(self, made: Dissipation) -> None:
-        operators, dim = 6 * len(made.noises) * made.groups.count, made.system.dim
+    def prepare(self, resolved: Dissipation) -> None:
+        operators, dim = 6 * len(resolved.noises) * resolved.groups.count, resolved.system.dim
         # The compiled program keeps three copies of the Krylov vectors, which are real, and some thirty matrices more.
-        needed = float(made.system.hamiltonian.dtype.itemsize) * dim**2 * (operators + 1.5 * self.restart + 30)
-        what = f"{type(made.equation).__name__} of a system of dimension {dim}, {operators} operators,"
+        needed = float(resolved.system.hamiltonian.dtype.itemsize) * dim**2 * (operators + 1.5 * self.restart + 30)
+        what = f"{type(resolved.equation).__name__} of a system of dimension {dim}, {operators} operators,"
         _require_memory(self, what, needed, self.memory)
 
-    def form(self, made: Dissipation, prepared: None) -> AbstractForm:
-        return operator_generator(made, self.tolerance, self.restart, self.cycles)
+    def form(self, resolved: Dissipation, prepared: None) -> AbstractForm:
+        return operator_generator(resolved, self.tolerance, self.restart, self.cycles)
 
 
 class Populations(AbstractSolver):
@@ -165,20 +165,20 @@ class Populations(AbstractSolver):
 
     name: ClassVar[str] = "populations"
 
-    def prepare(self, made: Dissipation) -> bool:
+    def prepare(self, resolved: Dissipation) -> bool:
         """Whether couplings are known to be real."""
-        if not made.equation.secular:
+        if not resolved.equation.secular:
             raise SolverError(
-                f"Populations: {type(made.equation).__name__} couples populations to coherences; the solver is for "
+                f"Populations: {type(resolved.equation).__name__} couples populations to coherences; the solver is for "
                 "Davies and Unified. Use Dense()."
             )
-        if made.equation.lamb_shift:  # it moves nothing here, but must exist
-            for noise in made.noises:
+        if resolved.equation.lamb_shift:  # it moves nothing here, but must exist
+            for noise in resolved.noises:
                 require_finite(noise.spectrum)
-        return couplings_are_real(made.system)
+        return couplings_are_real(resolved.system)
 
-    def form(self, made: Dissipation, prepared: bool | None) -> AbstractForm:
-        return rate_equation(made, bool(prepared))
+    def form(self, resolved: Dissipation, prepared: bool | None) -> AbstractForm:
+        return rate_equation(resolved, bool(prepared))
 
 
 def as_solver(solver: Any) -> AbstractSolver | None:

@@ -20,7 +20,7 @@ from ._matrices import AbstractCore
 class AbstractStepper(AbstractCore):
     """Carries matrices over intervals, in a form of its own: any pytree of arrays."""
 
-    def carry(self, start: Array, ts: Array, A: Array | None, drive: Array | None, **options: Any) -> Array:
+    def propagate(self, start: Array, ts: Array, A: Array | None, drive: Array | None, **options: Any) -> Array:
         """Equal intervals (to 1e−12 of themselves) share one exponential where the times are known; where they are
         traced, or few of them equal, each has its own, which is not kept."""
         if options:

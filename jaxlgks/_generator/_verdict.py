@@ -102,21 +102,21 @@ def verdict(null: NullState, edge: Array) -> RESULTS:
 
 def warnings_of(separation: float, spread: float, equation: AbstractEquation, what: str, ask: str) -> list[str]:
     """Sentences about frequencies that lie closer than they decay, or are taken for equal and are not."""
-    name, said = type(equation).__name__, []
+    name, messages = type(equation).__name__, []
     if separation < 1:
-        said.append(
+        messages.append(
             f"{name} treats {what} apart that lie only {separation:.2g} decay rates from each other; coherence between "
             f"them is lost. Use Unified(), and {ask} for a verdict."
         )
     if equation.equal and spread > 0:
-        said.append(
+        messages.append(
             f"{name} treats {what} as equal that differ by up to {spread:.2g}: they are closer than its tolerance. Use "
             "Unified(), which keeps them together with their own rates."
         )
-    return said
+    return messages
 
 
-def explained(state: SteadyState, made: Dissipation) -> Exception:
+def explained(state: SteadyState, resolved: Dissipation) -> Exception:
     """The error of a steady state that cannot be trusted."""
     if state.result == RESULTS.truncated:
         return TruncationError(
@@ -126,27 +126,27 @@ def explained(state: SteadyState, made: Dissipation) -> Exception:
     if state.result == RESULTS.coupled:
         return SolverError(
             f"steady_state: the solver {state.solver!r} does not apply: populations alone do not close, since levels "
-            f"coincide, or a group of Bohr frequencies of {type(made.equation).__name__} couples populations to "
+            f"coincide, or a group of Bohr frequencies of {type(resolved.equation).__name__} couples populations to "
             "coherences. Use Dense()."
         )
-    if state.result == RESULTS.non_unique and made.system.dim > DESCRIBED:
+    if state.result == RESULTS.non_unique and resolved.system.dim > DESCRIBED:
         return NonUniqueSteadyStateError(
             "steady_state: the steady state is not unique, or rates have underflowed: a group of levels has no "
             "transition to any other, or relaxes more slowly than rounding. Couple the baths so that they connect all "
             "levels; for a small system Dense() names what is conserved."
         )
     if state.result == RESULTS.non_unique:
-        return NonUniqueSteadyStateError(_describe_conserved(made, float(state.condition)))
+        return NonUniqueSteadyStateError(_describe_conserved(resolved, float(state.condition)))
     return SteadyStateError(
         f"steady_state: max|L rho|/max|L| = {float(state.residual):.2e} after the {state.solver} solver; the generator "
         f"is too badly conditioned (inverse condition number {float(state.condition):.1e})."
     )
 
 
-def _describe_conserved(made: Dissipation, condition: float) -> str:
+def _describe_conserved(resolved: Dissipation, condition: float) -> str:
     """Which quantities a degenerate generator conserves, in words: the null space of L†, read in the energy basis."""
-    made = jax.tree.map(lambda x: jax.lax.stop_gradient(x) if eqx.is_inexact_array(x) else x, made)
-    L = np.asarray(liouvillian_of(made))
+    resolved = jax.tree.map(lambda x: jax.lax.stop_gradient(x) if eqx.is_inexact_array(x) else x, resolved)
+    L = np.asarray(liouvillian_of(resolved))
     if not np.all(np.isfinite(L)):
         return "steady_state: the generator holds NaN or infinity; check rates, temperatures and operators."
     _, values, rows = np.linalg.svd(L.conj().T)
@@ -159,10 +159,10 @@ def _describe_conserved(made: Dissipation, condition: float) -> str:
     weights = np.cos(1.0 + np.arange(len(null)))
     generic = np.asarray(unvec(jnp.asarray(weights @ null)))
     generic = generic + generic.conj().T + 1j * (generic - generic.conj().T) * 0.37
-    structure = made.structure
+    structure = resolved.structure
     values, sectors = np.linalg.eigh(np.asarray(structure.to_eigenbasis(jnp.asarray(generic))))
     parts = np.split(np.arange(values.size), 1 + np.flatnonzero(np.diff(values) > 1e-8 * np.ptp(values)))
-    energies = np.asarray(structure.energies + jnp.trace(made.system.hamiltonian).real / made.system.dim)
+    energies = np.asarray(structure.energies + jnp.trace(resolved.system.hamiltonian).real / resolved.system.dim)
     words = [_sector(np.abs(sectors[:, part]) ** 2, energies) for part in parts]
     return (
         head

@@ -17,7 +17,6 @@ from ._symbols import (
     contracted as contracted,
     differentiated as differentiated,
     module as module,
-    moved as moved,
     plus as plus,
     product as product,
     reordered as reordered,
@@ -25,6 +24,7 @@ from ._symbols import (
     substituted as substituted,
     swap as swap,
     symmetric_average as symmetric_average,
+    translated as translated,
     vacuum as vacuum,
     with_linear as with_linear,
 )

@@ -63,15 +63,15 @@ class Polynomial(eqx.Module):
 
     def terms(self) -> dict[tuple[tuple[int, ...], tuple[int, ...]], complex]:
         """The known coefficients that are not zero: (creation exponents, annihilation exponents) ↦ coefficient."""
-        found = {}
+        terms = {}
         for k, T in enumerate(self.coefficients):
             T = np.asarray(T)
             for index in monomials(2 * self.modes, k):
                 if T[index] != 0:
                     powers = np.bincount(np.asarray(index, int), minlength=2 * self.modes)
                     key = (tuple(map(int, powers[self.modes :])), tuple(map(int, powers[: self.modes])))
-                    found[key] = complex(multiplicity(index) * T[index])
-        return found
+                    terms[key] = complex(multiplicity(index) * T[index])
+        return terms
 
     def __str__(self) -> str:
         if not is_concrete(self.coefficients):

@@ -52,8 +52,8 @@ def vacuum(modes: int) -> Any:
 def symmetrised(T: Tensor, done: int = 0):
     """The symmetric part of a tensor that is symmetric in its first `done` indices already: coset by coset."""
     for last in range(max(done, 1), T.ndim):
-        moved = [T.swapaxes(i, last) for i in range(last)]
-        T = sum(moved, T) / (last + 1)  # pyright: ignore[reportOperatorIssue]
+        swapped = [T.swapaxes(i, last) for i in range(last)]
+        T = sum(swapped, T) / (last + 1)  # pyright: ignore[reportOperatorIssue]
     return T
 
 
@@ -128,7 +128,7 @@ def _folded(T: Tensor, change: Tensor, xp):
     return xp.sum(T[..., np.arange(size), swap(size)] * change, axis=-1)
 
 
-def moved(A: Symbol, by: Inexact[Tensor, " n"]) -> Symbol:
+def translated(A: Symbol, by: Inexact[Tensor, " n"]) -> Symbol:
     """The symbol in β' = β − by."""
     xp = module(A, by)
     out = []

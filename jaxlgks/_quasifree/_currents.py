@@ -18,31 +18,31 @@ from ._modes import MERGED, NormalModes
 from ._state import AbstractGaussian
 
 
-def gaussian_currents(model: QuasiFree, flow: Dynamics, state: AbstractGaussian) -> Float[Array, " baths"]:
+def gaussian_currents(model: QuasiFree, motion: Dynamics, state: AbstractGaussian) -> Float[Array, " baths"]:
     """J^α of a state."""
     h = model.quadratic
-    mean, covariance = _moved(flow, state)
+    mean, covariance = _rates_of_change(motion, state)
     return jnp.einsum("ij,bji->b", h, covariance) / 2 + mean @ (h @ state.mean + model.field)
 
 
-def _moved(flow: Dynamics, state: AbstractGaussian) -> tuple[Array, Array]:
+def _rates_of_change(motion: Dynamics, state: AbstractGaussian) -> tuple[Array, Array]:
     """dm_α and dV_α for each bath."""
-    drifted = flow.drift @ state.covariance
-    covariance = drifted + jnp.swapaxes(drifted, 1, 2) + flow.diffusion
-    return flow.drift @ (state.mean - flow.centre) + flow.force, covariance
+    drifted = motion.drift @ state.covariance
+    covariance = drifted + jnp.swapaxes(drifted, 1, 2) + motion.diffusion
+    return motion.drift @ (state.mean - motion.centre) + motion.force, covariance
 
 
-def gaussian_entropy_rate(flow: Dynamics, state: AbstractGaussian) -> Float[Array, ""]:
+def gaussian_entropy_rate(motion: Dynamics, state: AbstractGaussian) -> Float[Array, ""]:
     """dS/dt of a state."""
-    _, covariance = _moved(flow, state)
+    _, covariance = _rates_of_change(motion, state)
     return jnp.trace(log_form(state.covariance) @ jnp.sum(covariance, axis=0)) / 2
 
 
 def gaussian_channels(
-    modes: NormalModes, flow: Dynamics, state: AbstractGaussian
+    modes: NormalModes, motion: Dynamics, state: AbstractGaussian
 ) -> tuple[Float[Array, " m"], Float[Array, "baths m"]]:
     """Frequencies ω_k and the current through each normal mode, ω_k⟨D_α†(d_k†d_k)⟩."""
-    mean, covariance = _moved(flow, state)
+    mean, covariance = _rates_of_change(motion, state)
     inverse = modes.inverse[: modes.frequencies.size]
     second = jnp.einsum("ki,bij,kj->bk", inverse.conj(), covariance, inverse).real
     first = 2 * ((inverse @ (state.mean - modes.centre)).conj() * (mean @ inverse.T)).real

@@ -24,7 +24,7 @@ from .._equations import AbstractEquation, each_noise
 from .._polynomials import Symbol, adjoint, commutators, reordered, swap, with_linear
 from .._system import Noise
 from ._dynamics import coupling_form
-from ._first_order import Turned, nominal_of
+from ._first_order import LevelChange, nominal_of
 from ._frame import Frame
 from ._modes import MERGED
 from ._rates import AbstractKernel, kernel_of
@@ -39,14 +39,14 @@ def distinct_kubo(V: Symbol, at: Frame, degree: int) -> Symbol:
 
 
 def distinct_dissipative(
-    turn: Turned, at: Frame, noises: tuple[Noise, ...], equation: AbstractEquation, degree: int, shifts: bool
+    levels: LevelChange, at: Frame, noises: tuple[Noise, ...], equation: AbstractEquation, degree: int, shifts: bool
 ) -> Symbol:
     """X ↦ ⟨D₁†X⟩, leading axes [baths, 2]: rotation and shift; [baths, 1] where V is known not to shift."""
 
     def of(noise: Noise) -> tuple[Array, Array, Symbol]:
         s, c = coupling_form(noise)
         S = jnp.append(at.modes.forms.T @ s, s @ at.modes.centre + c)
-        numbers, changes = _numbers(kernel_of(equation, noise), at), _changes(S, turn, at)
+        numbers, changes = _numbers(kernel_of(equation, noise), at), _changes(S, levels, at)
         return S, numbers[: 1 + shifts], tuple(T[: 1 + shifts] for T in changes)
 
     S, numbers, changes = jax.tree.map(lambda *x: jnp.stack(x), *each_noise(of, noises))
@@ -57,11 +57,11 @@ def distinct_dissipative(
 def weights(at: Frame, degree: int) -> list[tuple[Array, Array]]:
     """even and odd of every rank up to `degree`."""
     S, h = at.occupations + 0.5, _halves(at)
-    found: list[tuple[Array, Array]] = [(jnp.ones(()), jnp.zeros(()))]
+    result: list[tuple[Array, Array]] = [(jnp.ones(()), jnp.zeros(()))]
     for k in range(1, degree + 1):
-        even, odd = (x[..., None] for x in found[-1])
-        found.append((k * (even * S + odd * h), k * (odd * S + even * h)))
-    return found
+        even, odd = (x[..., None] for x in result[-1])
+        result.append((k * (even * S + odd * h), k * (odd * S + even * h)))
+    return result
 
 
 def _halves(at: Frame) -> np.ndarray:
@@ -85,19 +85,19 @@ def _numbers(kernel: AbstractKernel, at: Frame) -> Complex[Array, "2 4 v"]:
     return jnp.stack(parts, axis=1)
 
 
-def _changes(S: Array, turn: Turned, at: Frame) -> Symbol:
+def _changes(S: Array, levels: LevelChange, at: Frame) -> Symbol:
     """R_ν in Bohr's frame, leading axes [2, ν]: rotation and shift, the numbers of `_numbers` left out."""
     J = jnp.asarray(commutators(at.nominal.size), complex)
-    bracket_G, bracket_W = with_linear(turn.G, S[:-1], J), with_linear(turn.W, S[:-1], J)
-    own = jnp.concatenate([jnp.diag(S[:-1]), jnp.zeros((1, S.size - 1))])
+    bracket_G, bracket_W = with_linear(levels.G, S[:-1], J), with_linear(levels.W, S[:-1], J)
+    diagonal = jnp.concatenate([jnp.diag(S[:-1]), jnp.zeros((1, S.size - 1))])
     nominal = jnp.concatenate([at.nominal, -at.nominal, jnp.zeros(1)])
     out = []
     for k in range(len(bracket_G)):
         distance = nominal_of(at, k) - nominal.reshape(-1, *[1] * k)
         inside = jnp.abs(distance) <= (k + 1) * MERGED * at.modes.frequencies[-1]
-        turned_back = -(k + 1) * jnp.tensordot(own @ J, turn.G[k + 1], axes=([1], [0]))
+        rotated_back = -(k + 1) * jnp.tensordot(diagonal @ J, levels.G[k + 1], axes=([1], [0]))
         kept: Any = jnp.where(inside, jnp.stack(jnp.broadcast_arrays(bracket_G[k], bracket_W[k]))[:, None], 0.0)
-        out.append(kept.at[0].add(turned_back))
+        out.append(kept.at[0].add(rotated_back))
     return tuple(out)
 
 

@@ -27,7 +27,7 @@ from .._system import Noise
 from ..errors import InputError
 from ._kernel import two_sided
 from ._model import QuasiFree, linear_part, symplectic
-from ._modes import MERGED, NormalModes, clustered, together
+from ._modes import MERGED, NormalModes, clustered, same_frequency
 from ._rates import kernel_of
 
 
@@ -47,7 +47,7 @@ class Dynamics(eqx.Module):
         return self.hamiltonian + jnp.sum(self.drift, axis=0)
 
 
-def home(model: QuasiFree, equation: AbstractEquation) -> QuasiFree:
+def reference_model(model: QuasiFree, equation: AbstractEquation) -> QuasiFree:
     """The model in whose normal modes the dissipators are made: itself, but for `Local`."""
     reference = equation.frozen(model)
     if reference is None:
@@ -102,7 +102,7 @@ def separation(modes: NormalModes, model: QuasiFree, nominal: Float[Array, " m"]
     the mean of their damping rates; infinite where there is none. A constant of differentiation."""
     modes, model = jax.lax.stop_gradient((modes, model))
     rates = jnp.tile(damping_rates(modes, model), 2)
-    same = together(nominal)[:-1, :-1]
+    same = same_frequency(nominal)[:-1, :-1]
     distance = jnp.abs(modes.signed[:, None] - modes.signed[None, :])
     mean = (rates[:, None] + rates[None, :]) / 2
     apart = ~same & (mean > 0)
@@ -118,7 +118,7 @@ def dynamics(
     L: Array = jnp.linalg.cholesky(reference.quadratic)
     centre = -jax.scipy.linalg.cho_solve((L, True), reference.field)
     B = jnp.zeros((J.shape[0] + 1,) * 2, complex).at[:-1, :-1].set(L.T @ (1j * J) @ L)
-    same = _ascending(together(nominal))
+    same = _ascending(same_frequency(nominal))
     noises = one_noise_each(model)
     parts = each_noise(lambda noise: _of_bath(noise, equation, L, B, centre, same), noises)
     drift, diffusion, force = (jnp.stack(x) for x in zip(*parts, strict=True))

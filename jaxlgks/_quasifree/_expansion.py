@@ -12,7 +12,7 @@ from .._equations import AbstractEquation
 from .._polynomials import Symbol, plus
 from ._distinct import distinct_dissipative, distinct_kubo
 from ._dynamics import one_noise_each
-from ._first_order import dissipative, kubo, turned
+from ._first_order import dissipative, kubo, level_change
 from ._flow import sums
 from ._frame import Frame, about_minimum
 from ._model import QuasiFree
@@ -53,9 +53,9 @@ def expanded(
     baths = range(len(model.baths))
     if not equation.follows or len(V) < 2:
         return commutator, (zero,) * len(baths), (zero,) * len(baths)
-    turn = turned(at.bohr(V), at, rate_scale(model))
+    levels = level_change(at.bohr(V), at, rate_scale(model))
     part = distinct_dissipative if at.diagonal else dissipative
-    both = part(turn, at, one_noise_each(model), equation, degree, shifts)
+    both = part(levels, at, one_noise_each(model), equation, degree, shifts)
 
     def pick(bath: int, which: int) -> Symbol:
         return tuple(f[bath, which] for f in both)

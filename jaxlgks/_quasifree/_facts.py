@@ -17,7 +17,7 @@ from .._polynomials import Polynomial, Symbol, symmetric_average
 from ..errors import UnstableHamiltonianError
 from ._dynamics import damping_rates, group_gap, memory, nominal_frequencies, separation
 from ._expansion import rate_scale
-from ._first_order import Turned, turned
+from ._first_order import LevelChange, level_change
 from ._frame import Frame
 from ._model import QuasiFree
 from ._modes import clustered, normal_modes
@@ -44,10 +44,10 @@ def mode_facts(model: QuasiFree, at: Frame, V: Polynomial, delta: float) -> Fact
     largest = max(float(jnp.max(jnp.abs(c))) for c in V.coefficients)
     size = NEGLIGIBLE * abs(delta) * largest
     splits = bool(np.any(splittings > size))
-    turn = jnp.sqrt(jnp.maximum(-jnp.real(symmetric_average(parts.G, parts.G, at.contraction)), 0.0))
+    angle = jnp.sqrt(jnp.maximum(-jnp.real(symmetric_average(parts.G, parts.G, at.contraction)), 0.0))
     return Facts(
         level_shifts=jnp.asarray(shifts),
-        rotation=abs(delta) * turn,
+        rotation=abs(delta) * angle,
         frequencies=jnp.asarray(frequencies),
         members=jnp.asarray(members.astype(int)),
         splittings=jnp.asarray(splittings),
@@ -65,9 +65,9 @@ def mode_facts(model: QuasiFree, at: Frame, V: Polynomial, delta: float) -> Fact
 
 
 @eqx.filter_jit
-def _measured(model: QuasiFree, V: Symbol, at: Frame) -> tuple[Turned, Array, Array, Array, Array]:
-    parts = turned(at.bohr(V), at, rate_scale(model))
-    wick = Turned(at.from_bohr(parts.G), at.from_bohr(parts.W))
+def _measured(model: QuasiFree, V: Symbol, at: Frame) -> tuple[LevelChange, Array, Array, Array, Array]:
+    parts = level_change(at.bohr(V), at, rate_scale(model))
+    wick = LevelChange(at.from_bohr(parts.G), at.from_bohr(parts.W))
     apart = separation(at.modes, model, nominal_frequencies(at.modes, model, Davies()))
     width = group_gap(at.modes, model, Unified())
     return wick, damping_rates(at.modes, model), memory(at.modes, model), width, apart
@@ -89,7 +89,7 @@ def _change(model: QuasiFree, V: Polynomial, delta: float, width: Array) -> bool
     if V.degree > 2:
         return False
     try:
-        moved = model.perturbed(V, delta)
+        perturbed = model.perturbed(V, delta)
     except UnstableHamiltonianError:
         return True
 
@@ -97,4 +97,4 @@ def _change(model: QuasiFree, V: Polynomial, delta: float, width: Array) -> bool
         nominal = clustered(normal_modes(m).frequencies, width)
         return np.unique(np.round(np.asarray(nominal), 12)).size
 
-    return count(model) != count(moved)
+    return count(model) != count(perturbed)

@@ -61,7 +61,7 @@ NEAR = 3e-8
 change: dividing by x costs eps ω_M/x, taking it for zero x/Δ."""
 
 
-class Turned(eqx.Module):
+class LevelChange(eqx.Module):
     """V in the frame of Bohr frequencies: G and the secular W."""
 
     G: Symbol
@@ -81,7 +81,7 @@ def secular(at: Frame, scale: Array, rank: int) -> Bool[Array, "..."]:
     return jax.lax.stop_gradient((omega <= rank * MERGED * top) | (near & (omega <= NEAR * jnp.sqrt(top * scale))))
 
 
-def turned(V: Symbol, at: Frame, scale: Array) -> Turned:
+def level_change(V: Symbol, at: Frame, scale: Array) -> LevelChange:
     """G and W of V, given in Bohr's frame."""
     G, W = [], []
     for k, v in enumerate(V):
@@ -89,7 +89,7 @@ def turned(V: Symbol, at: Frame, scale: Array) -> Turned:
         omega = jnp.where(still, 1.0, sums(at.signed, k))
         G.append(jnp.where(still, 0.0, v / omega))
         W.append(jnp.where(still, v, 0.0))
-    return Turned(tuple(G), tuple(W))
+    return LevelChange(tuple(G), tuple(W))
 
 
 def kubo(V: Symbol, at: Frame, degree: int) -> Symbol:
@@ -99,14 +99,14 @@ def kubo(V: Symbol, at: Frame, degree: int) -> Symbol:
 
 
 def dissipative(
-    turn: Turned, at: Frame, noises: tuple[Noise, ...], equation: AbstractEquation, degree: int, shifts: bool
+    levels: LevelChange, at: Frame, noises: tuple[Noise, ...], equation: AbstractEquation, degree: int, shifts: bool
 ) -> Symbol:
     """X ↦ ⟨D₁†X⟩, leading axes [baths, 2]: rotation and shift; [baths, 1] where V is known not to shift."""
 
     def of(noise: Noise) -> tuple[Array, Symbol]:
         s, c = coupling_form(noise)
         S = jnp.append(at.modes.forms.T @ s, s @ at.modes.centre + c)
-        changes = _changes(S, kernel_of(equation, noise), turn, at)
+        changes = _changes(S, kernel_of(equation, noise), levels, at)
         return S, changes if shifts else tuple(T[:1] for T in changes)
 
     S, changes = jax.tree.map(lambda *x: jnp.stack(x), *each_noise(of, noises))
@@ -114,19 +114,19 @@ def dissipative(
     return jax.vmap(each)(S, changes)
 
 
-def _changes(S: Array, kernel: AbstractKernel, turn: Turned, at: Frame) -> Symbol:
+def _changes(S: Array, kernel: AbstractKernel, levels: LevelChange, at: Frame) -> Symbol:
     """S⁽¹⁾_ν in Bohr's frame, leading axes [2, ν, 4]: rotation and shift; ν of (d, d†, 1); filtered as Y₋, Y₊, Z₋, Z₊
     need it.
 
     Rotation [G, A_g] + (1_gF)(Ω)[[S, G]], shift (1_gF')(Ω)[[S, W]]."""
     J = jnp.asarray(commutators(at.nominal.size), complex)
-    bracket_G, bracket_W = with_linear(turn.G, S[:-1], J), with_linear(turn.W, S[:-1], J)
+    bracket_G, bracket_W = with_linear(levels.G, S[:-1], J), with_linear(levels.W, S[:-1], J)
     filters = [_filters(kernel, at, k) for k in range(len(bracket_G))]
     A = (filters[1][0] if len(filters) > 1 else _filters(kernel, at, 1)[0]) * S[:-1]
     out = []
     for k, (value, slope) in enumerate(filters):
-        turned_back = -(k + 1) * jnp.tensordot(A @ J, turn.G[k + 1], axes=([2], [0]))
-        out.append(jnp.stack([turned_back + value * bracket_G[k], slope * bracket_W[k]]))
+        rotated_back = -(k + 1) * jnp.tensordot(A @ J, levels.G[k + 1], axes=([2], [0]))
+        out.append(jnp.stack([rotated_back + value * bracket_G[k], slope * bracket_W[k]]))
     return tuple(out)
 
 
@@ -159,8 +159,8 @@ def _average(S: Array, parts: Symbol, at: Frame) -> Callable[[Symbol], Array]:
         # β_ν about the minimum is the unit vector and its constant about the mean.
         constant = jnp.where(jnp.any(unit > 0), unit @ at.shift, 1.0)
         along = jnp.stack([both @ unit, J @ unit / 2])
-        moved = jax.vmap(differentiated)(Y, along)
-        first = plus(tuple(jnp.sum(T, axis=0) for T in moved), scaled(tuple(T[0] for T in Y), constant))
+        slopes = jax.vmap(differentiated)(Y, along)
+        first = plus(tuple(jnp.sum(T, axis=0) for T in slopes), scaled(tuple(T[0] for T in Y), constant))
         value = commutator_average(first, X, C)
         value = value + jnp.sum(jax.vmap(lambda Y, a: commutator_average(Y, differentiated(X, a), C))(Y, along))
         inner = with_linear(X, dagger, J)
@@ -233,7 +233,7 @@ def _warn_of_neighbours(model: QuasiFree, V: Symbol, at: Frame, rates: np.ndarra
         return  # one group
     couplings = [np.abs(np.asarray(at.modes.forms.T @ coupling_form(noise)[0])) for noise in one_noise_each(model)]
     coupled = [1e-12 * np.max(S) < S for S in couplings]
-    size, decay, found = len(signed), np.tile(rates, 2), {}
+    size, decay, described = len(signed), np.tile(rates, 2), {}
     for k, v in enumerate(np.asarray(x) for x in V):
         for index in monomials(size, k):
             if k < 3 or abs(v[index]) <= 1e-12 * np.max(np.abs(v)):
@@ -246,12 +246,12 @@ def _warn_of_neighbours(model: QuasiFree, V: Symbol, at: Frame, rates: np.ndarra
                 gap, width = np.abs(signed[rest].sum() - signed), (decay[rest].sum() + decay) / 2
                 for other in np.flatnonzero(apart & (gap < width) & np.any([np.zeros(size, bool), *by], axis=0)):
                     words = _word(rest, size), _word([other], size)
-                    found[words[0]] = f"{words[0]} beside {words[1]} (distance {gap[other]:.3g})"
-    if found:
+                    described[words[0]] = f"{words[0]} beside {words[1]} (distance {gap[other]:.3g})"
+    if described:
         warnings.warn(
             "The perturbation makes, of the couplings, products of modes that lie nearer to a mode's frequency than "
-            f"they decay and are treated apart: {'; '.join(list(found.values())[:6])}. Their part of the response is "
-            "missing; compare with Redfield() or UniversalLindblad(), or tune to resonance.",
+            f"they decay and are treated apart: {'; '.join(list(described.values())[:6])}. Their part of the response "
+            "is missing; compare with Redfield() or UniversalLindblad(), or tune to resonance.",
             ValidityWarning,
             stacklevel=4,
         )

@@ -75,12 +75,12 @@ def _each_index(T: Array, M: Array) -> Array:
 def _tables(n: int, rank: int):
     """Where the independent elements of a symmetric tensor sit, and how Σ_slots K acts on their monomials:
     β^m → Σ_jl m_j K_jl β^{m − e_j + e_l}."""
-    found = list(monomials(n, rank))
-    number = {index: p for p, index in enumerate(found)}
-    index = tuple(np.array(found).T)
+    indices = list(monomials(n, rank))
+    number = {index: p for p, index in enumerate(indices)}
+    index = tuple(np.array(indices).T)
     every = np.sort(np.indices((n,) * rank).reshape(rank, -1), axis=0).T
     place = np.array([number[tuple(i)] for i in every.tolist()]).reshape((n,) * rank)
-    weight = np.array([multiplicity(i) for i in found], float)
+    weight = np.array([multiplicity(i) for i in indices], float)
     rows, columns, slots, counts = [], [], [], []
     for old, p in number.items():
         for j, m in Counter(old).items():

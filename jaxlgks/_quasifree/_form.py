@@ -42,12 +42,12 @@ class GaussianForm(AbstractForm):
     """The drift and diffusion of the quadratures; X is a Gaussian state."""
 
     model: QuasiFree
-    flow: Dynamics
+    motion: Dynamics
     name: ClassVar[str] = "gaussian"
 
     def steady(self) -> NullState:
-        K, N = self.flow.total, jnp.sum(self.flow.diffusion, axis=0)
-        mean = self.flow.centre - jnp.linalg.solve(K, jnp.sum(self.flow.force, axis=0))
+        K, N = self.motion.total, jnp.sum(self.motion.diffusion, axis=0)
+        mean = self.motion.centre - jnp.linalg.solve(K, jnp.sum(self.motion.force, axis=0))
         state = GaussianState(mean, lyapunov(K, N))
         K, N, V = jax.lax.stop_gradient((K, N, state.covariance))
         slowest, largest = slowest_rate(K), jnp.max(jnp.abs(K))
@@ -66,10 +66,10 @@ class GaussianForm(AbstractForm):
     def temperatures(self) -> Float[Array, " baths"]:
         return self.model.temperatures
 
-    def enter(self, rho: GaussianState) -> GaussianState:
+    def internal(self, rho: GaussianState) -> GaussianState:
         return rho
 
-    def leave(self, X: GaussianState) -> GaussianState:
+    def external(self, X: GaussianState) -> GaussianState:
         return X
 
     def observable(self, A: Any) -> Any:
@@ -81,13 +81,13 @@ class GaussianForm(AbstractForm):
         return expectation(A, X)
 
     def currents(self, X: GaussianState) -> Float[Array, " baths"]:
-        return gaussian_currents(self.model, self.flow, X)
+        return gaussian_currents(self.model, self.motion, X)
 
     def entropy(self, X: GaussianState) -> Float[Array, ""]:
         return X.entropy()
 
     def entropy_rate(self, X: GaussianState) -> Float[Array, ""]:
-        return gaussian_entropy_rate(self.flow, X)
+        return gaussian_entropy_rate(self.motion, X)
 
 
 class BathFlow(AbstractSuperoperator):
@@ -140,12 +140,12 @@ class PolynomialGenerator(AbstractGenerator):
     model: QuasiFree
     reference: QuasiFree
     equation: AbstractEquation
-    flow: Dynamics
+    motion: Dynamics
     at: Frame
     name: ClassVar[str] = "polynomials"
 
     def steady(self) -> NullState:
-        return GaussianForm(self.model, self.flow).steady()
+        return GaussianForm(self.model, self.motion).steady()
 
     @property
     def temperatures(self) -> Float[Array, " baths"]:
@@ -170,13 +170,13 @@ class PolynomialGenerator(AbstractGenerator):
     def _padded(self, A: Symbol, degree: int) -> Symbol:
         return A + tuple(jnp.zeros((self.at.signed.size,) * k, complex) for k in range(len(A), degree + 1))
 
-    def enter(self, rho: GaussianState) -> Functional:
+    def internal(self, rho: GaussianState) -> Functional:
         """Up to rank two."""
         first = self.at.modes.inverse @ (rho.mean - self.at.state.mean)
         spread = self.at.modes.inverse @ (rho.covariance - self.at.state.covariance) @ self.at.modes.inverse.T
         return jnp.ones((), complex), first, spread + jnp.tensordot(first, first, axes=0)
 
-    def leave(self, X: Functional) -> GaussianState:
+    def external(self, X: Functional) -> GaussianState:
         T = self.at.modes.forms
         spread = X[2] - jnp.tensordot(X[1], X[1], axes=0)
         return GaussianState(self.at.state.mean + (T @ X[1]).real, self.at.state.covariance + (T @ spread @ T.T).real)
@@ -222,7 +222,7 @@ class PolynomialGenerator(AbstractGenerator):
         return _propagated(self.at.drift, self.at.diagonal, start, ts, A, drive)
 
     def evolve(self, rho0: GaussianState, ts: Float[Array, " t"], **options: Any) -> GaussianEvolution:
-        return _evolution(self.flow.total, self.at.state, rho0, ts)
+        return _evolution(self.motion.total, self.at.state, rho0, ts)
 
     def first_order(self, V: Direction, X: Functional, degree: int = 2, omega: Frequency = 0.0) -> Change:
         del omega
@@ -239,8 +239,8 @@ class PolynomialGenerator(AbstractGenerator):
         def pushes(temperatures: Array) -> tuple[Array, Array]:
             model = self.model.with_baths(temperatures, jnp.zeros_like(temperatures))
             reference = self.reference.with_baths(temperatures, jnp.zeros_like(temperatures))
-            flow = dynamics(model, reference, self.equation, self.at.nominal)
-            noise, force = frame_noise(self.at.modes, self.at.state, flow)
+            motion = dynamics(model, reference, self.equation, self.at.nominal)
+            noise, force = frame_noise(self.at.modes, self.at.state, motion)
             return jnp.sum(noise, axis=0), jnp.sum(force, axis=0)
 
         noise, force = jax.jacfwd(pushes)(self.temperatures)

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Complex, Float
 
-from .._polynomials import Symbol, moved, reordered, substituted, swap, vacuum
+from .._polynomials import Symbol, reordered, substituted, swap, translated, vacuum
 from ._dynamics import Dynamics
 from ._model import lowering_forms, symplectic
 from ._modes import NormalModes
@@ -72,18 +72,18 @@ class Frame(eqx.Module):
 
     def from_bohr(self, A: Symbol) -> Symbol:
         """From the first to the second."""
-        return reordered(moved(A, self.shift), self.contraction - vacuum(self.nominal.size))
+        return reordered(translated(A, self.shift), self.contraction - vacuum(self.nominal.size))
 
     def back(self, A: Symbol) -> Symbol:
         """From Wick's order to normal order in a, a†."""
         size = self.nominal.size
         normal = self.inverse @ vacuum(size) @ self.inverse.T
         A = substituted(reordered(A, normal - self.contraction), self.inverse)
-        return moved(A, -(lowering_forms(size) @ self.state.mean))
+        return translated(A, -(lowering_forms(size) @ self.state.mean))
 
     def _turned(self, A: Symbol, centre: Array, order: Array) -> Symbol:
         size = self.nominal.size
-        A = substituted(moved(A, centre), self.forms)
+        A = substituted(translated(A, centre), self.forms)
         return reordered(A, order - self.inverse @ vacuum(size) @ self.inverse.T)
 
 
@@ -92,16 +92,16 @@ def about_minimum(A: Symbol, modes: NormalModes) -> Symbol:
     size = modes.frequencies.size
     W = lowering_forms(size)
     inverse = modes.inverse @ W.conj().T
-    A = substituted(moved(A, W @ modes.centre), W @ modes.forms)
+    A = substituted(translated(A, W @ modes.centre), W @ modes.forms)
     return reordered(A, vacuum(size) - inverse @ vacuum(size) @ inverse.T)
 
 
 def frame(
-    modes: NormalModes, nominal: Float[Array, " m"], state: GaussianState, flow: Dynamics, diagonal: bool
+    modes: NormalModes, nominal: Float[Array, " m"], state: GaussianState, motion: Dynamics, diagonal: bool
 ) -> Frame:
     """The frame of a model at its steady state."""
     T, inverse = modes.forms, modes.inverse
-    drift = jnp.stack([inverse @ K @ T for K in flow.drift])
+    drift = jnp.stack([inverse @ K @ T for K in motion.drift])
     # i[H, β] is known: −iω, +iω; what the turn of Ωh leaves beside it is rounding.
     return Frame(
         modes,
@@ -109,7 +109,7 @@ def frame(
         nominal,
         jnp.diag(-1j * modes.signed) + jnp.sum(drift, axis=0),
         drift,
-        *frame_noise(modes, state, flow),
+        *frame_noise(modes, state, motion),
         inverse @ (state.covariance + 0.5j * symplectic(nominal.size)) @ inverse.T,
         inverse @ (state.mean - modes.centre),
         diagonal,
@@ -117,10 +117,10 @@ def frame(
 
 
 def frame_noise(
-    modes: NormalModes, state: GaussianState, flow: Dynamics
+    modes: NormalModes, state: GaussianState, motion: Dynamics
 ) -> tuple[Complex[Array, "baths n n"], Complex[Array, "baths n"]]:
     """Diffusion and force of each bath on symbols in Wick's order of a state."""
-    inverse, V, offset = modes.inverse, state.covariance, state.mean - flow.centre
-    noise = [N + K @ V + V @ K.T for K, N in zip(flow.drift, flow.diffusion, strict=True)]
-    force = [c + K @ offset for K, c in zip(flow.drift, flow.force, strict=True)]
+    inverse, V, offset = modes.inverse, state.covariance, state.mean - motion.centre
+    noise = [N + K @ V + V @ K.T for K, N in zip(motion.drift, motion.diffusion, strict=True)]
+    force = [c + K @ offset for K, c in zip(motion.drift, motion.force, strict=True)]
     return jnp.stack([inverse @ N @ inverse.T for N in noise]), jnp.stack([inverse @ c for c in force])

@@ -68,14 +68,14 @@ def exact_steady_state(model: QuasiFree) -> ExactSteadyState:
                 f"exact_steady_state: baths[{position}] must have a DrudeLorentz density; got "
                 f"{type(bath.spectrum).__name__}."
             )
-    found, softest = _exact(model)
+    state, softest = _exact(model)
     if is_concrete(softest) and not softest > 0:
         raise UnstableHamiltonianError(
             "exact_steady_state: the baths soften the oscillators until H₀ − Σ 2λ S² is not positive (lowest "
             "eigenvalue "
             f"{float(softest):.3g}). Lower the reorganisation energies, or add the counter term Σ 2λ S² to H₀."
         )
-    return found
+    return state
 
 
 @eqx.filter_jit
@@ -100,13 +100,13 @@ def _exact(model: QuasiFree) -> tuple[ExactSteadyState, Array]:
         occupied = w * jnp.exp(-x) / -jnp.expm1(-x)  # no overflow, in derivatives either
         noise = density / w * (2 * occupied + w)
         through = 4 * density[:, None] * density[None, :] * jnp.abs(s @ u) ** 2
-        flow = jnp.sum(through * (occupied[:, None] - occupied[None, :]), axis=1)
-        return jnp.einsum("b,ib,jb->ij", noise, u, u.conj()).real, flow
+        heat = jnp.sum(through * (occupied[:, None] - occupied[None, :]), axis=1)
+        return jnp.einsum("b,ib,jb->ij", noise, u, u.conj()).real, heat
 
-    covariance, flow = jax.vmap(at)(omega)
+    covariance, heat = jax.vmap(at)(omega)
     # Both signs of ω give the same real part.
     V = jnp.einsum("w,wij->ij", weight, covariance) / jnp.pi
-    currents = weight @ flow / (2 * jnp.pi)
+    currents = weight @ heat / (2 * jnp.pi)
     return ExactSteadyState(GaussianState(mean, (V + V.T) / 2), currents), jnp.linalg.eigvalsh(softened)[0]
 
 
@@ -123,8 +123,8 @@ def _nodes(matrix: Array, temperatures: Array) -> tuple[Array, Array]:
     zero about each temperature, where n(ω) lives."""
     poles = jnp.linalg.eigvals(jax.lax.stop_gradient(matrix))
     centre, width = jnp.abs(poles.imag), jnp.abs(poles.real)
-    reach = width[:, None] * _STEPS
-    cuts = jnp.concatenate([centre, (centre[:, None] + reach).reshape(-1), (centre[:, None] - reach).reshape(-1)])
+    extent = width[:, None] * _STEPS
+    cuts = jnp.concatenate([centre, (centre[:, None] + extent).reshape(-1), (centre[:, None] - extent).reshape(-1)])
     far = 1e8 * jnp.max(jnp.abs(poles))
     thermal = (jax.lax.stop_gradient(temperatures)[:, None] * _THERMAL).reshape(-1)
     ends = jnp.sort(jnp.clip(jnp.concatenate([cuts, thermal, far[None]]), 0.0, far))

@@ -91,7 +91,7 @@ def clustered(omega: Float[Array, " m"], gap: Array) -> Float[Array, " m"]:
     return jnp.where(soft > 0, 0.0, alike @ omega / jnp.sum(alike, axis=1))
 
 
-def together(nominal: Float[Array, " m"]) -> Bool[Array, "n n"]:
+def same_frequency(nominal: Float[Array, " m"]) -> Bool[Array, "n n"]:
     """Which of (d, d†, 1) belong to one group: equal nominal Bohr frequencies."""
     signed = jnp.concatenate([nominal, -nominal, jnp.zeros(1)])
     return jnp.abs(signed[:, None] - signed[None, :]) <= MERGED * jnp.max(nominal)

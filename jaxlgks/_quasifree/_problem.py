@@ -21,7 +21,7 @@ from .._generator import (
     resolve,
     warnings_of,
 )
-from .._inputs import is_concrete, spoil
+from .._inputs import is_concrete, nan_where
 from .._polynomials import Polynomial, Symbol, as_polynomial
 from ..errors import (
     RESULTS,
@@ -33,7 +33,7 @@ from ..errors import (
     TruncationError,
 )
 from ._currents import gaussian_channels, same_channel
-from ._dynamics import Dynamics, damping_rates, home, nominal_frequencies, separation
+from ._dynamics import Dynamics, damping_rates, nominal_frequencies, reference_model, separation
 from ._expansion import has_secular_terms, rate_scale
 from ._facts import mode_facts
 from ._first_order import require_first_order
@@ -55,11 +55,11 @@ class GaussianSolver(AbstractSolver):
 
     name: ClassVar[str] = "gaussian"
 
-    def prepare(self, made: "ModesProblem") -> None:
+    def prepare(self, resolved: "ModesProblem") -> None:
         return None
 
-    def form(self, made: "ModesProblem", prepared: None) -> GaussianForm:
-        return gaussian_form(made.model, made.reference, made.equation, made.nominal)
+    def form(self, resolved: "ModesProblem", prepared: None) -> GaussianForm:
+        return gaussian_form(resolved.model, resolved.reference, resolved.equation, resolved.nominal)
 
 
 class ModesProblem(AbstractProblem):
@@ -82,7 +82,7 @@ class ModesProblem(AbstractProblem):
         return self.master_equation
 
     @property
-    def made(self) -> "ModesProblem":
+    def resolved(self) -> "ModesProblem":
         return self
 
     def operator(self, A: Any, name: str, *, hermitian: bool = True) -> Polynomial:
@@ -131,9 +131,9 @@ class ModesProblem(AbstractProblem):
 
     def explained(self, steady: GaussianSteadyState) -> Exception:
         if steady.result == RESULTS.non_unique:
-            flow: Dynamics = _form(self).flow
+            motion: Dynamics = _form(self).motion
             return NonUniqueSteadyStateError(
-                f"steady_state: the steady state is not unique: no bath damps the mode(s) of {undamped(flow.total)}. "
+                f"steady_state: the steady state is not unique: no bath damps the mode(s) of {undamped(motion.total)}. "
                 "Couple a bath to it, or lift the degeneracy that lets it hide."
             )
         if not np.isfinite(steady.slowest) or not np.all(np.isfinite(steady.covariance)):
@@ -161,8 +161,8 @@ class ModesProblem(AbstractProblem):
             if is_concrete(null.unique, null.accurate) and not (null.unique and null.accurate):
                 raise self.explained(_record(self, form, null))
             source = eqx.filter(self.model, eqx.is_inexact_array)
-            state = jax.tree.map(lambda x: spoil(x, ~(null.unique & null.accurate), source), null.state)
-        return _generator(self, form.flow, state, self._is_diagonal())
+            state = jax.tree.map(lambda x: nan_where(x, ~(null.unique & null.accurate), source), null.state)
+        return _generator(self, form.motion, state, self._is_diagonal())
 
     def _is_diagonal(self) -> bool:
         """Whether L₀† is known to be diagonal on monomials of d, d†: every group of frequencies has one member."""
@@ -314,9 +314,9 @@ def _record(problem: ModesProblem, form: GaussianForm, null: NullState) -> Gauss
 
 
 @eqx.filter_jit
-def _generator(problem: ModesProblem, flow: Dynamics, state: GaussianState, diagonal: bool) -> PolynomialGenerator:
-    at = frame(problem._own_modes, problem.nominal, state, flow, diagonal)
-    return PolynomialGenerator(problem.model, problem.reference, problem.equation, flow, at)
+def _generator(problem: ModesProblem, motion: Dynamics, state: GaussianState, diagonal: bool) -> PolynomialGenerator:
+    at = frame(problem._own_modes, problem.nominal, state, motion, diagonal)
+    return PolynomialGenerator(problem.model, problem.reference, problem.equation, motion, at)
 
 
 @eqx.filter_jit
@@ -331,20 +331,20 @@ def _checked(model: QuasiFree, V: Symbol, at: Frame) -> tuple[Symbol, Array, Arr
 
 @eqx.filter_jit
 def _channels(problem: ModesProblem, rho: GaussianState) -> tuple[Array, Array]:
-    return gaussian_channels(problem._own_modes, _form(problem).flow, rho)
+    return gaussian_channels(problem._own_modes, _form(problem).motion, rho)
 
 
 @eqx.filter_jit
 def _resolved(model: QuasiFree, reference: QuasiFree, equation: AbstractEquation) -> tuple[Array, NormalModes]:
     modes = normal_modes(model)
-    own = normal_modes(reference) if equation.frozen(model) is not None else modes
-    return nominal_frequencies(own, reference, equation), modes
+    reference_modes = normal_modes(reference) if equation.frozen(model) is not None else modes
+    return nominal_frequencies(reference_modes, reference, equation), modes
 
 
 def modes_problem(model: QuasiFree, equation: AbstractEquation) -> ModesProblem:
     """The problem of a quasi-free model. What is known of the model stays known inside `jit`."""
     equation = as_equation(equation)
-    reference = home(model, equation)  # raises here, by name, what a compiled program could not
+    reference = reference_model(model, equation)  # raises here, by name, what a compiled program could not
     nominal, modes = _resolved(model, reference, equation)
     return ModesProblem(model, reference, equation, nominal, modes)
 

@@ -19,7 +19,7 @@ from jaxtyping import Array, Complex, Float
 
 from .._generator import AbstractSteadyState
 from .._inputs import is_concrete
-from .._polynomials import Polynomial, as_polynomial, moved, reordered, vacuum
+from .._polynomials import Polynomial, as_polynomial, reordered, translated, vacuum
 from ..errors import RESULTS, InputError
 from ._kernel import matrix_function
 from ._model import lowering_forms, symplectic
@@ -132,7 +132,7 @@ def require_physical(state: AbstractGaussian, what: str) -> None:
 def expectation(A: Polynomial, state: AbstractGaussian) -> Float[Array, ""]:
     """⟨A⟩ of a polynomial known to be Hermitian."""
     mean = lowering_forms(state.modes) @ state.mean
-    symbol = reordered(moved(A.coefficients, mean), state.contraction - vacuum(state.modes))
+    symbol = reordered(translated(A.coefficients, mean), state.contraction - vacuum(state.modes))
     return symbol[0].real
 
 

@@ -99,11 +99,11 @@ def basis(modes: int, excitations: int) -> np.ndarray:
 def _elements(size: int, rank: int, excitations: int) -> tuple[tuple, np.ndarray, np.ndarray]:
     """Index, multiplicity and matrix of each normal-ordered monomial of one rank."""
     modes = size // 2
-    found = list(monomials(size, rank))
+    indices = list(monomials(size, rank))
     states = basis(modes, excitations)
-    tables = np.stack([_monomial(np.bincount(np.asarray(i, int), minlength=size), states) for i in found])
-    index = tuple(np.array(found, int).reshape(len(found), rank).T) if rank else ()
-    return index if rank else (None,), np.array([multiplicity(i) for i in found], float), tables
+    tables = np.stack([_monomial(np.bincount(np.asarray(i, int), minlength=size), states) for i in indices])
+    index = tuple(np.array(indices, int).reshape(len(indices), rank).T) if rank else ()
+    return index if rank else (None,), np.array([multiplicity(i) for i in indices], float), tables
 
 
 def _monomial(powers: np.ndarray, states: np.ndarray) -> np.ndarray:

@@ -140,9 +140,9 @@ def _compared(problem: AbstractProblem, V: Any, facts: Facts) -> tuple[float, fl
     if largest <= float(facts.floor):
         return np.nan, np.nan
 
-    def relative(other: np.ndarray, own: np.ndarray) -> float:
+    def relative(other: np.ndarray, reference: np.ndarray) -> float:
         # A slope below the least is none: V turns eigenvectors only, or by symmetry.
-        return float(np.max(np.abs(other - own)) / max(np.max(np.abs(own)), float(facts.least) * largest))
+        return float(np.max(np.abs(other - reference)) / max(np.max(np.abs(reference)), float(facts.least) * largest))
 
     local_error = relative(_currents(problem.frozen(), V)[1], slope)
     try:

@@ -97,13 +97,13 @@ def cross_validate(
     V, quantity = problem.operator(V, "the perturbation V"), as_quantity(A, problem)
     rest = at_rest(problem)
     explicit = expand(problem, V, quantity.degree, rest).linear(quantity).static()
-    moved, direction, other = problem.differentiable(V, quantity, 1)
-    slowest = (rest if type(moved) is type(problem) else at_rest(moved)).steady.slowest
-    h = _step(moved, direction, slowest) if step is None else jnp.asarray(step, float)
+    differentiable, direction, other = problem.differentiable(V, quantity, 1)
+    slowest = (rest if type(differentiable) is type(problem) else at_rest(differentiable)).steady.slowest
+    h = _step(differentiable, direction, slowest) if step is None else jnp.asarray(step, float)
     return CrossValidation(
         explicit=explicit,
-        autodiff=derivative(moved, direction, other, 1),
-        finite_difference=_romberg(moved.pinned(), direction, other, h),
+        autodiff=derivative(differentiable, direction, other, 1),
+        finite_difference=_romberg(differentiable.pinned(), direction, other, h),
         name=A.name if isinstance(A, AbstractQuantity) else quantity.name,
     )
 

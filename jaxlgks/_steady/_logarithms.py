@@ -13,7 +13,7 @@ from jaxtyping import Array, Float
 
 from .._equations import AbstractEquation, Davies, Dissipation, as_equation, coupling_weights, dissipation
 from .._generator import Populations, populations_close
-from .._inputs import is_concrete, spoil
+from .._inputs import is_concrete, nan_where
 from .._system import Noise, System
 from ..errors import NonUniqueSteadyStateError, SolverError
 
@@ -37,9 +37,9 @@ def log_populations(system: System, equation: AbstractEquation = Davies()) -> Fl
     lgks.log_populations(system)                   # the last one: about -1.1e4
     ```
     """
-    made = dissipation(system, as_equation(equation))
-    Populations().prepare(made)
-    logarithms, closed, unique = _log_populations(made)
+    resolved = dissipation(system, as_equation(equation))
+    Populations().prepare(resolved)
+    logarithms, closed, unique = _log_populations(resolved)
     if is_concrete(closed, unique) and not closed:
         raise SolverError(
             "log_populations: populations alone do not close, since levels coincide, or a group of Bohr frequencies of "
@@ -50,7 +50,7 @@ def log_populations(system: System, equation: AbstractEquation = Davies()) -> Fl
             "log_populations: the steady state is not unique: a group of levels has no transition to lower ones. "
             "Couple the baths so that they connect all levels."
         )
-    return spoil(logarithms, ~(closed & unique), eqx.filter(system, eqx.is_inexact_array))
+    return nan_where(logarithms, ~(closed & unique), eqx.filter(system, eqx.is_inexact_array))
 
 
 @jax.custom_jvp
@@ -86,8 +86,8 @@ def _stationary_jvp(primals, tangents):
     p, unique = _stationary(W)
     rates, reverse = jnp.exp(W), jnp.exp(W + p[None, :] - p[:, None])
     scale = jnp.max(jnp.sum(rates, axis=0))
-    moved = jnp.sum(_times(rates, dW), axis=0) - jnp.sum(_times(reverse, dW), axis=1)
-    x = jnp.linalg.solve(reverse - jnp.diag(jnp.sum(reverse, axis=1)) + scale * jnp.exp(p), moved)
+    source = jnp.sum(_times(rates, dW), axis=0) - jnp.sum(_times(reverse, dW), axis=1)
+    x = jnp.linalg.solve(reverse - jnp.diag(jnp.sum(reverse, axis=1)) + scale * jnp.exp(p), source)
     return (p, unique), (x, np.zeros(unique.shape, jax.dtypes.float0))
 
 
@@ -96,8 +96,8 @@ def _times(weight: Array, change: Array) -> Array:
 
 
 @eqx.filter_jit
-def _log_populations(made: Dissipation) -> tuple[Array, Array, Array]:
-    energies, vectors = made.structure.eigenstates
+def _log_populations(resolved: Dissipation) -> tuple[Array, Array, Array]:
+    energies, vectors = resolved.structure.eigenstates
     same = jnp.eye(len(energies), dtype=bool)
     omega = jnp.where(same, 1.0, energies[None, :] - energies[:, None])
 
@@ -107,7 +107,7 @@ def _log_populations(made: Dissipation) -> tuple[Array, Array, Array]:
         rate = noise.spectrum.log_rate(omega, noise.temperature)
         return jnp.where(there, rate + jnp.log(jnp.where(there, size, 1.0)), -jnp.inf)
 
-    each = jnp.stack([log_rates(noise) for noise in made.noises])
+    each = jnp.stack([log_rates(noise) for noise in resolved.noises])
     some = jnp.any(each > -jnp.inf, axis=0)  # the derivative of ln Σ exp is NaN where nothing is summed
     p, unique = _stationary(jnp.where(some, logsumexp(jnp.where(some, each, 0.0), axis=0), -jnp.inf))
-    return p, populations_close(made.groups), unique
+    return p, populations_close(resolved.groups), unique

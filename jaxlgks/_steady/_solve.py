@@ -25,7 +25,7 @@ from .._generator import (
     resolve,
     scalars,
 )
-from .._inputs import is_concrete, spoil
+from .._inputs import is_concrete, nan_where
 from ..errors import RESULTS, NoPartitionError, SolverError, SolverMemoryError, ValidityWarning
 
 
@@ -45,7 +45,7 @@ class Rest(eqx.Module):
 
 @eqx.filter_jit
 def _entered(L: AbstractGenerator, form: AbstractForm, state: Any) -> Any:
-    return L.enter(form.leave(state))
+    return L.internal(form.external(state))
 
 
 def steady_state(
@@ -93,7 +93,7 @@ def at_rest(problem: AbstractProblem, solver: AbstractSolver | None = None, *, t
     for candidate in candidates:
         last, prepared = candidate is candidates[-1], None
         try:
-            prepared = candidate.prepare(problem.made)
+            prepared = candidate.prepare(problem.resolved)
         except (SolverError, SolverMemoryError) as error:
             if not last:
                 continue
@@ -115,7 +115,7 @@ def _solved(
     problem: AbstractProblem, solver: AbstractSolver, prepared: Any, throw: bool
 ) -> tuple[AbstractForm, Any, AbstractSteadyState, Bool[Array, ""], Bool[Array, ""]]:
     """The form, its state, the record of it, whether the solver does not apply, and whether it cannot be trusted."""
-    form = solver.form(problem.made, prepared)
+    form = solver.form(problem.resolved, prepared)
     null = form.steady()
     result = problem.verdict(form, null)
     failed = result != RESULTS.successful
@@ -131,8 +131,8 @@ def _solved(
 def _spoiled(x: Array, failed: Array, source: Any) -> Array:
     """NaN where the solver failed; few populations one by one, so that under `vmap` the batch stays innermost."""
     if x.ndim == 1 and x.size <= UNROLLED:
-        return jnp.stack([spoil(one, failed, source) for one in scalars(x)])
-    return spoil(x, failed, source)
+        return jnp.stack([nan_where(one, failed, source) for one in scalars(x)])
+    return nan_where(x, failed, source)
 
 
 def _depth() -> int:

@@ -31,7 +31,7 @@ def dimensions(axes: Mapping) -> tuple[Dimension, ...]:
     """Axes, checked: `{"T": [...]}` is a dimension, `{("a", "b"): ([...], [...])}` a list of unrelated points."""
     if not isinstance(axes, Mapping) or not axes:
         raise InputError(f"sweep: axes must be a mapping of names to values, with one name at least; got {axes!r}.")
-    made, seen = [], set()
+    result, taken = [], set()
     for key, values in axes.items():
         names = key if isinstance(key, tuple) else (key,)
         columns = values if isinstance(key, tuple) else (values,)
@@ -44,12 +44,12 @@ def dimensions(axes: Mapping) -> tuple[Dimension, ...]:
             raise InputError(
                 f"sweep: the arrays of {key!r} must be equally long; got {[x.size for x in arrays.values()]}."
             )
-        repeated = seen & set(names) or {name for name in names if names.count(name) > 1}
+        repeated = taken & set(names) or {name for name in names if names.count(name) > 1}
         if repeated:
             raise InputError(f"sweep: {sorted(repeated)} appears on more than one axis.")
-        seen |= set(names)
-        made.append(Dimension("_".join(names), arrays))
-    return tuple(made)
+        taken |= set(names)
+        result.append(Dimension("_".join(names), arrays))
+    return tuple(result)
 
 
 def _column(name: str, values) -> np.ndarray:
@@ -123,8 +123,8 @@ def blocks(grid: tuple[Dimension, ...], shape: tuple[int, ...]) -> Iterator[Bloc
     for corner in itertools.product(*starts):
         place = tuple(slice(a, min(a + n, one.size)) for a, n, one in zip(corner, shape, grid, strict=True))
         values = {
-            name: np.pad(array[here], (0, n - (here.stop - here.start)), mode="edge")
-            for here, n, one in zip(place, shape, grid, strict=True)
+            name: np.pad(array[along], (0, n - (along.stop - along.start)), mode="edge")
+            for along, n, one in zip(place, shape, grid, strict=True)
             for name, array in one.values.items()
         }
         yield Block(place, values)

@@ -117,10 +117,10 @@ def _lines(data: "xarray.Dataset", values: "xarray.DataArray", x: str, axes) -> 
             f"plot: {count} lines are too many; hold axes with --at NAME=VALUE, of {', '.join(map(str, values.dims))}."
         )
     for index in np.ndindex(*(values.sizes[name] for name in others)):
-        here = dict(zip(others, index, strict=True))
-        joint = {n: " = " if n in data.coords and _is_number(data[n]) else " " for n in here}
-        label = ", ".join(f"{n}{joint[n]}{_entry(data, n, i)}" for n, i in here.items())
-        axes.plot(data[x] if x in data.coords else np.arange(data.sizes[x]), values.isel(here), label=label)
+        position = dict(zip(others, index, strict=True))
+        joint = {n: " = " if n in data.coords and _is_number(data[n]) else " " for n in position}
+        label = ", ".join(f"{n}{joint[n]}{_entry(data, n, i)}" for n, i in position.items())
+        axes.plot(data[x] if x in data.coords else np.arange(data.sizes[x]), values.isel(position), label=label)
     if others:
         axes.legend()
     axes.set_xlabel(_label(data, x))

@@ -51,13 +51,13 @@ def with_slopes(at: Evaluation, values: bool, derivatives: tuple[str, ...]) -> E
     """
 
     def slopes(points: Points) -> dict[str, Any]:
-        def moved(some: Points) -> tuple[dict, dict]:
+        def values_at(some: Points) -> tuple[dict, dict]:
             out = at({**points, **some})
             smooth = {k: v for k, v in out.items() if jnp.issubdtype(v.dtype, jnp.inexact)}
             return smooth, out
 
         start = {name: jnp.asarray(points[name]) for name in derivatives}
-        _, push, out = jax.linearize(moved, start, has_aux=True)
+        _, push, out = jax.linearize(values_at, start, has_aux=True)
         each = {name: jnp.stack([jnp.full_like(x, by == name) for by in derivatives]) for name, x in start.items()}
         change = jax.vmap(push)(each)
         made = {f"d_{k}_d_{name}": v[i] for k, v in change.items() for i, name in enumerate(derivatives)}
@@ -69,12 +69,12 @@ def with_slopes(at: Evaluation, values: bool, derivatives: tuple[str, ...]) -> E
 def named(tree: Any) -> dict[str, Any]:
     """The arrays of a pytree by the path to them; a single array is called "value"."""
     leaves, _ = jax.tree_util.tree_flatten_with_path(eqx.filter(tree, eqx.is_array_like))
-    found = {jax.tree_util.keystr(path, simple=True, separator="_") or "value": leaf for path, leaf in leaves}
-    if not found:
+    named = {jax.tree_util.keystr(path, simple=True, separator="_") or "value": leaf for path, leaf in leaves}
+    if not named:
         raise InputError(f"sweep: the function must return arrays; got {type(tree).__name__} without any.")
-    if len(found) != len(leaves):
+    if len(named) != len(leaves):
         raise InputError(f"sweep: two results have the same name; got {[jax.tree_util.keystr(p) for p, _ in leaves]}.")
-    return found
+    return named
 
 
 class Program(NamedTuple):

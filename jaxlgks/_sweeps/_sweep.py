@@ -143,7 +143,7 @@ class _Results:
 
     def store(self, block: Block, out: dict | None) -> int:
         """Keep a block; returns its number of points. A program that runs elsewhere shows its error only here."""
-        size = tuple(here.stop - here.start for here in block.place)
+        size = tuple(along.stop - along.start for along in block.place)
         with contextlib.suppress(*STOPPED):
             out = None if out is None else {name: np.asarray(x) for name, x in out.items()}
             if out is not None:
@@ -154,7 +154,7 @@ class _Results:
 
     def keep(self, place: tuple, out: dict[str, np.ndarray]) -> None:
         """Keep what belongs to a place of the grid, and mark what is not finite."""
-        lead = len(place) - sum(isinstance(here, int) for here in place)
+        lead = len(place) - sum(isinstance(along, int) for along in place)
         for name, x in out.items():
             if name not in self.arrays:
                 empty = np.nan if np.issubdtype(x.dtype, np.inexact) else 0
@@ -168,7 +168,7 @@ def _one_by_one(at: Callable[[dict], dict], results: _Results) -> None:
     """Blocks whose program stopped, point by point: those that stop again have failed."""
     single = jax.jit(at)
     for place in results.stopped:
-        for index in itertools.product(*(range(here.start, here.stop) for here in place)):
+        for index in itertools.product(*(range(along.start, along.stop) for along in place)):
             try:
                 results.keep(index, {k: np.asarray(x) for k, x in single(point(results.grid, index)).items()})
             except STOPPED:
@@ -228,9 +228,9 @@ def _named_axes(results: _Results, dims: Mapping, derivatives: Sequence[str]) ->
     taken = {"failed", "reason", *(name for one in results.grid for name in (one.name, *one.values))}
     if both := sorted(taken & set(results.arrays)):
         raise InputError(f"sweep: the function returns {both}, names of axes or of what a sweep adds; rename them.")
-    named_as = {f"d_{name}_d_{by}": given for name, given in dims.items() for by in derivatives} | dict(dims)
+    named_as = {f"d_{name}_d_{by}": labelled for name, labelled in dims.items() for by in derivatives} | dict(dims)
     sizes: dict[str, int] = {}
-    found = {}
+    result = {}
     for name, x in results.arrays.items():
         extra = list(named_as.get(name, [f"{name}_{i}" for i in range(x.ndim - lead)]))
         if len(extra) != x.ndim - lead:
@@ -238,11 +238,11 @@ def _named_axes(results: _Results, dims: Mapping, derivatives: Sequence[str]) ->
         for axis, size in zip(extra, x.shape[lead:], strict=True):
             if sizes.setdefault(axis, size) != size or axis in taken:
                 raise InputError(f"sweep: the axis {axis!r} of {name!r} has a name that something else has; rename it.")
-        found[name] = extra
-    unknown = [name for name in dims if not {name, *(f"d_{name}_d_{by}" for by in derivatives)} & set(found)]
+        result[name] = extra
+    unknown = [name for name in dims if not {name, *(f"d_{name}_d_{by}" for by in derivatives)} & set(result)]
     if unknown:
-        raise InputError(f"sweep: dims names axes of {unknown}, not among {sorted(found)}.")
-    return found
+        raise InputError(f"sweep: dims names axes of {unknown}, not among {sorted(result)}.")
+    return result
 
 
 def _labels(results: _Results, dims: Mapping, extra: Mapping) -> dict[str, list]:
@@ -252,15 +252,15 @@ def _labels(results: _Results, dims: Mapping, extra: Mapping) -> dict[str, list]
         for name, x in results.arrays.items()
         for axis, n in zip(extra[name], x.shape[len(results.grid) :], strict=True)
     }
-    found: dict[str, list] = {}
-    for given in dims.values():
-        for axis, labels in given.items() if isinstance(given, Mapping) else ():
-            if len(labels) != sizes[axis] or found.setdefault(axis, list(labels)) != list(labels):
+    result: dict[str, list] = {}
+    for labelled in dims.values():
+        for axis, labels in labelled.items() if isinstance(labelled, Mapping) else ():
+            if len(labels) != sizes[axis] or result.setdefault(axis, list(labels)) != list(labels):
                 raise InputError(
                     f"sweep: the axis {axis!r} has {sizes[axis]} entries; got the labels {list(labels)}"
-                    f"{' and ' + str(found[axis]) if axis in found and found[axis] != list(labels) else ''}."
+                    f"{' and ' + str(result[axis]) if axis in result and result[axis] != list(labels) else ''}."
                 )
-    return found
+    return result
 
 
 def _dataset(
@@ -281,7 +281,7 @@ def _dataset(
         for one in results.grid
         for name, x in one.values.items()
     }
-    coords |= {axis: xarray.Variable(axis, given) for axis, given in labels.items()}
+    coords |= {axis: xarray.Variable(axis, labelled) for axis, labelled in labels.items()}
     return xarray.Dataset(made, coords, attrs)
 
 

@@ -123,8 +123,8 @@ def three_level_maser(
         raise InputError("three_level_maser: give either gamma (constant rates) or spectrum, and not both.")
     if len(temperatures) != 2:
         raise InputError(f"three_level_maser: two temperatures are needed, (T_h, T_c); got {len(temperatures)}.")
-    given: Any = gamma if spectrum is None else spectrum
-    pair = tuple(given) if isinstance(given, Sequence) else (given, given)
+    densities: Any = gamma if spectrum is None else spectrum
+    pair = tuple(densities) if isinstance(densities, Sequence) else (densities, densities)
     if len(pair) != 2:
         raise InputError(f"three_level_maser: one rate or density for both baths or two are needed; got {len(pair)}.")
     hot, cold = (Flat(one) for one in pair) if spectrum is None else pair
