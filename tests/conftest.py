@@ -56,6 +56,11 @@ BYTES = 2.5e9
 MAPS = 30_000
 
 
+# Tracing makes objects by the hundred thousand, nearly all of which stay: looking for garbage among them again and
+# again took a third of the time, and more the longer a worker lived. It is collected when programs are given up.
+gc.disable()
+
+
 @pytest.fixture(autouse=True)
 def _programs_are_kept(request):
     """What has been traced and compiled is kept from test to test and module to module, while there is room; not for

@@ -20,7 +20,7 @@ SINGULAR = lgks.CallableSpectrum(lambda w: 0.001 * jnp.sqrt(w), at_zero="singula
     ("modes", "degree", "equation", "spectrum"),
     [
         (1, 4, lgks.Davies(), None),
-        (2, 3, lgks.Davies(lamb_shift=True), None),
+        (1, 3, lgks.Davies(lamb_shift=True), None),
         (2, 3, lgks.Unified(width=1e-3), None),
         (2, 3, lgks.Davies(), SINGULAR),
         (3, 3, lgks.Davies(), None),

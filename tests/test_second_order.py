@@ -12,7 +12,7 @@ from .systems import EQUATIONS, draw
 pytestmark = pytest.mark.slow  # (of the filter alone every day: test_filter)
 
 
-@pytest.mark.parametrize(("name", "seed"), [*((name, 37) for name in EQUATIONS), ("davies", 52), ("unified", 42)])
+@pytest.mark.parametrize(("name", "seed"), [*((name, 37) for name in EQUATIONS), ("unified", 42)])
 def test_second_order_equals_differences_at_degeneracies(name, seed):
     """An observable, a heat current, the entropy production against Richardson of their first derivative, groups
     fixed: 1e−5 (issue), 1e−8 seen. Two and three baths.
@@ -28,10 +28,9 @@ def test_second_order_equals_differences_at_degeneracies(name, seed):
         "heat current": (lgks.HeatCurrent(0), lambda s: lgks.heat_currents(s, pinned)[0]),
         "entropy production": (lgks.EntropyProduction(), lambda s: lgks.entropy_production(s, pinned)),
     }
-    if seed == 42:
+    if name != "davies":  # what an equation adds is in each of them
         del quantities["observable"]
-    elif (name, seed) != ("davies", 37):
-        del quantities["heat current"]
+        del quantities["heat current" if seed == 37 else "entropy production"]
 
     def values(d):
         shifted = case.system.perturbed(V, d)

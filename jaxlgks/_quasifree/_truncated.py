@@ -116,6 +116,6 @@ def _monomial(powers: np.ndarray, states: np.ndarray) -> np.ndarray:
     return np.where(meet, left[:, None] * right[None, :], 0.0)
 
 
-def _falling(n: np.ndarray, q: int) -> np.ndarray:
+def _falling(n: np.ndarray, q: np.integer) -> np.ndarray:
     """n!/(n − q)!, zero for n < q."""
     return np.prod([np.maximum(n - i, 0) for i in range(q)], axis=0) * np.ones(n.shape)
