@@ -30,15 +30,11 @@ def _routes(system, V, A, name):
 
 
 # A program takes seconds to compile: clusters with every shape, the equations of one group with one each.
-@pytest.mark.parametrize(
-    ("name", "shape"),
-    [
-        ("redfield", 7),
-        ("local", 19),
-        ("universal", 11),
-        *(pytest.param("unified", s, marks=pytest.mark.slow) for s in SHAPES),
-    ],
-)
+ROUTES = {"unified": SHAPES, "universal": SHAPES[:1], "redfield": SHAPES[1:2], "local": SHAPES[2:]}
+OTHERS = [name for name in EQUATIONS if name != "davies"]
+
+
+@pytest.mark.parametrize(("name", "shape"), [(name, s) for name in OTHERS for s in ROUTES.get(name, SHAPES[1:2])])
 def test_explicit_autodiff_and_finite_differences_agree(name, shape):
     """Explicit against autodiff to 1e−9, both against pinned Richardson differences to 1e−6: 100 draws each."""
     for seed in range(shape, shape + 15 * 100, 15):
@@ -60,7 +56,7 @@ def _thermodynamic_routes(system, V, name):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("name", "shape"), [("unified", 7), ("universal", 5), ("redfield", 7), ("local", 5)])
+@pytest.mark.parametrize(("name", "shape"), [(name, 5 if name in ("universal", "local") else 7) for name in OTHERS])
 def test_thermodynamic_response_equals_the_derivative_of_the_currents(name, shape):
     """Four parts of J₁ against autodiff of the currents to 1e−9 of the largest term, entropy production to 1e−8: 101
     draws each."""
