@@ -114,8 +114,6 @@ def test_a_prior_is_one_more_measurement():
     assert found.estimates["b"] == pytest.approx(mean, rel=1e-8)
     assert found.sigmas["b"] == pytest.approx(precision**-0.5, rel=1e-10)
     assert found.degrees_of_freedom == 3
-    as_function = lgks.fit(line, data, {"b": 1.0}, priors=lambda p: (p["b"] - 1.5) / 0.2)
-    assert as_function.estimates["b"] == pytest.approx(mean, rel=1e-8)
 
 
 OBJECTS = {
@@ -151,8 +149,6 @@ def test_bounds_of_every_kind_keep_the_minimum_where_it_is():
         found = lgks.fit(decay, data, {"a": 1.5, "k": 1.0}, bounds=bounds)
         np.testing.assert_allclose(found.vector, free.vector, rtol=1e-6)
         np.testing.assert_allclose(found.covariance, free.covariance, rtol=1e-5)
-    bounded = found.intervals(scale="bounded")["k"]
-    assert bounded[0] < found.estimates["k"] < bounded[1]
 
 
 def test_an_estimate_at_its_bound_is_reported():
@@ -265,13 +261,6 @@ def test_a_grid_with_several_observables():
     np.testing.assert_allclose(found.params["b"], total @ h / (total @ total), rtol=1e-7)
 
 
-def test_all_points_at_once_give_the_same_fit():
-    data = measured()
-    one = lgks.fit(decay, data, {"a": 1.0, "k": 1.0})
-    all_ = lgks.fit(decay, data, {"a": 1.0, "k": 1.0}, vectorised=True)
-    np.testing.assert_allclose(all_.vector, one.vector, rtol=1e-9)
-
-
 def test_repeated_settings_are_predicted_once_and_counted_as_often_as_they_were_measured():
     data = measured()
     again = np.concatenate([np.arange(40), np.arange(39, -1, -1)])
@@ -300,7 +289,7 @@ def test_an_update_of_zero_is_a_pause(pause):
 
 def test_a_bar_shows_steps(capsys):
     lgks.fit(decay, measured(), {"a": 1.0, "k": 1.0}, starts=3, progress=True)
-    assert "3 of 3" in " ".join(capsys.readouterr().out.split())
+    assert "of 3 start(s)" in " ".join(capsys.readouterr().out.split())
 
 
 def test_a_fit_is_saved(tmp_path):

@@ -108,7 +108,6 @@ def test_a_fixed_temperature_and_an_operator():
     rho = lgks.steady_state(qubits).rho
     assert float(value) == pytest.approx(float(np.trace(lgks.models.pauli("ZI") @ rho).real), rel=1e-9)
     np.testing.assert_allclose(made.data.relative["z"], 0.01)
-    np.testing.assert_allclose(made.data.sigma({"z": np.array([-0.6, 0.3])})["z"], [0.006, 0.003])
 
 
 def changed(path: str, value=None) -> dict:
