@@ -5,8 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxlgks._fits._descent import LevenbergMarquardt
-from jaxlgks._fits._methods import Method, minimise
+from jaxlgks._fits._optimisers import LevenbergMarquardt, Method, minimise
 
 
 def valley(unit: float):

@@ -125,6 +125,15 @@ def by_observable(values: Any, observables: Mapping[str, np.ndarray], what: str)
     return result
 
 
+def weights_of(weights: Any, data: Data) -> dict[str, np.ndarray]:
+    """Weights of all measured numbers, one where nothing is said."""
+    result = {name: np.ones_like(y) for name, y in data.observables.items()}
+    result |= by_observable(weights, data.observables, "weights")
+    if not np.isfinite(data.flat(result)).all():
+        raise DataError("data: weights must be finite.")
+    return result
+
+
 def usable(data: Data, missing: str) -> np.ndarray:
     """Which measured numbers to use, as indices into all of them in order (observable by observable).
 
@@ -182,11 +191,12 @@ def as_data(
     if isinstance(table, Data):
         return table
     measured = [observables] if isinstance(observables, str) else list(observables or ())
+    named = errors if isinstance(errors, Mapping) else {}
     units = {}
     if hasattr(table, "to_dataset"):  # xarray.DataArray
         table = table.to_dataset(name=table.name or "value")
     if hasattr(table, "data_vars"):
-        columns, units, measured = _flattened(table, measured, errors if isinstance(errors, Mapping) else {})
+        columns, units, measured = _flattened(table, measured, named)
     else:
         labels = list(getattr(table, "columns", table))
         names = [str(label) for label in labels]
@@ -199,10 +209,10 @@ def as_data(
             f"data: which columns are measured? Name the observables, or give errors as X{SUFFIX}; got {list(columns)}."
         )
     if errors is None:
-        errors = {name: f"{name}{SUFFIX}" for name in measured if f"{name}{SUFFIX}" in columns} or None
+        named = {name: f"{name}{SUFFIX}" for name in measured if f"{name}{SUFFIX}" in columns}
     elif not isinstance(errors, Mapping):
-        errors = dict.fromkeys(measured, errors)
-    of_errors = [value for value in (errors or {}).values() if isinstance(value, str)]
+        named = dict.fromkeys(measured, errors)
+    of_errors = [value for value in named.values() if isinstance(value, str)]
     for name in (*measured, *(coordinates or ()), *of_errors):
         if name not in columns:
             what = " of errors" if name in of_errors else ""
@@ -210,10 +220,9 @@ def as_data(
     if coordinates is None:
         others = (name for name in columns if name not in (*measured, *of_errors) and not name.endswith(SUFFIX))
         coordinates = [name for name in others if _is_numeric(columns[name])]
-    if errors is not None:
-        errors = {name: columns[value] if isinstance(value, str) else value for name, value in errors.items()}
+    sigma = {name: columns[value] if isinstance(value, str) else value for name, value in named.items()}
     x, y = ({name: columns[name] for name in names} for names in (coordinates, measured))
-    return Data(x, y, errors, units, relative_errors)
+    return Data(x, y, sigma or None, units, relative_errors)
 
 
 def _is_numeric(column: np.ndarray) -> bool:
@@ -235,17 +244,17 @@ def _flattened(table: Any, measured: list[str], errors: Mapping[str, Any]) -> tu
     grids = [tuple(dim for dim in variables[name].dims if dim in numeric) for name in measured]
     if not grids or not grids[0] or len({frozenset(grid) for grid in grids}) > 1:
         raise DataError(f"data: {measured} must lie on one grid with numeric coordinates; got {grids}.")
-    columns, units = {}, {name: table[name].attrs.get("units") for name in (*measured, *coordinates)}
+    # Stacking repeats what lies along some dimensions of the grid only, errors among them.
+    points, columns = table.stack(point_=list(grids[0]), create_index=False), {}
     for name in measured:
-        v = variables[name].transpose(*grids[0], ...)
-        columns[name] = v.values.reshape(-1, *v.shape[len(grids[0]) :])
-        error = errors.get(name, f"{name}{SUFFIX}")
+        y, error = points[name].transpose("point_", ...), errors.get(name, f"{name}{SUFFIX}")
+        columns[name] = y.values
         if isinstance(error, str) and error in table.variables:
-            if more := [dim for dim in table[error].dims if dim not in v.dims]:
+            if more := [dim for dim in points[error].dims if dim not in y.dims]:
                 raise DataError(f"data: the error {error!r} has dimensions {more}, which {name!r} does not have.")
-            columns[error] = table[error].broadcast_like(v).transpose(*v.dims).values.reshape(columns[name].shape)
-    grid = variables[measured[0]].isel({d: 0 for d in variables[measured[0]].dims if d not in grids[0]}, drop=True)
-    for name, c in coordinates.items():
-        if set(c.dims) <= set(grids[0]) and name not in columns:
-            columns[name] = c.broadcast_like(grid).transpose(*grids[0]).values.reshape(-1)
-    return columns, {name: str(unit) for name, unit in units.items() if unit}, measured
+            columns[error] = points[error].broadcast_like(y).transpose(*y.dims).values
+    on_grid = {name for name, c in coordinates.items() if set(c.dims) <= set(grids[0])}
+    for name in sorted(on_grid - columns.keys(), key=list(coordinates).index):
+        columns[name] = np.broadcast_to(points[name].values, points.sizes["point_"])
+    units = {name: str(unit) for name in columns if (unit := table[name].attrs.get("units"))}
+    return columns, units, measured

@@ -13,18 +13,16 @@ import jax.numpy as jnp
 import numpy as np
 
 from ..errors import DataError, FitWarning, IdentifiabilityError, InputError
-from ._data import Data, as_data, by_observable, usable
+from ._data import Data, as_data, usable, weights_of
 from ._information import Information, information_of
 from ._optimisers import as_method
 from ._parameters import Bounds, Parameters, as_parameters, start_values, units_of
-from ._problem import TOLERANCE, VANISHING, Point, Predict, Problem, model_of, priors_of, settings_of
+from ._problem import TOLERANCE, VANISHING, Predict, Problem, model_of, priors_of, settings_of
 from ._result import Fit
 from ._starts import AS_GOOD, CLOSE, NO_MINIMUM, Ends, Starts, bounds_of, point_at, run, starts_of
 
-BIASED = 0.1
-"""A shift of the estimates by the wrong weights that is reported, in standard deviations."""
-SUSPECT = 1e-3
-"""A χ² that a right model exceeds this rarely is reported."""
+BIASED = 0.1  # a shift of the estimates by wrong weights that is reported, in standard deviations
+SUSPECT = 1e-3  # a χ² that a right model exceeds this rarely is reported
 
 
 def fit(
@@ -101,7 +99,7 @@ def fit(
     label = method if isinstance(method, str) else type(method).__name__
     all_units = {**measured.units, **(units or {}), **units_of(units, parameters.names)}
     result = _result(problem, measured, ends, label, all_units)
-    saddle = any(outcome.startswith(NO_MINIMUM) for outcome in result.starts.outcomes)
+    saddle = result.starts.outcomes[int(np.argmin(result.starts.chi_squared))].startswith(NO_MINIMUM)
     if result.information.rank < len(theta) and throw and not saddle:
         values = [f"{name} = {value:.4g}" for name, value in result.estimates.items()]
         where = ", ".join(values[:6]) + (", ..." if len(values) > 6 else "")
@@ -136,15 +134,11 @@ def _problem(predict: Predict, data: Data, parameters: Parameters, priors: Any, 
             )
         # In units of the data: what optimisers call small is then small.
         unit = float(np.sqrt(np.mean(y**2))) or 1.0
-        ones = {name: np.ones_like(values) for name, values in data.observables.items()}
-        proportional = data.flat(ones | by_observable(weights, data.observables, "weights"))[used]
-        if not np.isfinite(proportional).all():
-            raise DataError("fit: weights must be finite.")
-        fixed = unit * proportional**-0.5
+        fixed = unit * data.flat(weights_of(weights, data))[used] ** -0.5
     largest = {k: np.full(v.shape, np.nanmax(np.abs(v), initial=0.0) or 1.0) for k, v in data.observables.items()}
-    numbers = map(jnp.asarray, (used, y, fixed))
-    largest, unit = jnp.asarray(data.flat(largest)[used]), jnp.asarray(unit)
-    return Problem(model, *settings_of(data), *numbers, relative, largest, mean, width, unit, known)
+    largest, unit, (x, setting) = jnp.asarray(data.flat(largest)[used]), jnp.asarray(unit), settings_of(data)
+    used, y, fixed = jnp.asarray(used), jnp.asarray(y), jnp.asarray(fixed)
+    return Problem(model, x, setting, used, y, fixed, relative, largest, mean, width, unit, known)
 
 
 def _result(problem: Problem, data: Data, ends: Ends, label: str, units: dict) -> Fit:
@@ -209,7 +203,7 @@ def _require_errors(problem: Problem, data: Data, predicted: np.ndarray) -> None
             )
 
 
-def _biased(problem: Problem, data: Data, point: Point, predicted: np.ndarray) -> list[str]:
+def _biased(problem: Problem, data: Data, point: Any, predicted: np.ndarray) -> list[str]:
     """A note where errors are one and the same part of each measured number, and taking that part of the prediction
     would shift the estimates: by the distance from the minimum with those errors."""
     notes, y, sigma = [], np.asarray(problem.y), np.asarray(problem.fixed)
@@ -230,7 +224,7 @@ def _biased(problem: Problem, data: Data, point: Point, predicted: np.ndarray) -
     return notes
 
 
-def _notes(problem: Problem, starts: Starts, information: Information, point: Point, p_value: float) -> list[str]:
+def _notes(problem: Problem, starts: Starts, information: Information, point: Any, p_value: float) -> list[str]:
     """What asks for a look."""
     best = int(np.argmin(starts.chi_squared))
     outcome, bounds = starts.outcomes[best], bounds_of(problem.model.parameters, point)
@@ -243,10 +237,8 @@ def _notes(problem: Problem, starts: Starts, information: Information, point: Po
     notes = [str(one) for one in undetermined if not set(one.components) <= at_bound]
     if notes:
         notes[0] = f"A poor plan of measurement. {notes[0]}"
-    for name, bound in bounds.items():
-        notes.append(
-            f"{name} ends at its {bound}: its interval, and those of parameters correlated with it, do not hold."
-        )
+    hold = "its interval, and those of parameters correlated with it, do not hold."
+    notes += [f"{name} ends at its {bound}: {hold}" for name, bound in bounds.items()]
     if any(word.startswith(AS_GOOD) for word in starts.outcomes):
         notes.append("Another minimum is as good: the data do not choose between them. See starts.")
     if saddle:

@@ -3,17 +3,16 @@
 Takes: the Jacobian of whitened predictions, r_i = f_i(θ)/σ_i, in the parameters themselves. Returns: F = JᵀJ, its
 inverse, and directions in parameter space along which next to nothing changes.
 
-Two scales keep a badly scaled parameter (a rate of 1e−6 beside a frequency of 1e3) from looking undetermined. Rank:
-columns of J are brought to length one first (a direction then is null only if columns are parallel, or zero), and J is
-decomposed, not F, whose condition is the square. Size: a direction, a single parameter among them, is called
-undetermined if along it one standard deviation exceeds the natural size of the parameters in it. That is the width
-between two bounds or the distance from one. A parameter without bounds may well be zero in truth (an offset), and its
-estimate then is of the size of its error: its natural size is `FREE` times the larger of |θ| and its start value, which
-says what the user thinks is much. Where both are zero, it is what would change predictions by as much as they are
-large: such a parameter is determined if its trace is larger than the noise.
+Columns of J are brought to length one before singular values are called zero, and J is decomposed, not F, whose
+condition is the square: a direction is null only if columns are parallel, or zero. A direction (or one parameter)
+is called undetermined if along it one standard deviation exceeds the natural size of the parameters in it. That is the
+width between two bounds or the distance from one. Without bounds it is `FREE` times the larger of |θ| and the start
+value, since a parameter may well be zero in truth (an offset), its estimate then being of the size of its error. Where
+both are zero, it is what would change predictions by as much as they are large.
 """
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import equinox as eqx
 import numpy as np
@@ -43,13 +42,11 @@ class Information(eqx.Module):
     """Fisher information about parameters.
 
     - `names`, `values`, `units`: of the parameters.
-    - `root`: a square root of F = RᵀR, [k, p]: the triangular factor of the Jacobian of predictions over their errors.
-    - `rank`: number of independent combinations of parameters that leave a trace in the data; `log_determinant`: ln det F,
-      what a D-optimal plan makes large, −∞ if singular.
-    - `covariance`: F⁻¹, [p, p]. A parameter in a null direction has infinite variance, and covariances NaN. `sigmas`:
-      one standard deviation of each parameter (Cramér–Rao bound).
-    - `undetermined`: null directions, then those along which one standard deviation exceeds the natural size, the least
-      determined first.
+    - `root`: R of F = RᵀR, [k, p], the triangular factor of the Jacobian of predictions over their errors.
+    - `rank`: number of independent combinations of parameters that leave a trace in the data; `log_determinant`: ln
+      det F, −∞ if singular; `undetermined`: directions that the data do not fix, the least determined first.
+    - `covariance`: F⁻¹, [p, p], a parameter in a null direction having infinite variance, and covariances NaN;
+      `sigmas`: one standard deviation of each parameter (Cramér–Rao bound).
     """
 
     names: tuple[str, ...] = eqx.field(static=True)
@@ -92,7 +89,7 @@ def information_of(
     names, norms = parameters.names, np.linalg.norm(jacobian, axis=0)
     norms = np.where(norms > 0, norms, 1.0)
     # The triangular factor of J = QR, column by column to its own precision: RᵀR = JᵀJ.
-    R = np.linalg.qr(jacobian / norms, mode="r")
+    R: Any = np.linalg.qr(jacobian / norms, mode="r")
     _, s, rows = np.linalg.svd(R, full_matrices=True)
     s = np.concatenate([s, np.zeros(len(norms) - len(s))])
     s = np.where(s > RANK * max(s[0], 1e-300), s, 0.0)

@@ -24,14 +24,13 @@ from jaxtyping import Array, Float
 from ..errors import FitError, FitWarning, InputError
 from ._parameters import Bounds, Parameters, as_parameters, start_values
 
-CLOSE = 1e-6
-"""Starts whose figures agree to this part lead to the same optimum; a constraint missed by more is not met."""
-STATIONARY, FLAT = 1e-5, 1e-5
-"""First and second derivatives below this part of figure and largest second derivative count as zero."""
-AT = 1e-9
-"""A variable closer to a bound than this part of its size is at the bound; of constraints, `CLOSE`."""
-HUGE = 1e10
-"""What stands for minus a figure (in units of its size) that is not finite."""
+CLOSE = 1e-6  # relative: figures that agree lead to the same optimum; a constraint that is met
+STATIONARY, FLAT = 1e-5, 1e-5  # first and second derivatives that count as zero, relative
+STEP = 1e-4  # between slopes whose difference is a second derivative, in sizes of the variables
+AT = 1e-9  # a variable closer to a bound than this part of its size is at the bound
+HUGE = 1e10  # stands for minus a figure (in units of its size) that is not finite
+
+MISSED = "not finite, or constraints not met"
 
 
 class Design(eqx.Module):
@@ -115,7 +114,8 @@ class Task(eqx.Module):
 
         def constraint(k: int) -> NonlinearConstraint:
             low, high = self.low[k - 1], self.high[k - 1]
-            return NonlinearConstraint(lambda x: at(x, k)[0], low, high, jac=lambda x: at(x, k)[1])
+            slope: Any = lambda x: at(x, k)[1]  # noqa: E731
+            return NonlinearConstraint(lambda x: at(x, k)[0], low, high, jac=slope)
 
         ends: Any = (lower / scale, upper / scale)
         end = minimize(
@@ -145,8 +145,8 @@ def maximise(
     """The parameters at which a figure of merit is largest.
 
     **Arguments:** `figure`: a real number, of a pytree of real numbers, that JAX can differentiate. `init`, `bounds`,
-    `starts`, `seed`: as in `fit`. `constraints`: by name (h, level), h(params) = level, or (h, (low, high)). `steps`: at
-    most so many from each start. `progress`: a bar.
+    `starts`, `seed`: as in `fit`. `constraints`: by name (h, level), h(params) = level, or (h, (low, high)). `steps`:
+    at most so many from each start. `progress`: a bar.
 
     **Returns:** `Design`.
 
@@ -186,6 +186,10 @@ def maximise(
     held, binding, multipliers, residual, notes = _verdict(task, rows[best])
     for note in notes:
         warnings.warn(f"maximise: {note}", FitWarning, stacklevel=2)
+    # At an optimum of about zero, what counts is the size of the figure at the start.
+    lower = figures[best] - figures > CLOSE * max(abs(figures[best]), CLOSE * unit)
+    outcomes = [f"{f:.8g}{', a lower maximum' if less else ''}" for f, less in zip(figures, lower, strict=True)]
+    outcomes = [word if np.isfinite(f) else MISSED for word, f in zip(outcomes, figures, strict=True)]
     sides = [*zip(variables.names, held, variables.lower, variables.upper, strict=True)]
     sides += zip(names, np.where(low == high, 0, binding), low, high, strict=True)
     words = {-1: "lower bound", 1: "upper bound"}
@@ -198,25 +202,26 @@ def maximise(
         constraints=dict(zip(names, map(float, task.at(rows[best])[0][1:] * sizes), strict=True)),
         residual=residual,
         starts=figures,
-        outcomes=_outcomes(figures, unit),
+        outcomes=tuple(outcomes),
         notes=notes,
     )
 
 
 def _level(name: str, pair: Any) -> tuple[float, float]:
     """The ends of a constraint: a level twice, or a range."""
-    if not isinstance(pair, Sequence) or len(pair) != 2 or not callable(pair[0]):
-        raise InputError(f"maximise: the constraint {name!r} is a pair (function, level or range); got {pair!r}.")
-    level = np.ndim(pair[1]) == 0
     try:
-        low, high = [pair[1], pair[1]] if level else pair[1]
+        h, level = pair
+        low, high = level if np.ndim(level) else (level, level)
         low, high = -np.inf if low is None else float(low), np.inf if high is None else float(high)
+        sound = callable(h) and (low < high or (low == high and not np.ndim(level)))
     except (TypeError, ValueError):
         low = high = np.nan
-    if np.isnan([low, high]).any() or not np.isfinite([low, high]).any():
-        raise InputError(f"maximise: the level of {name!r} is a number or a pair (low, high); got {pair[1]!r}.")
-    if not (level or low < high):
-        raise InputError(f"maximise: the range of {name!r} leaves nothing between {low} and {high}.")
+        sound = False
+    if not sound or not np.isfinite([low, high]).any():
+        raise InputError(
+            f"maximise: the constraint {name!r} is a pair (function, level) or (function, (low, high)), low < high; "
+            f"got {pair!r}."
+        )
     return low, high
 
 
@@ -237,16 +242,6 @@ def _figures(task: Task, rows: Sequence[np.ndarray], names: list[str]) -> np.nda
     return np.where(missed < CLOSE, values[:, 0] * task.sizes[0], -np.inf)
 
 
-def _outcomes(figures: np.ndarray, unit: float) -> tuple[str, ...]:
-    best, words = figures.max(), []
-    for value in figures:
-        # At an optimum of about zero, what counts is the size of the figure at the start.
-        same = abs(value - best) <= CLOSE * max(abs(best), CLOSE * unit)
-        word = f"{value:.8g}" + ("" if same else ", a lower maximum")
-        words.append(word if np.isfinite(value) else "not finite, or constraints not met")
-    return tuple(words)
-
-
 def _verdict(task: Task, theta: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, float, tuple[str, ...]]:
     """Bounds that hold variables and ends of ranges that bind (−1 lower, +1 upper), multipliers, what is left of the
     conditions for an optimum, and what asks for a look: a point that is no maximum along directions in which
@@ -255,39 +250,40 @@ def _verdict(task: Task, theta: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.
 
     lower, upper, equal = np.asarray(task.variables.lower), np.asarray(task.variables.upper), task.low == task.high
     size = np.minimum(np.maximum(np.abs(theta), task.variables.scale), upper - lower)
-    values, slopes = task.at(theta)
+
+    def at(theta: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        values, slopes = task.at(theta)
+        return values, slopes[0] * size, slopes[1:] * size
+
+    values, g, J = at(theta)
     at_bound = (upper - theta <= AT * size).astype(int) - (theta - lower <= AT * size)
     binding = (task.high - values[1:] <= CLOSE).astype(int) - (values[1:] - task.low <= CLOSE)
     binding[equal] = 1
-    on, J = binding != 0, slopes[1:] * size
-    multipliers = np.zeros(len(on))
+    on, multipliers = binding != 0, np.zeros(len(binding))
     if on.any():
-        multipliers[on] = np.linalg.lstsq(J[on][:, at_bound == 0].T, (slopes[0] * size)[at_bound == 0], rcond=None)[0]
+        multipliers[on] = np.linalg.lstsq(J[on][:, at_bound == 0].T, g[at_bound == 0], rcond=None)[0]
+    held = np.where(at_bound * (g - multipliers @ J) > 0, at_bound, 0)
+    free = held == 0
+    tangent = np.eye(len(theta))[:, free] @ (null_space(J[on][:, free]) if on.any() else np.eye(int(free.sum())))
 
     def slope(theta: np.ndarray) -> np.ndarray:
-        slopes = task.at(theta)[1] * size
-        return slopes[0] - multipliers @ slopes[1:]
+        _, g, J = at(theta)
+        return tangent.T @ (g - multipliers @ J)
 
-    g = slope(theta)
-    held = np.where(at_bound * g > 0, at_bound, 0)
-    free = held == 0
-    tangent = null_space(J[on][:, free]) if on.any() else np.eye(int(free.sum()))
-    h, ways = 1e-4, np.zeros((len(theta), tangent.shape[1]))
-    ways[free] = tangent
-    H = np.array(
-        [tangent.T @ (slope(theta + h * size * w) - slope(theta - h * size * w))[free] / 2 / h for w in ways.T]
+    steps = STEP * size * tangent.T
+    H = np.array([slope(theta + step) - slope(theta - step) for step in steps]).reshape(len(steps), len(steps)) / (
+        2 * STEP
     )
-    bends = np.linalg.eigvalsh((H + H.T) / 2) if H.size else np.zeros(0)
+    bends = np.linalg.eigvalsh((H + H.T) / 2)
     scale = max(abs(values[0]), float(np.max(np.abs(bends), initial=0)), 1e-300)
     # A range binds at an end beyond which the figure would be larger.
     wrong = np.where(equal, 0.0, np.maximum(-binding * multipliers, 0.0))
-    residual = float(np.max(np.r_[np.abs(g[free]), wrong], initial=0) / scale)
+    residual = float(np.max(np.abs(np.r_[(g - multipliers @ J)[free], wrong]), initial=0) / scale)
+    note = ""
     if not residual < STATIONARY:
         note = f"not stationary: the relative gradient is {residual:.1g}; start elsewhere or take more steps."
-    elif bends.size and bends[-1] > FLAT * scale:
+    elif np.max(bends, initial=-np.inf) > FLAT * scale:
         note = "stationary but no maximum: the figure grows along some direction; start elsewhere."
-    elif bends.size and bends[-1] > -FLAT * scale:
+    elif np.max(bends, initial=-np.inf) > -FLAT * scale:
         note = "the maximum is flat along some direction: another combination is as good."
-    else:
-        note = ""
     return held, binding, multipliers, residual, (note,) if note else ()

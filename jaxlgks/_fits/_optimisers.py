@@ -27,21 +27,14 @@ from ..errors import InputError
 from ._parameters import nearest
 from ._problem import TOLERANCE, linearised
 
-SCALED = 1e-5
-"""As `TOLERANCE`, where residuals are in units of known errors: a standard deviation moves them by one in all."""
-HUGE = 1e150
-"""What stands for a residual that is not finite: to comparisons a NaN is neither better nor worse."""
+SCALED = 1e-5  # `TOLERANCE` where errors are known: one standard deviation moves residuals by one
+HUGE = 1e150  # stands for a residual that is not finite: a NaN is neither better nor worse
 
-LONGEST = 0.7
-"""No coordinate z moves by more than this times 1 + |z| in a step: what is a logarithm would lose its way."""
-CURVED = 1.5
-"""Largest 2|Da|/|Dv|: beyond it the series has nothing to say, and the step is v alone."""
-PROBE = 0.1
-"""Part of v over which r″[v, v] is measured, from values of r: a model need not have second derivatives."""
-FALL = 0.2
-"""λ falls by no less than to this part in a step."""
-FIRST, LAST = 0.1, 1e12
-"""λ to begin with, in units of the longest column; and where no step is left to take."""
+LONGEST = 0.7  # largest step of a coordinate over 1 + |z|: a logarithm would lose its way
+CURVED = 1.5  # largest 2|Da|/|Dv|; beyond it the step is v alone
+PROBE = 0.1  # part of v over which r″[v, v] is measured: a model need not have second derivatives
+FALL = 0.2  # λ falls by no less than to this part in a step
+FIRST, LAST = 0.1, 1e12  # λ to begin with, in units of the longest column; and where no step is left
 
 Residuals = Callable[[Array], Array]
 

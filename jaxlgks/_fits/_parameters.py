@@ -27,9 +27,7 @@ from ..errors import InputError
 Bounds = Mapping[str, Any]
 """By name: (lower, upper), None or infinity for none; or "positive"."""
 
-FREE = 3.0
-"""Natural size of a parameter without bounds, in units of its value: estimates of zero exceed a third of their error in
-three cases of four."""
+FREE = 3.0  # estimates of zero exceed a third of their error in three cases of four
 
 
 class Parameters(eqx.Module):
@@ -55,9 +53,10 @@ class Parameters(eqx.Module):
     def from_coordinates(self, z: Any) -> Array:
         """θ(z), [..., p]."""
         below, above = jnp.isfinite(self.lower), jnp.isfinite(self.upper)
-        low, high = jnp.where(below, self.lower, 0.0), jnp.where(above, self.upper, 0.0)
-        grown = self.scale * jnp.exp(jnp.where(below ^ above, z, 0.0))
-        inside = low + (high - low) * jax.nn.sigmoid(jnp.where(below & above, z, 0.0))
+        low: Any = jnp.where(below, self.lower, 0.0)
+        high: Any = jnp.where(above, self.upper, 0.0)
+        grown = self.scale * jnp.exp(jnp.asarray(jnp.where(below ^ above, z, 0.0)))
+        inside = low + (high - low) * jax.nn.sigmoid(jnp.asarray(jnp.where(below & above, z, 0.0)))
         one_sided = jnp.where(below, low + grown, high - grown)
         return jnp.where(below & above, inside, jnp.where(below ^ above, one_sided, self.scale * z))
 

@@ -1,8 +1,8 @@
 """What depends on which parameter, what a plan of measurement can tell, and where to measure next.
 
-Takes: a model at parameters as they are thought to be, a plan. Returns: its Jacobian as a labelled table with units; the
-Fisher information of the plan; the D-optimal plan, whose Fisher information has the largest determinant, that is, the
-smallest volume of the confidence ellipsoid. The determinant does not care about units or combinations of parameters.
+Takes: a model at parameters as they are thought to be, a plan. Returns: its Jacobian as a labelled table with units;
+the Fisher information of the plan; the D-optimal plan, whose Fisher information has the largest determinant (the
+smallest confidence ellipsoid, whatever the units of the parameters).
 """
 
 import warnings
@@ -25,8 +25,7 @@ from ._problem import Model, Predict, model_of
 if TYPE_CHECKING:
     import xarray
 
-SAME = 1e-2
-"""Plans whose ln det F differs by less are equally good."""
+SAME = 1e-2  # plans whose ln det F differs by less are equally good
 
 
 def sensitivity(f: Callable[[Any], Any], params: Any, *, units: Mapping[str, str] | None = None) -> "xarray.Dataset":
@@ -243,9 +242,9 @@ def optimal_plan(
         return information_of(scaled, theta, np.concatenate([before, repeats**0.5 * J]), units)
 
     start, size = information(first), np.where(theta != 0, np.abs(theta), 1.0)
-    numbers = (jnp.asarray(x) for x in (theta, size, before))
+    volume = _Volume(model, jnp.asarray(theta), jnp.asarray(size), jnp.asarray(before), errors, float(repeats))
     none, count = np.zeros(0), len(settings) // len(first)
-    task = Task((_Volume(model, *numbers, errors, float(repeats)),), plan, np.ones(1), none, none)
+    task = Task((volume,), plan, np.ones(1), none, none)
     if len(start.root) < len(theta):
         raise IdentifiabilityError(f"{where}: no plan of {count} settings fixes all parameters. {start.unseen}")
     rows = task.climbed(start_values(plan, settings, starts, seed, where), progress=progress)

@@ -21,15 +21,10 @@ from ._parameters import Parameters, addressed, nearest
 Predict = Callable[[Any, dict[str, Array]], Any]
 """(parameters, coordinates of one point) ↦ what is measured there; of all points at once where so declared."""
 
-TOLERANCE = 1e-9
-"""Relative change of residuals and coordinates below which an optimiser has converged."""
-RANK = 1e-9
-"""Singular values below this part of the largest are rounding: derivatives of models are good to about 1e−12."""
-VANISHING = 1e-5
-"""A prediction below this part of the largest number of its observable has no error that could be a part of it: it
-would outweigh all others."""
-BOUND, BOUND_SCALE = 0.01, 1e-6
-"""An entry is at its bound if closer than this part of its standard deviation, or of its scale."""
+TOLERANCE = 1e-9  # relative change of residuals and coordinates at which optimisers have converged
+RANK = 1e-9  # singular values below this part of the largest are rounding
+VANISHING = 1e-5  # predictions below this part of the largest have no error that is a part of them
+BOUND, BOUND_SCALE = 0.01, 1e-6  # distance from a bound that holds, in standard deviations or scales
 
 
 class Model(eqx.Module):
@@ -114,15 +109,16 @@ def evaluate(problem: Problem, theta: Float[Array, " p"], sigma: Float[Array, " 
     if not problem.known:
         size = jnp.maximum(jnp.linalg.norm(r) / jnp.sqrt(max(len(problem.y) - theta.size, 1)), TOLERANCE)
     norms = jnp.linalg.norm(J, axis=0)
-    alone = jnp.where(norms > 0, 1 / jnp.where(norms > 0, norms, 1.0), 0.0)  # σ of an entry if all else were known
+    alone: Any = jnp.where(norms > 0, 1 / jnp.maximum(norms, 1e-300), 0.0)  # σ of an entry if all else were known
     close, slope = jnp.maximum(BOUND * size * alone, BOUND_SCALE * parameters.scale), J.T @ r
     lower, upper = theta - parameters.lower <= close, parameters.upper - theta <= close
     held = (upper & (slope < 0)).astype(int) - (lower & (slope > 0))
     # The length of what a Gauss–Newton step takes off the residuals.
-    U, s, _ = jnp.linalg.svd(J * jnp.where(held == 0, alone, 0.0), full_matrices=False)
+    alone = jnp.asarray(jnp.where(held == 0, alone, 0.0))
+    U, s, _ = jnp.linalg.svd(J * alone, full_matrices=False)
     distance = jnp.linalg.norm(jnp.where(s > RANK * jnp.maximum(s[0], 1e-300), U.T @ r, 0.0)) / size
     finite = jnp.all(jnp.isfinite(r)) & jnp.all(jnp.isfinite(J))
-    return Point(theta, r, J, held, jnp.where(finite, distance, jnp.nan))
+    return Point(theta, r, J, held, jnp.where(finite, 1.0, jnp.nan) * distance)
 
 
 def settings_of(data: Data) -> tuple[dict[str, Array], Array]:

@@ -31,10 +31,7 @@ if TYPE_CHECKING:
     import xarray
     from matplotlib.figure import Figure
 
-BATCH = 250
-"""Synthetic fits at a time: enough to fill the processor, few enough for its memory."""
-LISTED = 12
-"""So many starts are listed one by one."""
+BATCH = 250  # synthetic fits at a time: enough for the processor, few enough for its memory
 
 
 class Simulation(eqx.Module):
@@ -124,16 +121,15 @@ class Fit(eqx.Module):
 
         **Raises:** `InputError` for coordinates that are not those of the data.
         """
-        x = dict(coordinates or self.data.coordinates)
-        if set(x) != set(self.data.coordinates):
-            raise InputError(f"band: the coordinates are {list(self.data.coordinates)}; got {list(x)}.")
-        try:
-            rows = np.broadcast_arrays(*(np.atleast_1d(np.asarray(values, float)) for values in x.values()))
-        except ValueError as error:
-            raise InputError(f"band: coordinates must be equally long numbers [n]: {error}") from error
-        if rows[0].ndim != 1:
-            raise InputError(f"band: a coordinate is one number a point, [n]; got shape {rows[0].shape}.")
-        values, jacobian = self.problem.model.with_jacobian(jnp.asarray(self.vector), dict(zip(x, rows, strict=True)))
+        x = {name: np.atleast_1d(v).astype(float) for name, v in (coordinates or self.data.coordinates).items()}
+        if (
+            set(x) != set(self.data.coordinates)
+            or len({v.shape for v in x.values()}) > 1
+            or next(iter(x.values())).ndim > 1
+        ):
+            names, shapes = list(self.data.coordinates), {name: v.shape for name, v in x.items()}
+            raise InputError(f"band: the coordinates are {names}, one number a point, equally many; got {shapes}.")
+        values, jacobian = self.problem.model.with_jacobian(jnp.asarray(self.vector), x)
         result = {}
         for name, y in jax.tree.map(np.asarray, values).items():
             J = np.asarray(jacobian[name])
@@ -164,8 +160,7 @@ class Fit(eqx.Module):
         margin = np.minimum(0.5 * sigmas, 0.25 * (upper - lower))
         z = problem.model.parameters.to_coordinates(np.clip(theta, lower + margin, upper - margin))
         size = 1.0 if problem.known else np.sqrt(self.reduced_chi_squared) / float(problem.unit)
-        numbers = (jnp.asarray(x) for x in (theta, z, self.used_errors, size))
-        out = _simulated(problem, *numbers, count, jax.random.key(seed))
+        out = _simulated(problem, theta, z, self.used_errors, jnp.asarray(size), count, jax.random.key(seed))
         estimates, spreads, chi, distance = (np.asarray(x) for x in out)
         dof = None if problem.known else self.degrees_of_freedom
         if dof is not None:
@@ -175,47 +170,36 @@ class Fit(eqx.Module):
 
     def summary(self) -> str:
         """Estimates, goodness, starts and warnings as text."""
-        wide = max(10, *(len(name) for name in self.names))
-        lines = [f"{'parameter':<{wide}}  {'estimate':>13}  {'1σ':>10}  {'relative':>8}  95 % interval"]
-        sigmas, intervals = self.sigmas, self.intervals()
-        for name, value in self.estimates.items():
-            sigma, (low, high) = sigmas[name], intervals[name]
+        width = max(10, *map(len, self.names))
+        lines = [f"{'parameter':<{width}}  {'estimate':>13}  {'1σ':>10}  {'relative':>8}  95 % interval"]
+        for name, (low, high) in self.intervals().items():
+            value, sigma = self.estimates[name], self.sigmas[name]
             part = f"{100 * sigma / abs(value):.2g} %" if value and np.isfinite(sigma) else ""
-            row = f"{name:<{wide}}  {value:>13.6g}  {sigma:>10.2g}  {part:>8}  [{low:.6g}, {high:.6g}]"
+            row = f"{name:<{width}}  {value:>13.6g}  {sigma:>10.2g}  {part:>8}  [{low:.6g}, {high:.6g}]"
             lines.append(f"{row} {self.units.get(name, '')}".rstrip())
-        lines += ["", self._goodness(), ""]
-        matrix = self.correlations
-        pairs = [(matrix[i, j], i, j) for i in range(len(self.names)) for j in range(i) if np.isfinite(matrix[i, j])]
-        for r, i, j in sorted(pairs, key=lambda pair: -abs(pair[0]))[:3]:
+        skipped = {name: np.argwhere(np.isnan(r))[:, 0] for name, r in self.residuals.items()}
+        where = "; ".join(f"{name} at {listed_points(at, 20)}" for name, at in skipped.items() if len(at))
+        left_out = f" ({sum(map(len, skipped.values()))} skipped: {where})" if where else ""
+        dof = f"{self.degrees_of_freedom} degrees of freedom"
+        lines += ["", f"{len(self.used_errors)} measured numbers{left_out}, {dof}"]
+        if self.problem.known:
+            reduced, p = f"{self.reduced_chi_squared:.4g}", f"{self.p_value:.2g}"
+            lines.append(f"χ² = {self.chi_squared:.5g}, reduced {reduced}, p = {p}; normal intervals")
+        else:
+            scatter = np.sqrt(self.reduced_chi_squared)
+            lines.append(f"scatter s = {scatter:.4g} estimated from them; Student's t intervals")
+        pairs = [(self.correlations[i, j], i, j) for i in range(len(self.names)) for j in range(i)]
+        for r, i, j in sorted((pair for pair in pairs if np.isfinite(pair[0])), key=lambda pair: -abs(pair[0]))[:3]:
             lines.append(f"correlation of {self.names[j]} and {self.names[i]}: {r:+.3f}")
         starts = self.starts
         lines += ["", f"{len(starts.outcomes)} start(s) by {self.method}:"]
-        order = np.argsort(starts.chi_squared, kind="stable")
-        for i in order[:LISTED]:
+        for i in np.argsort(starts.chi_squared, kind="stable"):
             chi, steps = f"χ² = {starts.chi_squared[i]:<11.6g}", f"{int(starts.steps[i]):>4} steps"
             lines.append(f"  {i + 1:>3}: {chi} after {steps}: {starts.outcomes[i]}")
-        lines += [f"  ... and {len(order) - LISTED} more, see starts.outcomes"] if len(order) > LISTED else []
-        lines += ["", *(f"! {note}" for note in self.notes)] if self.notes else []
-        return "\n".join(lines)
+        return "\n".join([*lines, "", *(f"! {note}" for note in self.notes)]).rstrip()
 
     def __str__(self) -> str:
         return self.summary()
-
-    def _goodness(self) -> str:
-        skipped = {name: np.argwhere(np.isnan(r))[:, 0] for name, r in self.residuals.items()}
-        where = "; ".join(f"{name} at {listed_points(at, 20)}" for name, at in skipped.items() if len(at))
-        points = f"{len(self.used_errors)} measured numbers"
-        if where:
-            points += f" ({sum(map(len, skipped.values()))} skipped: {where})"
-        if self.problem.known:
-            return (
-                f"{points}, χ² = {self.chi_squared:.5g} with {self.degrees_of_freedom} degrees of freedom, reduced "
-                f"{self.reduced_chi_squared:.4g}, p = {self.p_value:.2g}; normal intervals"
-            )
-        return (
-            f"{points}, scatter s = {np.sqrt(self.reduced_chi_squared):.4g} estimated from them; Student's t intervals with "
-            f"{self.degrees_of_freedom} degrees of freedom"
-        )
 
     def plot(self, path: str | Path | None = None, x: str | None = None) -> "Figure":
         """Data with errors, fit and residuals against one coordinate; a band and a line where there is no other."""
@@ -226,26 +210,22 @@ class Fit(eqx.Module):
         if x not in coordinates:
             raise InputError(f"plot: no coordinate {x!r}; there are {', '.join(coordinates)}.")
         at, order, alone = coordinates[x], np.argsort(coordinates[x]), len(coordinates) == 1
-        banded = alone and np.isfinite(np.diag(self.covariance)).all() and np.isfinite(at).all()
-        band = self.band() if banded else {}
+        band = self.band() if alone and np.isfinite(self.covariance).all() and np.isfinite(at).all() else {}
         columns = [(name, index) for name, y in self.data.observables.items() for index in np.ndindex(y.shape[1:])]
         figure = Figure(figsize=(1 + 4.2 * len(columns), 4.8), layout="constrained")
         panels = figure.subplots(2, len(columns), sharex=True, squeeze=False, height_ratios=(3, 1))
         for (name, index), (upper, lower) in zip(columns, panels.T, strict=True):
             part = (slice(None), *index)
-            sigma, predicted = None if errors is None else errors[name][part], self.predictions[name][part]
-            style = {"fmt": "o", "ms": 3, "color": "0.45", "elinewidth": 1, "zorder": 1}
-            upper.errorbar(at, self.data.observables[name][part], sigma, label="measured", **style)
-            line = {} if alone else {"ls": "", "marker": "x", "ms": 5, "mew": 1.2}
-            upper.plot(at[order], predicted[order], color="C0", label="fit", **line)
+            sigma, measured = None if errors is None else errors[name][part], self.data.observables[name][part]
+            upper.errorbar(at, measured, sigma, fmt="o", ms=3, color="0.45", zorder=1, label="measured")
+            upper.plot(at[order], self.predictions[name][part][order], "C0-" if alone else "C0x", label="fit")
             if band:
                 low, high = (end[part][order] for end in band[name][1:])
                 upper.fill_between(at[order], low, high, color="C0", alpha=0.25, lw=0, label="95 % band")
             lower.axhspan(-1, 1, color="C0", alpha=0.15, lw=0)
             lower.plot(at, self.residuals[name][part], "o", ms=3, color="0.3")
             lower.axhline(0, color="C0", lw=1)
-            label = name + "".join(f"[{i}]" for i in index)
-            upper.set_ylabel(_with_unit(label, self.units.get(name)))
+            upper.set_ylabel(_with_unit(name + "".join(f"[{i}]" for i in index), self.units.get(name)))
             lower.set(xlabel=_with_unit(x, self.units.get(x)), ylabel="residual (σ)")
             upper.legend(frameon=False)
         if path is not None:
@@ -257,49 +237,37 @@ class Fit(eqx.Module):
         netCDF does not allow, is written _per_; `long_name` keeps the name as it was."""
         import xarray
 
-        p, starts, parameters = "parameter", self.starts, self.problem.model.parameters
+        data, square = self.data, ("parameter", "parameter_2")
         variables: dict[str, Any] = {
-            "estimate": (p, self.vector, {"units": [self.units.get(name, "") for name in self.names]}),
-            "sigma": (p, self.information.sigmas),
-            "covariance": ((p, "parameter_2"), self.covariance),
-            "correlation": ((p, "parameter_2"), self.correlations),
-            "lower": (p, np.asarray(parameters.lower)),
-            "upper": (p, np.asarray(parameters.upper)),
-            "start_initial": (("start", p), starts.initial),
-            "start_final": (("start", p), starts.final),
-            "start_chi_squared": ("start", starts.chi_squared),
-            "start_steps": ("start", starts.steps),
-            "start_distance": ("start", starts.distance),
-            "start_outcome": ("start", np.array(starts.outcomes, str)),
+            "estimate": ("parameter", self.vector, {"units": [self.units.get(name, "") for name in self.names]}),
+            "sigma": ("parameter", self.information.sigmas),
+            "interval_95": (("parameter", "end"), np.array(list(self.intervals().values()))),
+            "covariance": (square, self.covariance),
+            "correlation": (square, self.correlations),
         }
-        for level in (68, 95):
-            variables[f"interval_{level}"] = ((p, "end"), np.array(list(self.intervals(level / 100).values())))
-        data, attributes = (
-            self.data,
-            {name: {"long_name": name} for name in (*self.data.observables, *self.data.coordinates)},
-        )
+        for name in ("initial", "final", "chi_squared", "steps", "distance"):
+            values = getattr(self.starts, name)
+            variables[f"start_{name}"] = (("start", "parameter")[: values.ndim], values)
+        variables["start_outcome"] = ("start", np.array(self.starts.outcomes, str))
+        attributes = {name: {"long_name": name} for name in (*data.observables, *data.coordinates)}
         for name in attributes.keys() & self.units.keys():
             attributes[name]["units"] = self.units[name]
         columns = {"measured": data.observables, "predicted": self.predictions, "residual": self.residuals}
-        for kind, values in (columns | ({"error": data.errors} if data.errors is not None else {})).items():
+        for kind, values in (columns | {"error": data.errors or {}}).items():
             for name, y in values.items():
-                stored = _stored(name, ())
+                stored = name.replace("/", "_per_")
                 dims = ("point", *(f"{stored}_axis_{i}" for i in range(y.ndim - 1)))
                 variables[f"{kind}_{stored}"] = (dims, y, attributes[name])
-        coordinates: dict[str, Any] = {p: list(self.names), "parameter_2": list(self.names)}
+        coordinates: dict[str, Any] = {dim: list(self.names) for dim in square}
         for name, x in data.coordinates.items():
-            stored = _stored(name, (*variables, *coordinates, "point", "start", "end"))
+            stored = name.replace("/", "_per_")
+            while stored in {*variables, *coordinates, "point", "start", "end"}:
+                stored = f"coordinate_{stored}"
             coordinates[stored] = ("point", x, attributes[name])
         numbers = ("method", "chi_squared", "degrees_of_freedom", "reduced_chi_squared", "p_value")
-        words = {"errors": "known", "intervals": "normal"} if self.problem.known else {"errors": "estimated"}
-        return xarray.Dataset(
-            variables,
-            coordinates,
-            {"what": "jaxlgks fit", "jaxlgks": version("jaxlgks"), "intervals": "Student's t"}
-            | {name: getattr(self, name) for name in numbers}
-            | {"notes": json.dumps(self.notes, ensure_ascii=False)}
-            | words,
-        )
+        words = {"what": "jaxlgks fit", "jaxlgks": version("jaxlgks"), "notes": json.dumps(self.notes)}
+        words |= {"intervals": "normal" if self.problem.known else "Student's t"}
+        return xarray.Dataset(variables, coordinates, {name: getattr(self, name) for name in numbers} | words)
 
     def save(self, path: str | Path) -> None:
         """`to_xarray()` as netCDF: numbers and text, nothing that could be executed. `xarray.load_dataset` reads it."""
@@ -323,17 +291,11 @@ def _with_unit(name: str, unit: str | None) -> str:
     return name.replace("_", " ") + (f" ({unit})" if unit else "")
 
 
-def _stored(name: str, taken: Any) -> str:
-    stored = name.replace("/", "_per_") or "_"
-    while stored in taken:
-        stored = f"coordinate_{stored}"
-    return stored
-
-
 @eqx.filter_jit
-def _simulated(problem: Problem, theta: Array, z: Array, sigma: Array, size: Array, count: int, key: Array) -> tuple:
+def _simulated(problem: Problem, theta: Any, z: Any, sigma: Any, size: Array, count: int, key: Array) -> tuple:
     """Estimates, standard deviations (in units of the errors), χ² and distances from a minimum."""
-    method, mean = as_method("levenberg-marquardt", scaled=problem.known), problem.predicted(theta)
+    method, z, sigma = as_method("levenberg-marquardt", scaled=problem.known), jnp.asarray(z), jnp.asarray(sigma)
+    mean = problem.predicted(jnp.asarray(theta))
 
     def one(key: Array) -> tuple:
         y = mean + size * sigma * jax.random.normal(key, mean.shape)

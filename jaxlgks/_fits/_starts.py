@@ -6,11 +6,11 @@ Errors that are a part of the prediction are held while an optimiser runs, and r
 stay: at the fixed point Σ_i ∂f_i (f_i − y_i)/σ_i(f)² = 0. (Were σ(f) varied as well, the fit would make f large where
 it makes errors large.)
 
-A start at which no residual depends on a parameter to first order, such as g = 0 where everything is even in g, has no
-slope along which to leave: it is shifted by `NUDGE` of the parameter's size before the first step. The Gauss–Newton
-matrix JᵀJ does not tell a minimum from a maximum or a saddle either: the second derivative of χ²/2 has a term Σ r ∂²r
-as well. Its eigenvalues are computed from gradients g = Jᵀr at a short distance u_i on both sides along
-each axis of the confidence ellipsoid, B_ij = u_j · [g(θ + u_i) − g(θ − u_i)].
+A start at which no residual depends on a parameter to first order (g = 0 where everything is even in g) has no slope
+along which to leave: it is shifted by `NUDGE` of the parameter's size. The Gauss–Newton matrix JᵀJ does not tell a
+minimum from a saddle either: the second derivative of χ²/2 has a term Σ r ∂²r as well. Its eigenvalues are computed
+from gradients g = Jᵀr at a short distance u_i along each axis of the confidence ellipsoid, as those of the matrix
+u_j · [g(θ + u_i) − g(θ − u_i)].
 """
 
 import contextlib
@@ -30,21 +30,14 @@ from ._parameters import Parameters
 from ._problem import Point, Problem, evaluate
 
 NUDGE = 0.01
-ROUNDS = 20
-"""Errors are renewed at most so often; each time what is left falls by about the size of a relative error."""
-SETTLED = 1e-4
-"""Relative change of errors that changes no estimate by more than about this part of its standard deviation."""
-CLOSE = 0.05
-"""An end nearer to a minimum than this part of a standard deviation counts as the minimum."""
-STEP, LARGEST = 0.1, 0.03
-"""Length of u_i in standard deviations (χ² grows by its square, 0.01, beside a minimum of a nearly linear problem); at
-most this part of the size of each parameter (the data may see next to nothing of it)."""
-FALL = 1e-4
-"""Eigenvalues of B below minus this (a hundredth of what a minimum has) are a fall and no rounding."""
+ROUNDS = 20  # errors are renewed at most so often
+SETTLED = 1e-4  # relative change of errors that changes estimates by about this part of σ
+CLOSE = 0.05  # an end nearer to a minimum, in standard deviations, counts as the minimum
+STEP, LARGEST = 0.1, 0.03  # length of u_i in standard deviations, but at most in sizes of the parameters
+FALL = 1e-4  # smaller eigenvalues than minus this are no rounding; a minimum has 0.01
 NO_MINIMUM = "stationary but no minimum"
 AS_GOOD = "converged to another minimum as good as the best"
-SHOWN: list[Callable[[int], object]] = []
-"""Progress bars that are shown."""
+SHOWN: list[Callable[[int], object]] = []  # progress bars
 
 
 class Starts(eqx.Module):
@@ -64,14 +57,14 @@ class Starts(eqx.Module):
 
 
 class Ends(NamedTuple):
-    """Of all starts: start values, errors, numbers of steps [s, ...], whether the optimiser stopped by itself, what is
-    at the end, and χ² there (infinite where something is not finite)."""
+    """Of all starts: start values, errors, numbers of steps, whether the optimiser stopped by itself, what is at the
+    end, and χ² there (infinite where something is not finite)."""
 
     initial: np.ndarray
     sigma: np.ndarray
     steps: np.ndarray
     finished: np.ndarray
-    points: list[Point]
+    points: list[Any]
     chi_squared: np.ndarray
 
 
@@ -121,8 +114,8 @@ def _evaluated(problem: Problem, theta: Any, sigma: Any) -> Point:
     return evaluate(problem, jnp.asarray(theta), jnp.asarray(sigma))
 
 
-def point_at(problem: Problem, theta: np.ndarray, sigma: Any) -> Point:
-    """What is at θ, in NumPy arrays."""
+def point_at(problem: Problem, theta: np.ndarray, sigma: Any) -> Any:
+    """The `Point` at θ, in NumPy arrays."""
     return jax.tree.map(np.asarray, _evaluated(problem, theta, sigma))
 
 
@@ -141,17 +134,15 @@ def run(problem: Problem, method: Method, rows: np.ndarray, limit: int, progress
     with np.errstate(invalid="ignore"):
         z = z + NUDGE * (norms <= 1e-12 * np.max(norms, axis=1, keepdims=True, initial=0))
     with _bar(limit, len(rows)) if progress else contextlib.nullcontext():
-        numbers = (jnp.asarray(x) for x in (z, sigma, limit))
-        theta, end, errors = jax.tree.map(
-            np.asarray, _descended(problem, method, *numbers, _tick if progress else None)
-        )
+        tick, z = _tick if progress else None, jnp.asarray(z)
+        ends = _descended(problem, method, z, jnp.asarray(sigma), jnp.asarray(limit), tick)
+        theta, end, errors = jax.tree.map(np.asarray, ends)
     points = [point_at(problem, *one) for one in zip(theta, errors, strict=True)]
     finite = [np.isfinite(p.residuals).all() and np.isfinite(p.jacobian).all() for p in points]
     if not any(finite):
         raise FitError(
-            f"fit: no start leads to a finite χ²: predictions or their derivatives are NaN at each of the {len(points)} "
-            "end(s). Start elsewhere; where levels coincide use an equation and solver that allow it (Unified(), "
-            "Dense())."
+            f"fit: no start leads to a finite χ²: predictions or derivatives are NaN at each of {len(points)} end(s). "
+            "Start elsewhere; where levels coincide use an equation and solver that allow it (Unified(), Dense())."
         )
     chi = [np.sum(p.residuals**2) if good else np.inf for p, good in zip(points, finite, strict=True)]
     return problem, Ends(rows, errors, end.steps, end.finished, points, np.array(chi))
@@ -165,10 +156,10 @@ def _tick(steps) -> None:
 @contextlib.contextmanager
 def _bar(limit: int, starts: int) -> Iterator[None]:
     """A bar over steps."""
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+    from rich.progress import Progress
 
-    with Progress(TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()) as bar:
-        task = bar.add_task(f"steps (at most) of {starts} start(s)", total=limit)
+    with Progress() as bar:
+        task = bar.add_task(f"at most {limit} steps of {starts} start(s)", total=limit)
         SHOWN.append(lambda steps: bar.update(task, completed=max(steps, int(bar.tasks[0].completed))))
         try:
             yield
@@ -209,14 +200,14 @@ def starts_of(problem: Problem, ends: Ends, size: float, sigmas: np.ndarray) -> 
     return Starts(ends.initial, theta, chi * float(problem.unit) ** 2, ends.steps, distance, tuple(outcomes))
 
 
-def bounds_of(parameters: Parameters, point: Point) -> dict[str, str]:
+def bounds_of(parameters: Parameters, point: Any) -> dict[str, str]:
     """The bounds that hold parameters, in words."""
     sides = zip(parameters.names, point.held, parameters.lower, parameters.upper, strict=True)
     words = {-1: "lower bound", 1: "upper bound"}
     return {name: f"{words[int(side)]} {high if side > 0 else low:.6g}" for name, side, low, high in sides if side}
 
 
-def _falling(problem: Problem, point: Point, sigma: np.ndarray, size: float) -> list[str]:
+def _falling(problem: Problem, point: Any, sigma: np.ndarray, size: float) -> list[str]:
     """The parameters along which χ² falls on both sides of a point; none at a minimum."""
     parameters, theta = problem.model.parameters, point.theta
     sizes = np.maximum(parameters.size(theta), parameters.scale) * (point.held == 0)
