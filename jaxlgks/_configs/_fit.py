@@ -157,10 +157,10 @@ def _predict(config: dict, where: Mapping, names: list[str]) -> Callable:
     def predict(params: Mapping[str, Any], x: Mapping[str, Any]) -> dict[str, Any]:
         numbers = {**params, **{name: x[column] for column, name in config["coordinates"].items()}}
         if (offset := numbers.pop(OFFSET, None)) is not None:
-            moved = (
+            shifted = (
                 {MEAN: numbers[MEAN]} if MEAN in numbers else {name: numbers.get(name, fixed[name]) for name in fixed}
             )
-            numbers |= {name: value + offset for name, value in moved.items()}
+            numbers |= {name: value + offset for name, value in shifted.items()}
         values = {name: function(build(numbers), equation, solver) for name, function in of.items()}
         return {name: value[index[name]] if name in index else value for name, value in values.items()}
 

@@ -126,11 +126,10 @@ def by_observable(values: Any, observables: Mapping[str, np.ndarray], what: str)
 
 
 def weights_of(weights: Any, data: Data) -> dict[str, np.ndarray]:
-    """Weights of all measured numbers, one where nothing is said."""
-    result = {name: np.ones_like(y) for name, y in data.observables.items()}
-    result |= by_observable(weights, data.observables, "weights")
-    if not np.isfinite(data.flat(result)).all():
-        raise DataError("data: weights must be finite.")
+    """Weights of all measured numbers, one without any."""
+    result = by_observable(1.0 if weights is None else weights, data.observables, "weights")
+    if result.keys() != data.observables.keys() or not np.isfinite(data.flat(result)).all():
+        raise DataError(f"data: weights must be finite, for each of {list(data.observables)}.")
     return result
 
 

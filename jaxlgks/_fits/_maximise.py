@@ -94,18 +94,17 @@ class Task(eqx.Module):
             return values, slopes
         return np.r_[-HUGE, 0 * self.low], np.zeros_like(slopes)
 
-    def climbed(self, rows: np.ndarray, steps: int = 500, progress: bool = False) -> list[np.ndarray]:
+    def maximised(self, rows: np.ndarray, steps: int = 500, progress: bool = False) -> list[np.ndarray]:
         """Where each start ends."""
         from rich.progress import track
 
-        return [self._climbed(row, steps) for row in track(rows, "starts", disable=not progress)]
+        return [self._maximised(row, steps) for row in track(rows, "starts", disable=not progress)]
 
-    def _climbed(self, theta: np.ndarray, steps: int) -> np.ndarray:
+    def _maximised(self, theta: np.ndarray, steps: int) -> np.ndarray:
         from scipy.optimize import Bounds, NonlinearConstraint, minimize
 
-        scale, lower, upper = (
-            np.asarray(x) for x in (self.variables.scale, self.variables.lower, self.variables.upper)
-        )
+        variables, scale = self.variables, np.asarray(self.variables.scale)
+        lower, upper = np.asarray(variables.lower), np.asarray(variables.upper)
         known = functools.lru_cache(1)(lambda x: self.at(np.frombuffer(x) * scale))
 
         def at(x: Any, k: int) -> tuple[float, np.ndarray]:
@@ -180,29 +179,29 @@ def maximise(
     sizes = np.array([next((x for x in column if np.isfinite(x)), 1.0) for column in ends.T])
     unit = abs(float(value)) if np.isfinite(value) and value else 1.0
     task = Task((figure, *h), variables, np.r_[unit, sizes], low / sizes, high / sizes)
-    rows = task.climbed(start_values(variables, theta, starts, seed, "maximise"), steps, progress)
+    rows = task.maximised(start_values(variables, theta, starts, seed, "maximise"), steps, progress)
     figures = _figures(task, rows, names)
     best = int(np.argmax(figures))
     held, binding, multipliers, residual, notes = _verdict(task, rows[best])
     for note in notes:
         warnings.warn(f"maximise: {note}", FitWarning, stacklevel=2)
     # At an optimum of about zero, what counts is the size of the figure at the start.
-    lower = figures[best] - figures > CLOSE * max(abs(figures[best]), CLOSE * unit)
-    outcomes = [f"{f:.8g}{', a lower maximum' if less else ''}" for f, less in zip(figures, lower, strict=True)]
-    outcomes = [word if np.isfinite(f) else MISSED for word, f in zip(outcomes, figures, strict=True)]
+    close = CLOSE * max(abs(figures[best]), CLOSE * unit)
+    words = (f"{f:.8g}{', a lower maximum' if figures[best] - f > close else ''}" for f in figures)
+    outcomes = tuple(word if np.isfinite(f) else MISSED for word, f in zip(words, figures, strict=True))
     sides = [*zip(variables.names, held, variables.lower, variables.upper, strict=True)]
     sides += zip(names, np.where(low == high, 0, binding), low, high, strict=True)
-    words = {-1: "lower bound", 1: "upper bound"}
+    side_of = {-1: "lower bound", 1: "upper bound"}
     return Design(
         params=variables.tree(rows[best]),
         values=variables.values(rows[best]),
         figure=float(figures[best]),
-        active={name: f"{words[int(side)]} {b if side > 0 else a:.6g}" for name, side, a, b in sides if side},
+        active={name: f"{side_of[int(side)]} {b if side > 0 else a:.6g}" for name, side, a, b in sides if side},
         multipliers=dict(zip(names, map(float, multipliers * unit / sizes), strict=True)),
         constraints=dict(zip(names, map(float, task.at(rows[best])[0][1:] * sizes), strict=True)),
         residual=residual,
         starts=figures,
-        outcomes=tuple(outcomes),
+        outcomes=outcomes,
         notes=notes,
     )
 
@@ -270,10 +269,12 @@ def _verdict(task: Task, theta: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.
         _, g, J = at(theta)
         return tangent.T @ (g - multipliers @ J)
 
-    steps = STEP * size * tangent.T
-    H = np.array([slope(theta + step) - slope(theta - step) for step in steps]).reshape(len(steps), len(steps)) / (
-        2 * STEP
-    )
+    # Differences stay inside the bounds.
+    h = 0.5 * np.min((np.minimum(theta - lower, upper - theta) / size)[free], initial=np.inf)
+    h = float(np.clip(h, STEP / 100, STEP))
+    H = np.zeros((tangent.shape[1],) * 2)
+    for i, way in enumerate(tangent.T):
+        H[i] = (slope(theta + h * size * way) - slope(theta - h * size * way)) / (2 * h)
     bends = np.linalg.eigvalsh((H + H.T) / 2)
     scale = max(abs(values[0]), float(np.max(np.abs(bends), initial=0)), 1e-300)
     # A range binds at an end beyond which the figure would be larger.

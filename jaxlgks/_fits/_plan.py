@@ -25,6 +25,7 @@ from ._problem import Model, Predict, model_of
 if TYPE_CHECKING:
     import xarray
 
+MISSED = "not finite, or not all parameters fixed"
 SAME = 1e-2  # plans whose ln det F differs by less are equally good
 
 
@@ -231,8 +232,8 @@ def optimal_plan(
     if repeats < 1:
         raise InputError(f"{where}: each setting is measured at least once; got repeats={repeats}.")
     if known is not None and known.names != parameters.names:
-        about = f"{list(parameters.names)} and {list(known.names)}"
-        raise InputError(f"{where}: known must be about the same parameters; got {about}.")
+        both = f"{list(parameters.names)} and {list(known.names)}"
+        raise InputError(f"{where}: known must be about the same parameters; got {both}.")
     before = np.zeros((0, len(theta))) if known is None else known.root
     model = model_of(predict, parameters, first, None, where)
 
@@ -247,7 +248,7 @@ def optimal_plan(
     task = Task((volume,), plan, np.ones(1), none, none)
     if len(start.root) < len(theta):
         raise IdentifiabilityError(f"{where}: no plan of {count} settings fixes all parameters. {start.unseen}")
-    rows = task.climbed(start_values(plan, settings, starts, seed, where), progress=progress)
+    rows = task.maximised(start_values(plan, settings, starts, seed, where), progress=progress)
     volumes = 2 * np.array([task.at(row)[0][0] for row in rows])
     # ln det F in the parameters themselves.
     volumes = np.where(volumes > -1e10, volumes, -np.inf) - 2 * float(np.sum(np.log(size)))
@@ -258,19 +259,15 @@ def optimal_plan(
     result = information(x)
     if result.rank < len(theta):
         raise IdentifiabilityError(f"{where}: no plan of {count} settings fixes all parameters. {result.unseen}")
-    notes, equal = (), volumes[best] - volumes < SAME
-    if len(volumes) > 1 and np.sum(equal) < 2:
+    notes = ()
+    if len(volumes) > 1 and np.sum(volumes[best] - volumes < SAME) < 2:
         notes = (
             f"one of {len(volumes)} starts alone leads to the best plan, ln det F = {volumes[best]:.6g} (next "
             f"{np.sort(volumes)[-2]:.6g}): there may be a better one; take more starts.",
         )
         warnings.warn(f"{where}: {notes[0]}", FitWarning, stacklevel=2)
-    words = [
-        f"ln det F = {v:.6g}" + ("" if good else ", a poorer plan") for v, good in zip(volumes, equal, strict=True)
-    ]
-    words = [
-        w if np.isfinite(v) else "not finite, or not all parameters fixed" for w, v in zip(words, volumes, strict=True)
-    ]
+    words = (f"ln det F = {v:.6g}{'' if volumes[best] - v < SAME else ', a poorer plan'}" for v in volumes)
+    outcomes = tuple(w if np.isfinite(v) else MISSED for w, v in zip(words, volumes, strict=True))
     points = {name: np.repeat(values, repeats) for name, values in x.items()}
     gain = result.log_determinant - start.log_determinant
-    return Plan(x, points, repeats, result, gain, volumes, tuple(words), notes)
+    return Plan(x, points, repeats, result, gain, volumes, outcomes, notes)
