@@ -18,7 +18,7 @@ from scipy.stats import norm, t as student
 import jaxlgks as lgks
 from jaxlgks.errors import FitError, InputError
 
-from .fits import named_decay as decay
+from .fits import line, named_decay as decay
 
 TIMES = np.linspace(0.0, 4.0, 40)
 TRUTH = {"a": 2.0, "k": 0.7}
@@ -66,7 +66,7 @@ def test_intervals_of_a_straight_line_are_the_textbook_ones():
     """Closed form of linear regression with unknown error: s² = Σr²/(n − 2), var b = s²/Sxx."""
     x = np.arange(8.0)
     y = np.array([0.1, 1.3, 1.9, 3.2, 3.8, 5.1, 6.2, 6.8])
-    found = lgks.fit(lambda p, c: p["a"] + p["b"] * c["x"], lgks.Data({"x": x}, {"y": y}), {"a": 0.0, "b": 0.5})
+    found = lgks.fit(line, lgks.Data({"x": x}, {"y": y}), {"a": 0.0, "b": 0.5})
     b, a = np.polyfit(x, y, 1)
     s2 = np.sum((y - a - b * x) ** 2) / 6
     sxx = np.sum((x - x.mean()) ** 2)
@@ -107,8 +107,7 @@ def test_a_prior_is_one_more_measurement():
     """Of a linear model: the posterior precision is the sum of precisions, its mean their weighted mean."""
     x = np.array([1.0, 2.0, 3.0])
     data = lgks.Data({"x": x}, {"y": 2.0 * x + 0.1}, 0.5)
-    line = lambda p, c: p["b"] * c["x"]  # noqa: E731
-    found = lgks.fit(line, data, {"b": 1.0}, priors={"b": (1.5, 0.2)})
+    found = lgks.fit(lambda p, c: p["b"] * c["x"], data, {"b": 1.0}, priors={"b": (1.5, 0.2)})
     precision = np.sum(x**2) / 0.25 + 1 / 0.04
     mean = (np.sum(x * (2 * x + 0.1)) / 0.25 + 1.5 / 0.04) / precision
     assert found.estimates["b"] == pytest.approx(mean, rel=1e-8)
@@ -156,7 +155,6 @@ def test_an_estimate_at_its_bound_is_reported():
     hold."""
     x = np.linspace(0, 1, 30)
     y = 1.0 - 0.5 * x + 0.05 * np.random.default_rng(1).normal(size=30)
-    line = lambda p, c: p["a"] + p["b"] * c["x"]  # noqa: E731
     with pytest.warns(lgks.FitWarning, match="b ends at its lower bound 0"):
         found = lgks.fit(line, lgks.Data({"x": x}, {"y": y}), {"a": 1.0, "b": 1.0}, bounds={"b": (0, 10)})
     assert found.estimates["b"] == pytest.approx(0.0, abs=1e-4)

@@ -76,21 +76,6 @@ def test_relative_errors_do_not_mind_units():
     np.testing.assert_allclose(other.covariance, one.covariance, rtol=1e-9)
 
 
-def test_bounds_of_a_bare_number_and_of_an_array():
-    found = lgks.maximise(lambda x: -((x - 2.0) ** 2), 1.0, bounds={"value": (0.0, 1.5)})
-    assert found.values["value"] == pytest.approx(1.5, abs=1e-6)
-    found = lgks.maximise(lambda x: -jnp.sum((x - 2.0) ** 2), np.array([1.0, 1.2]), bounds={"value": (0.0, 5.0)})
-    np.testing.assert_allclose(list(found.values.values()), 2.0, rtol=1e-6)
-
-
-def test_many_ranges_keep_their_names():
-    ranges = {f"c{i}": ((lambda p, i=i: p["h"][i]), (0.1, 0.5 + i)) for i in range(11)}
-    found = lgks.maximise(
-        lambda p: jnp.sum(p["h"]) - 1e-3 * jnp.sum(p["h"] ** 2), {"h": np.full(11, 0.3)}, constraints=ranges
-    )
-    assert found.active == {f"c{i}": f"upper bound {0.5 + i:.6g}" for i in range(11)}
-
-
 def test_a_parameter_at_its_bound_is_not_called_undetermined():
     t = np.linspace(0.0, 1.0, 200)
     y = t - 0.01 + 0.01 * np.random.default_rng(1).normal(size=200)

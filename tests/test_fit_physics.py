@@ -1,5 +1,6 @@
 """Fits of master equations: gradients, degeneracy on the way, coverage of intervals, a plan that makes them small."""
 
+import functools
 import warnings
 
 import jax
@@ -184,6 +185,19 @@ def coherence(p, x):
     return {"c": jnp.trace(A @ rho).real}
 
 
+def coherence_of_g(p, x):
+    """The same at ω = 1."""
+    return coherence({"omega": 1.0, "g": p["g"]}, x)
+
+
+@functools.cache
+def coherences() -> lgks.Data:
+    """At g = 0.15, without noise."""
+    hot = np.array([0.6, 1.0, 1.5])
+    c = jax.jit(jax.vmap(lambda T: coherence_of_g({"g": 0.15}, {"hot": T})["c"]))(hot)
+    return lgks.Data({"hot": hot}, {"c": np.asarray(c)}, 1e-4)
+
+
 class Path(list):
     """Goes down in steps of one size, and notes where it has been."""
 
@@ -198,18 +212,11 @@ class Path(list):
 def test_a_path_through_a_degeneracy_goes_on():
     """From g = −0.2 in steps of 0.05 (exact in the coordinate z = g/0.2: a quarter) to the truth at 0.15: the path
     steps on g = 0 exactly, where both one-excitation levels coincide; its gradient there is finite, and not zero."""
-    hot = np.array([0.6, 1.0, 1.5])
-    c = np.array([float(coherence({"omega": 1.0, "g": 0.15}, {"hot": T})["c"]) for T in hot])
     path = Path()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", lgks.FitWarning)
-        found = lgks.fit(
-            lambda p, x: coherence({"omega": 1.0, "g": p["g"]}, x),
-            lgks.Data({"hot": hot}, {"c": c}, 1e-4),
-            {"g": -0.2},
-            method=path.transformation(0.25),
-            steps=7,
-        )
+        method = path.transformation(0.25)
+        found = lgks.fit(coherence_of_g, coherences(), {"g": -0.2}, method=method, steps=7)
         jax.effects_barrier()
     visited = {float(z[0]) * 0.2: float(s[0]) for z, s in path}
     assert 0.0 in visited
@@ -221,11 +228,7 @@ def test_a_path_through_a_degeneracy_goes_on():
 
 def test_levenberg_marquardt_crosses_a_degeneracy():
     """From one side of g = 0 to the other, and from g = 0 itself (a start at the degeneracy)."""
-    hot = np.array([0.6, 1.0, 1.5])
-    c = np.array([float(coherence({"omega": 1.0, "g": 0.15}, {"hot": T})["c"]) for T in hot])
-    data = lgks.Data({"hot": hot}, {"c": c}, 1e-4)
-    model = lambda p, x: coherence({"omega": 1.0, "g": p["g"]}, x)  # noqa: E731
-    found = lgks.fit(model, data, {"g": -0.1}, starts=[{"g": 0.0}, {"g": 0.3}])
+    found = lgks.fit(coherence_of_g, coherences(), {"g": -0.1}, starts=[{"g": 0.0}, {"g": 0.3}])
     assert all(outcome.startswith("converged") for outcome in found.starts.outcomes)
     # 1e−4 of a standard deviation of 1e−4 in a quantity of order one.
     np.testing.assert_allclose(found.starts.final[:, 0], 0.15, atol=1e-7)

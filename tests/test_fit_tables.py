@@ -71,13 +71,6 @@ def test_any_name_can_be_saved(name, tmp_path):
     assert read.measured_J_per_W.attrs["long_name"] == "J/W"
 
 
-def test_skipped_points_are_named():
-    y = Y.copy()
-    y[[3, 7]] = np.nan
-    found = lgks.fit(decay, lgks.Data({"t": T}, {"y": y}, 0.02), {"a": 1.0, "k": 1.0}, missing="skip")
-    assert "10 measured numbers (2 skipped: y at point(s) 3, 7)" in found.summary()
-
-
 def test_relative_errors_are_saved_as_used(tmp_path):
     found = lgks.fit(decay, lgks.Data({"t": T}, {"y": Y}, relative_errors=0.05), {"a": 1.0, "k": 1.0})
     found.save(tmp_path / "fit.nc")

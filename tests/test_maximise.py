@@ -177,7 +177,7 @@ def test_bad_input():
 @pytest.mark.parametrize("optimum", [2e-4, 0.99995])
 def test_an_optimum_beside_a_bound_is_not_put_on_it(optimum):
     """Ends of the first stage lie on either side of the optimum, closer to the bound than a thousandth: the bound is
-    let go where f grows inwards. Newton's method ends at rounding."""
+    let go where f grows inwards. Ends are good to rounding of the figure."""
     starts = [{"x": float(x)} for x in np.linspace(0.11, 0.93, 12)]
     f = lambda p: 1 - (p["x"] - optimum) ** 2  # noqa: E731
     found = lgks.maximise(f, {"x": 0.5}, bounds={"x": (0.0, 1.0)}, starts=starts)
@@ -191,7 +191,7 @@ def test_an_optimum_beside_a_bound_is_not_put_on_it(optimum):
 
 def test_bounds_hold_and_are_let_go_together():
     """A plane rises to the corner; with a curved ridge one bound holds and the other variable is free, beside its
-    bound. Where f bends upwards towards a bound, Newton's method must not go to the minimum."""
+    bound. Where f bends upwards towards a bound, the minimum is not the end."""
     box = {"x": (0.0, 1.0), "y": (0.0, 1.0)}
     corner = lgks.maximise(lambda p: p["x"] - 2 * p["y"] + 3, START, bounds=box)
     assert corner.values == pytest.approx({"x": 1.0, "y": 0.0}, abs=1e-14)
@@ -221,3 +221,18 @@ def test_starts_have_the_names_of_the_first():
         lgks.maximise(peak, START, starts={"x": 1.0, "y": 2.0})
     found = lgks.maximise(peak, START, starts=np.int64(2), bounds={"x": np.array([0.0, 5.0])})
     assert len(found.starts) == 2
+
+
+def test_bounds_of_a_bare_number_and_of_an_array():
+    found = lgks.maximise(lambda x: -((x - 2.0) ** 2), 1.0, bounds={"value": (0.0, 1.5)})
+    assert found.values["value"] == pytest.approx(1.5, abs=1e-6)
+    found = lgks.maximise(lambda x: -jnp.sum((x - 2.0) ** 2), np.array([1.0, 1.2]), bounds={"value": (0.0, 5.0)})
+    np.testing.assert_allclose(list(found.values.values()), 2.0, rtol=1e-6)
+
+
+def test_many_ranges_keep_their_names():
+    ranges = {f"c{i}": ((lambda p, i=i: p["h"][i]), (0.1, 0.5 + i)) for i in range(11)}
+    found = lgks.maximise(
+        lambda p: jnp.sum(p["h"]) - 1e-3 * jnp.sum(p["h"] ** 2), {"h": np.full(11, 0.3)}, constraints=ranges
+    )
+    assert found.active == {f"c{i}": f"upper bound {0.5 + i:.6g}" for i in range(11)}

@@ -78,8 +78,7 @@ class Information(eqx.Module):
         remarks = [f"! {direction}" for direction in self.undetermined]
         return "\n".join([*lines, *(remarks or ["All parameters are determined."])])
 
-    def __str__(self) -> str:
-        return self.summary()
+    __str__ = summary
 
 
 def information_of(

@@ -64,8 +64,7 @@ class Design(eqx.Module):
         lines += [f"start {i + 1}: {outcome}" for i, outcome in enumerate(self.outcomes)]
         return "\n".join([*lines, *(f"! {note}" for note in self.notes)])
 
-    def __str__(self) -> str:
-        return self.summary()
+    __str__ = summary
 
 
 class Task(eqx.Module):

@@ -198,8 +198,7 @@ class Fit(eqx.Module):
             lines.append(f"  {i + 1:>3}: {chi} after {steps}: {starts.outcomes[i]}")
         return "\n".join([*lines, "", *(f"! {note}" for note in self.notes)]).rstrip()
 
-    def __str__(self) -> str:
-        return self.summary()
+    __str__ = summary
 
     def plot(self, path: str | Path | None = None, x: str | None = None) -> "Figure":
         """Data with errors, fit and residuals against one coordinate; a band and a line where there is no other."""
