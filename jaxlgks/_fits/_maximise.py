@@ -25,7 +25,7 @@ from ..errors import FitError, FitWarning, InputError
 from ._parameters import Bounds, Parameters, as_parameters, start_values
 
 CLOSE = 1e-6  # relative: figures that agree lead to the same optimum; a constraint that is met
-STATIONARY, FLAT = 1e-5, 1e-5  # first and second derivatives that count as zero, relative
+STATIONARY, FLAT = 1e-5, 1e-7  # first and second derivatives that count as zero, relative
 STEP = 1e-4  # between slopes whose difference is a second derivative, in sizes of the variables
 AT = 1e-9  # a variable closer to a bound than this part of its size is at the bound
 HUGE = 1e10  # stands for minus a figure (in units of its size) that is not finite
