@@ -123,8 +123,8 @@ def test_arguments_that_do_not_fit():
     fit = lambda **given: lgks.fit(decay, data(), INIT, **given)  # noqa: E731
     for message, given in {
         "no parameter 'kk'; did you mean 'k'": {"bounds": {"kk": (0, 1)}},
-        "pair .lower, upper. or 'positive'": {"bounds": {"k": "negative"}},
-        "leave nothing between": {"bounds": {"k": (3, 2)}},
+        "pair .lower, upper., lower < upper, or 'positive'": {"bounds": {"k": "negative"}},
+        "lower < upper, or .positive.; got .3, 2": {"bounds": {"k": (3, 2)}},
         "priors: no parameter 'b'": {"priors": {"b": (0, 1)}},
         "pair .mean, deviation.": {"priors": {"k": 1.0}},
         "positive width": {"priors": {"k": (1.0, 0.0)}},

@@ -94,7 +94,7 @@ def test_weights_and_starts_and_parameters_that_do_not_fit():
         lgks.fit(lambda p, x: {"y": p["kk"] * x["t"]}, data, init)
     with pytest.raises(InputError, match="a list of start values"):
         lgks.fit(decay, data, init, starts={"a": 2.0, "k": 1.0})
-    with pytest.raises(InputError, match=r"a pair .lower, upper. or 'positive'"):
+    with pytest.raises(InputError, match=r"a pair .lower, upper., lower < upper, or 'positive'"):
         lgks.fit(decay, data, init, bounds={"a": [0.0, "inf"]})
     found = lgks.fit(decay, data, init, starts=np.int64(2), bounds={"a": np.array([0.0, 5.0])})
     assert len(found.starts.outcomes) == 2

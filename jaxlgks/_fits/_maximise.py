@@ -22,7 +22,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from ..errors import FitError, FitWarning, InputError
-from ._parameters import Bounds, Parameters, as_parameters, start_values
+from ._parameters import Bounds, Parameters, as_parameters, range_of, start_values
 
 CLOSE = 1e-6  # relative: figures that agree lead to the same optimum; a constraint that is met
 STATIONARY, FLAT = 1e-5, 1e-7  # first and second derivatives that count as zero, relative
@@ -207,20 +207,15 @@ def maximise(
 
 def _level(name: str, pair: Any) -> tuple[float, float]:
     """The ends of a constraint: a level twice, or a range."""
-    try:
-        h, level = pair
-        low, high = level if np.ndim(level) else (level, level)
-        low, high = -np.inf if low is None else float(low), np.inf if high is None else float(high)
-        sound = callable(h) and (low < high or (low == high and not np.ndim(level)))
-    except (TypeError, ValueError):
-        low = high = np.nan
-        sound = False
-    if not sound or not np.isfinite([low, high]).any():
+    h, level = pair if isinstance(pair, Sequence) and len(pair) == 2 else (None, None)
+    number = level is not None and not isinstance(level, str) and np.ndim(level) == 0
+    ends = (float(level), float(level)) if number else range_of(level)
+    if not callable(h) or ends is None or not np.isfinite(ends).any():
         raise InputError(
             f"maximise: the constraint {name!r} is a pair (function, level) or (function, (low, high)), low < high; "
             f"got {pair!r}."
         )
-    return low, high
+    return ends
 
 
 def _figures(task: Task, rows: Sequence[np.ndarray], names: list[str]) -> np.ndarray:

@@ -92,8 +92,14 @@ def as_parameters(init: Any, bounds: Bounds | None, where: str) -> tuple[Paramet
     names, theta, shapes, structure = _entries(init, where)
     lower, upper = np.full(len(names), -np.inf), np.full(len(names), np.inf)
     for key, value in (bounds or {}).items():
-        at = addressed(key, names, f"{where}: bounds")
-        lower[at], upper[at] = _bound_pair(key, value, where)
+        at, ends = (
+            addressed(key, names, f"{where}: bounds"),
+            range_of((0.0, None) if str(value) == "positive" else value),
+        )
+        if ends is None:
+            kind = "a pair (lower, upper), lower < upper, or 'positive'"
+            raise InputError(f"{where}: the bounds of {key!r} are {kind}; got {value!r}.")
+        lower[at], upper[at] = ends
     parameters = Parameters(lower, upper, np.ones(len(names)), names, shapes, structure)
     _require_inside(parameters, theta, where)
     return parameters.scaled(theta, np.zeros((0, len(names))), 0.0), theta
@@ -123,15 +129,13 @@ def _entries(init: Any, where: str) -> tuple[tuple[str, ...], np.ndarray, tuple,
     return tuple(names), theta, tuple(array.shape for array in values), structure
 
 
-def _bound_pair(key: str, value: Any, where: str) -> tuple[float, float]:
-    pair = (0.0, None) if isinstance(value, str) and value == "positive" else value
+def range_of(pair: Any) -> tuple[float, float] | None:
+    """Two ends in order, infinite where one is None; None for what is no such pair."""
     ends = list(pair) if isinstance(pair, Iterable) and not isinstance(pair, str) else []
     if len(ends) != 2 or not all(end is None or isinstance(end, numbers.Real) for end in ends):
-        raise InputError(f"{where}: the bounds of {key!r} are a pair (lower, upper) or 'positive'; got {value!r}.")
+        return None
     low, high = -np.inf if ends[0] is None else float(ends[0]), np.inf if ends[1] is None else float(ends[1])
-    if not low < high:
-        raise InputError(f"{where}: the bounds of {key!r} leave nothing between them; got {value!r}.")
-    return low, high
+    return (low, high) if low < high else None
 
 
 def _require_inside(parameters: Parameters, theta: np.ndarray, where: str) -> None:

@@ -134,6 +134,8 @@ def priors_of(priors: Mapping[str, Any] | None, names: tuple[str, ...]) -> tuple
     mean, width = np.zeros(len(names)), np.full(len(names), np.inf)
     for key, pair in (priors or {}).items():
         at = addressed(key, names, "fit: priors")
+        if np.isfinite(width[at]).any():
+            raise InputError(f"fit: {key!r} has two priors; keep one.")
         try:
             mean[at], width[at] = (float(x) for x in pair)
         except (TypeError, ValueError):
