@@ -207,9 +207,10 @@ def maximise(
 
 def _level(name: str, pair: Any) -> tuple[float, float]:
     """The ends of a constraint: a level twice, or a range."""
-    h, level = pair if isinstance(pair, Sequence) and len(pair) == 2 else (None, None)
-    number = level is not None and not isinstance(level, str) and np.ndim(level) == 0
-    ends = (float(level), float(level)) if number else range_of(level)
+    both: Any = pair if isinstance(pair, Sequence) and len(pair) == 2 else (None, None)
+    h, level = both
+    single = np.ndim(level) == 0 and np.asarray(level).dtype.kind in "fiu"
+    ends = (float(np.asarray(level)), float(np.asarray(level))) if single else range_of(level)
     if not callable(h) or ends is None or not np.isfinite(ends).any():
         raise InputError(
             f"maximise: the constraint {name!r} is a pair (function, level) or (function, (low, high)), low < high; "
