@@ -136,9 +136,9 @@ def _problem(predict: Predict, data: Data, parameters: Parameters, priors: Any, 
         unit = float(np.sqrt(np.mean(y**2))) or 1.0
         fixed = unit * data.flat(weights_of(weights, data))[used] ** -0.5
     largest = {k: np.full(v.shape, np.nanmax(np.abs(v), initial=0.0) or 1.0) for k, v in data.observables.items()}
-    largest, unit, (x, setting) = jnp.asarray(data.flat(largest)[used]), jnp.asarray(unit), settings_of(data)
-    used, y, fixed = jnp.asarray(used), jnp.asarray(y), jnp.asarray(fixed)
-    return Problem(model, x, setting, used, y, fixed, relative, largest, mean, width, unit, known)
+    largest, unit, (x, row) = jnp.asarray(data.flat(largest)[used]), jnp.asarray(unit), settings_of(data)
+    row, used, y, fixed = jnp.asarray(row[used]), jnp.asarray(used), jnp.asarray(y), jnp.asarray(fixed)
+    return Problem(model, x, row, used, y, fixed, relative, largest, mean, width, unit, known)
 
 
 def _result(problem: Problem, data: Data, ends: Ends, label: str, units: dict) -> Fit:

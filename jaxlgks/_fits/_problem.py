@@ -62,12 +62,13 @@ class Point(eqx.Module):
 class Problem(eqx.Module):
     """What is fitted. `used` picks the numbers that are used out of all measured ones; `y`, `fixed` (their errors),
     `relative` (errors in parts of the prediction) and `largest` (the largest number of the same observable) are theirs.
-    `x` holds repeated settings once, `setting` says which one each point has. `mean` and `width` are those of priors
-    (infinite width: none). `unit`: in which errors are counted where they are not known (`known`)."""
+    `x` holds repeated settings once, `row` says where among the predictions there each number is. `mean` and `width`
+    are those of priors (infinite width: none). `unit`: in which errors are counted where they are not known
+    (`known`)."""
 
     model: Model
     x: dict[str, Any]
-    setting: Int[Array | np.ndarray, " n"]
+    row: Int[Array | np.ndarray, " m"]
     used: Int[Array | np.ndarray, " m"]
     y: Float[Array | np.ndarray, " m"]
     fixed: Float[Array | np.ndarray, " m"]
@@ -78,10 +79,13 @@ class Problem(eqx.Module):
     unit: Float[Array | np.ndarray, ""]
     known: bool = eqx.field(static=True)
 
+    def distinct(self, theta: Float[Array, " p"]) -> Float[Array, " k"]:
+        """f(θ), settings that repeat once."""
+        return jnp.concatenate([y.reshape(-1) for y in self.model.by_name(theta, self.x).values()])
+
     def predicted(self, theta: Float[Array, " p"]) -> Float[Array, " m"]:
         """f(θ) of the numbers that are used."""
-        values = self.model.by_name(theta, self.x).values()
-        return jnp.concatenate([y[self.setting].reshape(-1) for y in values])[self.used]
+        return self.distinct(theta)[self.row]
 
     def residuals(self, theta: Float[Array, " p"], sigma: Float[Array, " m"]) -> Float[Array, " r"]:
         """r(θ) with these errors."""
@@ -121,12 +125,18 @@ def evaluate(problem: Problem, theta: Float[Array, " p"], sigma: Float[Array, " 
     return Point(theta, r, J, held, jnp.where(finite, 1.0, jnp.nan) * distance)
 
 
-def settings_of(data: Data) -> tuple[dict[str, Array], Array]:
-    """Settings to predict at, and which of them each point has: those that repeat are predicted once."""
+def settings_of(data: Data) -> tuple[dict[str, Array], np.ndarray]:
+    """Settings to predict at, those that repeat once, and where among all that is predicted there each measured number
+    is."""
     # A skipped point must not make NaN in derivatives: it is predicted somewhere harmless, and left out.
     x = {name: np.where(np.isfinite(v), v, v[np.isfinite(v)][0]) for name, v in data.coordinates.items()}
     table, setting = np.unique(np.stack(list(x.values())), axis=1, return_inverse=True)
-    return {name: jnp.asarray(row) for name, row in zip(x, table, strict=True)}, jnp.asarray(setting.reshape(-1))
+    rows, start, count = [], 0, table.shape[1]
+    for y in data.observables.values():
+        inner = y.size // len(y)
+        rows.append((start + setting.reshape(-1, 1) * inner + np.arange(inner)).reshape(-1))
+        start += count * inner
+    return {name: jnp.asarray(column) for name, column in zip(x, table, strict=True)}, np.concatenate(rows)
 
 
 def priors_of(priors: Mapping[str, Any] | None, names: tuple[str, ...]) -> tuple[np.ndarray, np.ndarray]:

@@ -69,13 +69,27 @@ class Ends(NamedTuple):
 
 
 class _Goal(eqx.Module):
-    """Residuals with these errors as a function of coordinates."""
+    """Residuals as a function of coordinates, one for all numbers measured at one setting and one for what these
+    differ by: Σ_i (f − y_i)²/σ_i² = W (f − ȳ)² + Σ_i (y_i − ȳ)²/σ_i², W = Σ 1/σ_i², ȳ = Σ y_i/(W σ_i²)."""
 
     problem: Problem
-    sigma: Float[Array, " m"]
+    root: Float[Array, " k"]
+    mean: Float[Array, " k"]
+    rest: Float[Array, ""]
 
     def __call__(self, z: Float[Array, " p"]) -> Float[Array, " r"]:
-        return self.problem.residuals(self.problem.model.parameters.from_coordinates(z), self.sigma)
+        problem, theta = self.problem, self.problem.model.parameters.from_coordinates(z)
+        apart = jnp.where(self.root > 0, problem.distinct(theta) - self.mean, 0.0)
+        return jnp.concatenate([self.root * apart, self.rest[None], (theta - problem.mean) / problem.width])
+
+
+def _goal(problem: Problem, sigma: Float[Array, " m"]) -> _Goal:
+    """With these errors."""
+    count = jax.eval_shape(problem.distinct, jnp.zeros(len(problem.mean))).size
+    both = jnp.stack([1 / sigma**2, problem.y / sigma**2])
+    W, sums = jnp.zeros((2, count)).at[:, problem.row].add(both)
+    mean = sums / jnp.where(W > 0, W, 1.0)
+    return _Goal(problem, jnp.sqrt(W), mean, jnp.linalg.norm((problem.y - mean[problem.row]) / sigma))
 
 
 def descend(
@@ -86,13 +100,13 @@ def descend(
 
     def renewed(state: tuple) -> tuple:
         before, sigma, _, rounds = state
-        end = minimise(_Goal(problem, sigma), method, before.z, limit, tick)
+        end = minimise(_goal(problem, sigma), method, before.z, limit, tick)
         errors = problem.errors(problem.predicted(parameters.from_coordinates(end.z)))
         errors = jnp.where(jnp.isfinite(errors) & (errors > 0), errors, sigma)
         return end._replace(steps=before.steps + end.steps), errors, jnp.max(jnp.abs(errors / sigma - 1)), rounds + 1
 
     if problem.relative is None:
-        end = minimise(_Goal(problem, sigma), method, z, limit, tick)
+        end = minimise(_goal(problem, sigma), method, z, limit, tick)
     else:
         first = End(z, jnp.asarray(0), jnp.asarray(False))
         start = (first, sigma, jnp.asarray(jnp.inf), jnp.asarray(0))
