@@ -152,12 +152,12 @@ def fit(data: Path, config: Path, *, out: Path | None = None, progress: bool = T
         plan = read_fit(data, config)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", FitWarning)  # the summary says the same
-            fitted = run(plan.predict, plan.data, plan.init, progress=progress, **plan.options)
-        say(fitted.summary(), markup=False, highlight=False, soft_wrap=True)
-        fitted.save(target)
-        fitted.plot(picture)
+            result = run(plan.predict, plan.data, plan.init, progress=progress, **plan.options)
+        say(result.summary(), markup=False, highlight=False, soft_wrap=True)
+        result.save(target)
+        result.plot(picture)
         say(f"See {target} and {picture}", soft_wrap=True)
-        return 1 if fitted.notes else 0
+        return 1 if result.notes else 0
 
     return _reported("fit", work)
 

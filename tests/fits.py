@@ -17,8 +17,13 @@ def named_decay(p, x):
     return {"y": decay(p, x)}
 
 
-def quiet(*given, **more) -> lgks.Fit:
+def line(p, x):
+    """a + b x, one number."""
+    return p["a"] + p["b"] * x["x"]
+
+
+def quiet(*arguments, **options) -> lgks.Fit:
     """`fit` without its warnings."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", lgks.FitWarning)
-        return lgks.fit(*given, **more)
+        return lgks.fit(*arguments, **options)

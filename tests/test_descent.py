@@ -5,8 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxlgks._fits._descent import LevenbergMarquardt
-from jaxlgks._fits._methods import Method, minimise
+from jaxlgks._fits._optimisers import LevenbergMarquardt, Method, minimise
 
 
 def valley(unit: float):
@@ -33,15 +32,15 @@ def test_a_curved_valley_in_any_unit():
 
 def test_a_wall_of_nan_is_not_crossed():
     """√z is not real below zero; the minimum lies close to the wall, and the first steps lead beyond it."""
-    found = descend(lambda z: jnp.array([jnp.sqrt(z[0]) - 0.01, 0.1 * (z[0] - 1e-4)]), [4.0])
-    assert found.finished
-    assert float(found.z[0]) == pytest.approx(1e-4, rel=1e-6, abs=0)
+    result = descend(lambda z: jnp.array([jnp.sqrt(z[0]) - 0.01, 0.1 * (z[0] - 1e-4)]), [4.0])
+    assert result.finished
+    assert float(result.z[0]) == pytest.approx(1e-4, rel=1e-6, abs=0)
 
 
 def test_nothing_to_go_by():
     """A coordinate without effect stays; residuals that are NaN from the start end at once, where they began."""
-    found = descend(lambda z: jnp.array([z[0] - 2.0, 3.0 * (z[0] - 2.0)]), [1.0, 7.0])
-    np.testing.assert_allclose(found.z, [2.0, 7.0], rtol=1e-12)
+    result = descend(lambda z: jnp.array([z[0] - 2.0, 3.0 * (z[0] - 2.0)]), [1.0, 7.0])
+    np.testing.assert_allclose(result.z, [2.0, 7.0], rtol=1e-12)
     lost = descend(lambda z: jnp.array([jnp.nan * z[0]]), [1.0])
     assert lost.steps == 1
     assert lost.z[0] == 1.0
@@ -49,6 +48,6 @@ def test_nothing_to_go_by():
 
 def test_residuals_that_stay_are_a_minimum():
     """Data that contradict each other: the mean, by its own end, although χ² does not vanish."""
-    found = descend(lambda z: jnp.array([jnp.exp(z[0]) - 1.0, jnp.exp(z[0]) - 3.0]), [0.0])
-    assert found.finished
-    assert float(found.z[0]) == pytest.approx(np.log(2.0), rel=1e-9)
+    result = descend(lambda z: jnp.array([jnp.exp(z[0]) - 1.0, jnp.exp(z[0]) - 3.0]), [0.0])
+    assert result.finished
+    assert float(result.z[0]) == pytest.approx(np.log(2.0), rel=1e-9)

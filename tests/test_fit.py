@@ -18,7 +18,7 @@ from scipy.stats import norm, t as student
 import jaxlgks as lgks
 from jaxlgks.errors import FitError, InputError
 
-from .fits import named_decay as decay
+from .fits import line, named_decay as decay
 
 TIMES = np.linspace(0.0, 4.0, 40)
 TRUTH = {"a": 2.0, "k": 0.7}
@@ -41,41 +41,41 @@ def test_estimates_and_covariance_are_those_of_scipy(known):
     """Same minimum, same covariance: absolute with known errors, scaled by the scatter without. Two minimisers agree to
     1e−5 of a standard deviation here, a covariance by exact and one by finite differences to 1e−5."""
     data = measured(known=known)
-    found = lgks.fit(decay, data, {"a": 1.0, "k": 1.0})
+    result = lgks.fit(decay, data, {"a": 1.0, "k": 1.0})
     theta, covariance = by_scipy(data, np.full(TIMES.size, 0.02) if known else None, known)
-    np.testing.assert_allclose(found.vector, theta, rtol=1e-6)
-    np.testing.assert_allclose(found.covariance, covariance, rtol=1e-4)
-    assert found.starts.outcomes == ("converged (best)",)
-    assert found.degrees_of_freedom == TIMES.size - 2
+    np.testing.assert_allclose(result.vector, theta, rtol=1e-6)
+    np.testing.assert_allclose(result.covariance, covariance, rtol=1e-4)
+    assert result.starts.outcomes == ("converged (best)",)
+    assert result.degrees_of_freedom == TIMES.size - 2
     r = data.observables["y"] - theta[0] * np.exp(-theta[1] * TIMES)
-    assert found.chi_squared == pytest.approx(np.sum(r**2) / (0.02**2 if known else 1.0), rel=1e-8)
+    assert result.chi_squared == pytest.approx(np.sum(r**2) / (0.02**2 if known else 1.0), rel=1e-8)
 
 
 @pytest.mark.parametrize("known", [True, False])
 def test_intervals_are_normal_or_students(known):
-    found = lgks.fit(decay, measured(known=known), {"a": 1.0, "k": 1.0})
+    result = lgks.fit(decay, measured(known=known), {"a": 1.0, "k": 1.0})
     q = norm.ppf(0.95) if known else student.ppf(0.95, TIMES.size - 2)
-    low, high = found.intervals(0.9)["k"]
-    sigma = found.sigmas["k"]
+    low, high = result.intervals(0.9)["k"]
+    sigma = result.sigmas["k"]
     assert (high - low) / 2 == pytest.approx(q * sigma, rel=1e-12)
-    assert found.reduced_chi_squared == pytest.approx(found.chi_squared / 38)
-    assert np.isnan(found.p_value) == (not known)
+    assert result.reduced_chi_squared == pytest.approx(result.chi_squared / 38)
+    assert np.isnan(result.p_value) == (not known)
 
 
 def test_intervals_of_a_straight_line_are_the_textbook_ones():
     """Closed form of linear regression with unknown error: s² = Σr²/(n − 2), var b = s²/Sxx."""
     x = np.arange(8.0)
     y = np.array([0.1, 1.3, 1.9, 3.2, 3.8, 5.1, 6.2, 6.8])
-    found = lgks.fit(lambda p, c: p["a"] + p["b"] * c["x"], lgks.Data({"x": x}, {"y": y}), {"a": 0.0, "b": 0.5})
+    result = lgks.fit(line, lgks.Data({"x": x}, {"y": y}), {"a": 0.0, "b": 0.5})
     b, a = np.polyfit(x, y, 1)
     s2 = np.sum((y - a - b * x) ** 2) / 6
     sxx = np.sum((x - x.mean()) ** 2)
     # Two steps of a linear problem: what is left is the tolerance of the minimiser.
-    assert found.estimates == pytest.approx({"a": a, "b": b}, rel=1e-7)
-    assert found.sigmas["b"] == pytest.approx(np.sqrt(s2 / sxx), rel=1e-7)
-    assert found.sigmas["a"] == pytest.approx(np.sqrt(s2 * (1 / 8 + x.mean() ** 2 / sxx)), rel=1e-7)
-    assert found.correlations[0, 1] == pytest.approx(-x.mean() / np.sqrt(np.mean(x**2)), rel=1e-7)
-    _, low, high = found.band({"x": np.array([10.0])}, level=0.95)["y"]
+    assert result.estimates == pytest.approx({"a": a, "b": b}, rel=1e-7)
+    assert result.sigmas["b"] == pytest.approx(np.sqrt(s2 / sxx), rel=1e-7)
+    assert result.sigmas["a"] == pytest.approx(np.sqrt(s2 * (1 / 8 + x.mean() ** 2 / sxx)), rel=1e-7)
+    assert result.correlations[0, 1] == pytest.approx(-x.mean() / np.sqrt(np.mean(x**2)), rel=1e-7)
+    _, low, high = result.band({"x": np.array([10.0])}, level=0.95)["y"]
     half = student.ppf(0.975, 6) * np.sqrt(s2 * (1 / 8 + (10 - x.mean()) ** 2 / sxx))
     assert (high - low) / 2 == pytest.approx(half, rel=1e-7)
 
@@ -98,24 +98,21 @@ def test_weights_are_errors_up_to_a_factor():
     w = rng.uniform(0.5, 2.0, TIMES.size)
     weighted = [lgks.fit(decay, data, {"a": 1.0, "k": 1.0}, weights={"y": factor * w}) for factor in (1.0, 50.0)]
     theta, covariance = by_scipy(data, w**-0.5, False)
-    for found in weighted:
-        np.testing.assert_allclose(found.vector, theta, rtol=1e-6)
-        np.testing.assert_allclose(found.covariance, covariance, rtol=1e-4)
+    for result in weighted:
+        np.testing.assert_allclose(result.vector, theta, rtol=1e-6)
+        np.testing.assert_allclose(result.covariance, covariance, rtol=1e-4)
 
 
 def test_a_prior_is_one_more_measurement():
     """Of a linear model: the posterior precision is the sum of precisions, its mean their weighted mean."""
     x = np.array([1.0, 2.0, 3.0])
     data = lgks.Data({"x": x}, {"y": 2.0 * x + 0.1}, 0.5)
-    line = lambda p, c: p["b"] * c["x"]  # noqa: E731
-    found = lgks.fit(line, data, {"b": 1.0}, priors={"b": (1.5, 0.2)})
+    result = lgks.fit(lambda p, c: p["b"] * c["x"], data, {"b": 1.0}, priors={"b": (1.5, 0.2)})
     precision = np.sum(x**2) / 0.25 + 1 / 0.04
     mean = (np.sum(x * (2 * x + 0.1)) / 0.25 + 1.5 / 0.04) / precision
-    assert found.estimates["b"] == pytest.approx(mean, rel=1e-8)
-    assert found.sigmas["b"] == pytest.approx(precision**-0.5, rel=1e-10)
-    assert found.degrees_of_freedom == 3
-    as_function = lgks.fit(line, data, {"b": 1.0}, priors=lambda p: (p["b"] - 1.5) / 0.2)
-    assert as_function.estimates["b"] == pytest.approx(mean, rel=1e-8)
+    assert result.estimates["b"] == pytest.approx(mean, rel=1e-8)
+    assert result.sigmas["b"] == pytest.approx(precision**-0.5, rel=1e-10)
+    assert result.degrees_of_freedom == 3
 
 
 OBJECTS = {
@@ -136,11 +133,11 @@ OBJECTS = {
 def test_every_method_finds_the_same_minimum(name):
     """To a twentieth of a standard deviation: what `fit` calls converged."""
     data = measured()
-    found = lgks.fit(decay, data, {"a": 1.5, "k": 1.0}, method=OBJECTS[name], bounds={"k": "positive"})
+    result = lgks.fit(decay, data, {"a": 1.5, "k": 1.0}, method=OBJECTS[name], bounds={"k": "positive"})
     theta, covariance = by_scipy(data, np.full(TIMES.size, 0.02), True)
-    assert np.max(np.abs(found.vector - theta) / np.sqrt(np.diag(covariance))) < 0.05
-    assert found.starts.outcomes[0].startswith("converged")
-    assert not found.notes
+    assert np.max(np.abs(result.vector - theta) / np.sqrt(np.diag(covariance))) < 0.05
+    assert result.starts.outcomes[0].startswith("converged")
+    assert not result.notes
 
 
 def test_bounds_of_every_kind_keep_the_minimum_where_it_is():
@@ -148,11 +145,9 @@ def test_bounds_of_every_kind_keep_the_minimum_where_it_is():
     data = measured()
     free = lgks.fit(decay, data, {"a": 1.5, "k": 1.0})
     for bounds in ({"a": (None, 5.0), "k": (0.0, 3.0)}, {"a": (0.5, None), "k": "positive"}, {"k": (-1.0, np.inf)}):
-        found = lgks.fit(decay, data, {"a": 1.5, "k": 1.0}, bounds=bounds)
-        np.testing.assert_allclose(found.vector, free.vector, rtol=1e-6)
-        np.testing.assert_allclose(found.covariance, free.covariance, rtol=1e-5)
-    bounded = found.intervals(scale="bounded")["k"]
-    assert bounded[0] < found.estimates["k"] < bounded[1]
+        result = lgks.fit(decay, data, {"a": 1.5, "k": 1.0}, bounds=bounds)
+        np.testing.assert_allclose(result.vector, free.vector, rtol=1e-6)
+        np.testing.assert_allclose(result.covariance, free.covariance, rtol=1e-5)
 
 
 def test_an_estimate_at_its_bound_is_reported():
@@ -160,13 +155,12 @@ def test_an_estimate_at_its_bound_is_reported():
     hold."""
     x = np.linspace(0, 1, 30)
     y = 1.0 - 0.5 * x + 0.05 * np.random.default_rng(1).normal(size=30)
-    line = lambda p, c: p["a"] + p["b"] * c["x"]  # noqa: E731
     with pytest.warns(lgks.FitWarning, match="b ends at its lower bound 0"):
-        found = lgks.fit(line, lgks.Data({"x": x}, {"y": y}), {"a": 1.0, "b": 1.0}, bounds={"b": (0, 10)})
-    assert found.estimates["b"] == pytest.approx(0.0, abs=1e-4)
-    assert found.estimates["a"] == pytest.approx(y.mean(), rel=1e-4)
-    assert "b at its lower bound 0" in found.starts.outcomes[0]
-    assert "does not hold" in found.summary() or "do not hold" in found.summary()
+        result = lgks.fit(line, lgks.Data({"x": x}, {"y": y}), {"a": 1.0, "b": 1.0}, bounds={"b": (0, 10)})
+    assert result.estimates["b"] == pytest.approx(0.0, abs=1e-4)
+    assert result.estimates["a"] == pytest.approx(y.mean(), rel=1e-4)
+    assert "b at its lower bound 0" in result.starts.outcomes[0]
+    assert "does not hold" in result.summary() or "do not hold" in result.summary()
 
 
 def test_every_start_is_reported_and_a_worse_minimum_is_named():
@@ -174,9 +168,9 @@ def test_every_start_is_reported_and_a_worse_minimum_is_named():
     x = np.linspace(0, 6, 60)
     data = lgks.Data({"x": x}, {"y": np.sin(2.0 * x)}, 0.1)
     wave = lambda p, c: jnp.sin(p["k"] * c["x"])  # noqa: E731
-    found = lgks.fit(wave, data, {"k": 2.3}, starts=[{"k": 1.9}, {"k": 4.5}, {"k": 7.0}])
-    starts = found.starts
-    assert found.estimates["k"] == pytest.approx(2.0, rel=1e-6)
+    result = lgks.fit(wave, data, {"k": 2.3}, starts=[{"k": 1.9}, {"k": 4.5}, {"k": 7.0}])
+    starts = result.starts
+    assert result.estimates["k"] == pytest.approx(2.0, rel=1e-6)
     assert starts.initial[:, 0] == pytest.approx([2.3, 1.9, 4.5, 7.0])
     assert len(starts.outcomes) == 4
     assert "same minimum" in starts.outcomes[1] or "same minimum" in starts.outcomes[0]
@@ -192,32 +186,32 @@ def test_a_second_minimum_as_good_is_a_warning():
     data = lgks.Data({"x": x}, {"y": (1 + 0.25 * x)}, 0.01)
     even = lambda p, c: p["a"] + p["g"] ** 2 * c["x"]  # noqa: E731
     with pytest.warns(lgks.FitWarning, match="Another minimum is as good"):
-        found = lgks.fit(even, data, {"a": 1.0, "g": 0.4}, starts=[{"a": 1.0, "g": -0.4}])
-    assert sorted(found.starts.final[:, 1]) == pytest.approx([-0.5, 0.5], rel=1e-5)
+        result = lgks.fit(even, data, {"a": 1.0, "g": 0.4}, starts=[{"a": 1.0, "g": -0.4}])
+    assert sorted(result.starts.final[:, 1]) == pytest.approx([-0.5, 0.5], rel=1e-5)
 
 
 def test_a_start_that_is_not_finite_is_reported_and_the_others_go_on():
     data = lgks.Data({"x": [1.0, 2.0, 3.0]}, {"y": [1.0, 1.4, 1.7]}, 0.1)
     root = lambda p, c: jnp.sqrt(p["b"] * c["x"])  # noqa: E731
-    found = lgks.fit(root, data, {"b": -1.0}, starts=[{"b": 2.0}])
-    assert found.starts.outcomes[0].startswith("not finite")
-    assert found.starts.outcomes[1].startswith("converged")
+    result = lgks.fit(root, data, {"b": -1.0}, starts=[{"b": 2.0}])
+    assert result.starts.outcomes[0].startswith("not finite")
+    assert result.starts.outcomes[1].startswith("converged")
     with pytest.raises(FitError, match="no start leads to a finite"):
         lgks.fit(root, data, {"b": -1.0}, method="adam", steps=20)
 
 
 def test_too_few_steps_are_reported():
     with pytest.warns(lgks.FitWarning, match="ran out of 3 steps"):
-        found = lgks.fit(decay, measured(), {"a": 0.1, "k": 5.0}, method="adam", steps=3)
-    assert "ran out of 3 steps" in found.starts.outcomes[0]
-    assert found.starts.distance[0] > 1
+        result = lgks.fit(decay, measured(), {"a": 0.1, "k": 5.0}, method="adam", steps=3)
+    assert "ran out of 3 steps" in result.starts.outcomes[0]
+    assert result.starts.distance[0] > 1
 
 
 def test_a_model_that_does_not_describe_the_data_is_reported():
     data = lgks.Data({"t": TIMES}, {"y": 2.0 - 0.5 * TIMES}, 0.01)
     with pytest.warns(lgks.FitWarning, match="χ² is too large"):
-        found = lgks.fit(decay, data, {"a": 1.0, "k": 1.0})
-    assert found.p_value < 1e-3
+        result = lgks.fit(decay, data, {"a": 1.0, "k": 1.0})
+    assert result.p_value < 1e-3
 
 
 def test_data_may_be_a_table_of_any_kind():
@@ -230,9 +224,9 @@ def test_data_may_be_a_table_of_any_kind():
     )
     tables = [data, columns, pandas.DataFrame(columns), labelled]
     fits = [lgks.fit(decay, table, {"a": 1.0, "k": 1.0}) for table in tables]
-    for found in fits[1:]:
-        np.testing.assert_array_equal(found.vector, fits[0].vector)
-        np.testing.assert_array_equal(found.covariance, fits[0].covariance)
+    for result in fits[1:]:
+        np.testing.assert_array_equal(result.vector, fits[0].vector)
+        np.testing.assert_array_equal(result.covariance, fits[0].covariance)
     assert fits[3].units == {"t": "s", "y": "V"}
 
 
@@ -253,33 +247,26 @@ def test_a_grid_with_several_observables():
     )
     grid.f[2, 1] = np.nan
     model = lambda p, x: {"f": p["a"] * x["u"] * x["v"], "h": p["b"] * (x["u"] + x["v"])}  # noqa: E731
-    found = lgks.fit(model, grid, {"a": 1.0, "b": np.array([0.1, 0.1])}, missing="skip")
-    assert found.names == ("a", "b[0]", "b[1]")
-    assert found.residuals["h"].shape == (20, 2)
-    assert np.isnan(found.residuals["f"]).sum() == 1
+    result = lgks.fit(model, grid, {"a": 1.0, "b": np.array([0.1, 0.1])}, missing="skip")
+    assert result.names == ("a", "b[0]", "b[1]")
+    assert result.residuals["h"].shape == (20, 2)
+    assert np.isnan(result.residuals["f"]).sum() == 1
     expected, used = np.outer(u, v).reshape(-1), np.isfinite(grid.f.values.reshape(-1))
     f = grid.f.values.reshape(-1)[used]
-    assert found.estimates["a"] == pytest.approx(expected[used] @ f / (expected[used] @ expected[used]), rel=1e-7)
+    assert result.estimates["a"] == pytest.approx(expected[used] @ f / (expected[used] @ expected[used]), rel=1e-7)
     total = (u[:, None] + v[None, :]).reshape(-1)
     h = grid.h.transpose("u", "v", "bath").values.reshape(-1, 2)
-    np.testing.assert_allclose(found.params["b"], total @ h / (total @ total), rtol=1e-7)
-
-
-def test_all_points_at_once_give_the_same_fit():
-    data = measured()
-    one = lgks.fit(decay, data, {"a": 1.0, "k": 1.0})
-    all_ = lgks.fit(decay, data, {"a": 1.0, "k": 1.0}, vectorised=True)
-    np.testing.assert_allclose(all_.vector, one.vector, rtol=1e-9)
+    np.testing.assert_allclose(result.params["b"], total @ h / (total @ total), rtol=1e-7)
 
 
 def test_repeated_settings_are_predicted_once_and_counted_as_often_as_they_were_measured():
     data = measured()
     again = np.concatenate([np.arange(40), np.arange(39, -1, -1)])
     twice = lgks.Data({"t": TIMES[again]}, {"y": data.observables["y"][again]}, 0.02)
-    seen = []
+    visited_times = []
 
     def counted(p, x):
-        jax.debug.callback(lambda t: seen.append(float(t)), x["t"])
+        jax.debug.callback(lambda t: visited_times.append(float(t)), x["t"])
         return decay(p, x)
 
     one, two = (lgks.fit(decay, d, {"a": 1.0, "k": 1.0}) for d in (data, twice))
@@ -293,46 +280,46 @@ def test_an_update_of_zero_is_a_pause(pause):
     """A schedule that starts from zero, and gradients collected over three steps: no arrival at the first step."""
     schedule = optax.warmup_cosine_decay_schedule(0.0, 0.1, 20, 600, 1e-4)
     method = optax.adam(schedule) if pause == "warm-up" else optax.MultiSteps(optax.adam(0.05), 3)
-    found = lgks.fit(decay, measured(), {"a": 1.5, "k": 1.0}, method=method)
-    assert found.starts.steps[0] > 100
-    assert found.starts.outcomes[0] == "converged (best)"
+    result = lgks.fit(decay, measured(), {"a": 1.5, "k": 1.0}, method=method)
+    assert result.starts.steps[0] > 100
+    assert result.starts.outcomes[0] == "converged (best)"
 
 
 def test_a_bar_shows_steps(capsys):
     lgks.fit(decay, measured(), {"a": 1.0, "k": 1.0}, starts=3, progress=True)
-    assert "3 of 3" in " ".join(capsys.readouterr().out.split())
+    assert "of 3 start(s)" in " ".join(capsys.readouterr().out.split())
 
 
 def test_a_fit_is_saved(tmp_path):
     """As netCDF without objects: estimates, statistics, data and starts by name, with units."""
     data = measured()
     data.observables["y"][3] = np.nan
-    found = lgks.fit(
+    result = lgks.fit(
         decay, data, {"k": 1.0, "a": 1.0}, bounds={"k": "positive"}, units={"k": "Hz"}, missing="skip", starts=2
     )
-    found.save(tmp_path / "fit.nc")
+    result.save(tmp_path / "fit.nc")
     read = xarray.load_dataset(tmp_path / "fit.nc", engine="h5netcdf")
-    assert read.identical(found.to_xarray())
-    assert read.estimate.sel(parameter="k") == found.estimates["k"]
-    assert read.sigma.sel(parameter="k") == found.sigmas["k"]
-    assert tuple(read.interval_95.sel(parameter="k").values) == found.intervals()["k"]
-    np.testing.assert_array_equal(read.residual_y, found.residuals["y"])
+    assert read.identical(result.to_xarray())
+    assert read.estimate.sel(parameter="k") == result.estimates["k"]
+    assert read.sigma.sel(parameter="k") == result.sigmas["k"]
+    assert tuple(read.interval_95.sel(parameter="k").values) == result.intervals()["k"]
+    np.testing.assert_array_equal(read.residual_y, result.residuals["y"])
     assert read.measured_y.attrs["units"] == "V"
-    assert tuple(read.start_outcome.values) == found.starts.outcomes
+    assert tuple(read.start_outcome.values) == result.starts.outcomes
     assert read.attrs["intervals"] == "normal"
 
 
 def test_a_picture_of_a_fit(tmp_path):
     data = measured()
-    found = lgks.fit(decay, data, {"a": 1.0, "k": 1.0})
-    figure = found.plot(tmp_path / "fit.png")
+    result = lgks.fit(decay, data, {"a": 1.0, "k": 1.0})
+    figure = result.plot(tmp_path / "fit.png")
     assert (tmp_path / "fit.png").read_bytes().startswith(b"\x89PNG")
     upper, lower = figure.axes
     assert upper.get_ylabel() == "y (V)"
     assert lower.get_xlabel() == "t (s)"
     assert {"measured", "fit", "95 % band"} <= set(upper.get_legend_handles_labels()[1])
     with pytest.raises(InputError, match="no coordinate 'u'"):
-        found.plot(x="u")
+        result.plot(x="u")
 
 
 @pytest.mark.parametrize("known", [True, False])
@@ -342,12 +329,12 @@ def test_intervals_hold_the_truth_as_often_as_they_say(known):
     few = np.linspace(0, 4, 12)
     y = 2.0 * np.exp(-0.7 * few)
     data = lgks.Data({"t": few}, {"y": y + 0.02 * np.cos(40 * few)}, 0.02 if known else None)
-    found = lgks.fit(decay, data, {"a": 1.0, "k": 1.0})
-    many = found.repeat(4000, seed=1)
+    result = lgks.fit(decay, data, {"a": 1.0, "k": 1.0})
+    many = result.repeat(4000, seed=1)
     assert many.converged.all()
     for part in many.coverage(0.95).values():
         assert part == pytest.approx(0.95, abs=4 * np.sqrt(0.95 * 0.05 / 4000))
     # The count by hand, and one of the sets fitted alone.
     q = norm.ppf(0.975) if known else student.ppf(0.975, 10)
-    held = np.abs(many.estimates - found.vector) < q * many.sigmas
+    held = np.abs(many.estimates - result.vector) < q * many.sigmas
     np.testing.assert_allclose(held.mean(axis=0), list(many.coverage().values()))

@@ -20,23 +20,23 @@ def data(**changed) -> lgks.Data:
     return lgks.Data(**{"coordinates": {"t": T}, "observables": {"y": Y}, "errors": 0.01, **changed})
 
 
-def spoiled(values: np.ndarray, *at: int) -> np.ndarray:
+def with_nan(values: np.ndarray, *at: int) -> np.ndarray:
     values = values.copy()
     values[list(at)] = np.nan
     return values
 
 
 def test_missing_points_are_named():
-    bad = data(coordinates={"t": spoiled(T, 4)}, observables={"y": spoiled(Y, 1, 2)})
+    bad = data(coordinates={"t": with_nan(T, 4)}, observables={"y": with_nan(Y, 1, 2)})
     with pytest.raises(DataError, match=r"t is not finite at point\(s\) 4; y is not finite at point\(s\) 1, 2"):
         lgks.fit(decay, bad, INIT)
     with pytest.raises(DataError, match=r"the error of y is not finite at point\(s\) 3"):
-        lgks.fit(decay, data(errors={"y": spoiled(np.full(5, 0.01), 3)}), INIT)
+        lgks.fit(decay, data(errors={"y": with_nan(np.full(5, 0.01), 3)}), INIT)
 
 
 def test_missing_points_are_skipped_by_choice():
     """The same fit as of the points that are left; the number skipped is in the summary."""
-    bad = data(coordinates={"t": spoiled(T, 4)}, observables={"y": spoiled(Y, 1)})
+    bad = data(coordinates={"t": with_nan(T, 4)}, observables={"y": with_nan(Y, 1)})
     skipped = lgks.fit(decay, bad, INIT, missing="skip")
     left = lgks.fit(decay, lgks.Data({"t": T[[0, 2, 3]]}, {"y": Y[[0, 2, 3]]}, 0.01), INIT)
     np.testing.assert_allclose(skipped.vector, left.vector, rtol=1e-9)
@@ -78,7 +78,7 @@ def test_columns_that_do_not_match():
         lgks.fit(decay, data(observables={"yy": Y}, errors=None), INIT)
     with pytest.raises(DataError, match="must be equally long"):
         data(observables={"y": Y[:4]})
-    with pytest.raises(DataError, match=r"measured with shape \(5, 2\) but is predicted with \(5,\)"):
+    with pytest.raises(DataError, match=r"measured with shape \(2,\) at each point but is predicted with \(\)"):
         lgks.fit(decay, data(observables={"y": np.stack([Y, Y], 1)}), INIT)
     with pytest.raises(DataError, match="must return a dictionary"):
         lgks.fit(lambda p, x: p["a"] * x["t"], data(observables={"y": Y, "z": Y}), INIT)
@@ -120,11 +120,11 @@ def test_bounds_that_exclude_the_start():
 
 
 def test_arguments_that_do_not_fit():
-    fit = lambda **given: lgks.fit(decay, data(), INIT, **given)  # noqa: E731
-    for message, given in {
+    fit = lambda **options: lgks.fit(decay, data(), INIT, **options)  # noqa: E731
+    for message, options in {
         "no parameter 'kk'; did you mean 'k'": {"bounds": {"kk": (0, 1)}},
-        "pair .lower, upper. or 'positive'": {"bounds": {"k": "negative"}},
-        "leave nothing between": {"bounds": {"k": (3, 2)}},
+        "pair .lower, upper., lower < upper, or 'positive'": {"bounds": {"k": "negative"}},
+        "lower < upper, or .positive.; got .3, 2": {"bounds": {"k": (3, 2)}},
         "priors: no parameter 'b'": {"priors": {"b": (0, 1)}},
         "pair .mean, deviation.": {"priors": {"k": 1.0}},
         "positive width": {"priors": {"k": (1.0, 0.0)}},
@@ -136,7 +136,7 @@ def test_arguments_that_do_not_fit():
         "errors and weights": {"weights": 1.0},
     }.items():
         with pytest.raises(InputError, match=message):
-            fit(**given)
+            fit(**options)
     for init, message in (({}, "hold no number"), ({"a": 1j, "k": 1.0}, "real numbers"), ({"a": np.nan}, "finite")):
         with pytest.raises(InputError, match=message):
             lgks.fit(decay, data(), init)
@@ -144,13 +144,11 @@ def test_arguments_that_do_not_fit():
         lgks.fit(decay, data(errors=None), INIT, priors={"k": (1.0, 0.1)})
     with pytest.raises(DataError, match="2 points cannot fix 2 parameters"):
         lgks.fit(decay, lgks.Data({"t": T[:2]}, {"y": Y[:2]}), INIT)
-    found = fit()
+    result = fit()
     with pytest.raises(InputError, match="between 0 and 1"):
-        found.intervals(95.0)
-    with pytest.raises(InputError, match="'linear' or 'bounded'"):
-        found.intervals(scale="log")
+        result.intervals(95.0)
     with pytest.raises(InputError, match="at least one repetition"):
-        found.repeat(0)
+        result.repeat(0)
     with pytest.raises(InputError, match="priors the truth"):
         fit(priors={"k": (0.7, 0.1)}).repeat(10)
 
@@ -163,14 +161,14 @@ def test_a_product_of_parameters_is_named():
     with pytest.raises(IdentifiabilityError, match=r"Only a combination of (a and b|b and a)"):
         lgks.fit(product, data(), init)
     with pytest.warns(lgks.FitWarning, match="A poor plan"):
-        found = lgks.fit(product, data(), init, throw=False)
-    assert found.sigmas["a"] == found.sigmas["b"] == np.inf
-    assert found.sigmas["k"] == pytest.approx(lgks.fit(decay, data(), INIT).sigmas["k"], rel=1e-4)
-    (direction,) = found.undetermined
+        result = lgks.fit(product, data(), init, throw=False)
+    assert result.sigmas["a"] == result.sigmas["b"] == np.inf
+    assert result.sigmas["k"] == pytest.approx(lgks.fit(decay, data(), INIT).sigmas["k"], rel=1e-4)
+    (direction,) = result.undetermined
     assert np.isinf(direction.deviation)
     # In relative terms a up and b down, equally.
     assert direction.components["a"] == pytest.approx(-direction.components["b"], rel=1e-6)
-    assert found.starts.outcomes[0].startswith("converged")
+    assert result.starts.outcomes[0].startswith("converged")
     assert lgks.fit(product, data(), init, priors={"b": (1.0, 0.1)}).sigmas["a"] < 1.0
 
 
@@ -190,27 +188,18 @@ def test_a_poor_plan_is_reported_not_fitted_in_silence():
     early = np.linspace(0.0, 0.01, 20)
     y = 2.0 * np.exp(-0.7 * early)
     with pytest.warns(lgks.FitWarning, match="A poor plan of measurement. k is hardly determined: one standard dev"):
-        found = lgks.fit(decay, lgks.Data({"t": early}, {"y": y}, 0.05), INIT, bounds={"k": "positive"})
-    assert found.sigmas["k"] > found.estimates["k"]
-    assert "k is hardly determined" in found.summary()
+        result = lgks.fit(decay, lgks.Data({"t": early}, {"y": y}, 0.05), INIT, bounds={"k": "positive"})
+    assert result.sigmas["k"] > result.estimates["k"]
+    assert "k is hardly determined" in result.summary()
     assert not lgks.fit(decay, data(), INIT).undetermined
-
-
-def test_a_parameter_near_zero_is_not_called_undetermined():
-    """An offset of 0 ± 0.005 has an infinite relative error, and is well known nevertheless."""
-    line = lambda p, x: {"y": p["a"] * x["t"] + p["offset"]}  # noqa: E731
-    noise = 0.01 * np.array([1.0, -1.0, 0.0, -1.0, 1.0])
-    found = lgks.fit(line, lgks.Data({"t": T}, {"y": 2 * T + noise}, 0.01), {"a": 1.0, "offset": 0.0})
-    assert abs(found.estimates["offset"]) < found.sigmas["offset"] < 0.01
-    assert not found.undetermined
 
 
 def test_badly_scaled_parameters_are_not_called_undetermined():
     """A rate of 1e−9 beside an amplitude of 1e6, both known to per cents."""
     scaled = lambda p, x: {"y": 1e-6 * p["a"] * jnp.exp(-1e9 * p["k"] * x["t"])}  # noqa: E731
-    found = lgks.fit(scaled, data(), {"a": 1e6, "k": 1e-9})
-    assert not found.undetermined
-    assert found.estimates["k"] == pytest.approx(0.7e-9, rel=1e-5)
+    result = lgks.fit(scaled, data(), {"a": 1e6, "k": 1e-9})
+    assert not result.undetermined
+    assert result.estimates["k"] == pytest.approx(0.7e-9, rel=1e-5)
 
 
 def test_a_figure_that_is_nowhere_finite():

@@ -37,22 +37,22 @@ def test_starts_that_end_alike_are_judged_alike():
     """Of four starts two end at one minimum, two at the other; a fifth is left on the saddle between them."""
     data = lgks.Data({"k": [0.0, 1.0, 2.0]}, {"y": [0.0, 0.0, 3.0]}, APART)
     ends = [{"a": a, "b": b} for a, b in ((0.9, 0.8), (-1.0, -0.7), (-0.8, -1.2))]
-    said = quiet(product_of_two, data, {"a": 1.0, "b": 0.7}, starts=[*ends, SADDLE]).starts.outcomes
-    assert [word.startswith("converged") for word in said] == [True, True, True, True, False]
+    outcomes = quiet(product_of_two, data, {"a": 1.0, "b": 0.7}, starts=[*ends, SADDLE]).starts.outcomes
+    assert [word.startswith("converged") for word in outcomes] == [True, True, True, True, False]
 
 
 def test_repetitions_of_what_is_not_determined_are_refused():
     data = lgks.Data({"t": T}, {"y": 2 * np.exp(-T)}, 0.1)
-    made = quiet(lambda p, x: p["c"] * decay(p, x), data, {"a": 1.0, "k": 1.0, "c": 1.5}, throw=False)
+    arguments = quiet(lambda p, x: p["c"] * decay(p, x), data, {"a": 1.0, "k": 1.0, "c": 1.5}, throw=False)
     with pytest.raises(InputError, match=r"repeat: the data fix 2 of 3 parameters.*Only a combination of"):
-        made.repeat(10)
+        arguments.repeat(10)
 
 
 def test_repetitions_count_squares_in_the_unit_of_the_data():
     """Errors unknown: Σ r² of synthetic sets is that of the fit, on average, ± 4 standard deviations."""
-    found = quiet(decay, lgks.Data({"t": T}, {"y": 200 * np.exp(-T) + 5 * SCATTER}), {"a": 100.0, "k": 1.0})
-    chi = found.repeat(300).chi_squared
-    assert np.mean(chi) == pytest.approx(found.chi_squared, abs=4 * np.std(chi) / np.sqrt(300))
+    result = quiet(decay, lgks.Data({"t": T}, {"y": 200 * np.exp(-T) + 5 * SCATTER}), {"a": 100.0, "k": 1.0})
+    chi = result.repeat(300).chi_squared
+    assert np.mean(chi) == pytest.approx(result.chi_squared, abs=4 * np.std(chi) / np.sqrt(300))
 
 
 @pytest.mark.parametrize("y", [[0.0, 1.0, 2.0, 3.1], [3.0, 2.1, 1.0, 0.0]])
@@ -76,31 +76,16 @@ def test_relative_errors_do_not_mind_units():
     np.testing.assert_allclose(other.covariance, one.covariance, rtol=1e-9)
 
 
-def test_bounds_of_a_bare_number_and_of_an_array():
-    found = lgks.maximise(lambda x: -((x - 2.0) ** 2), 1.0, bounds={"value": (0.0, 1.5)})
-    assert found.values["value"] == pytest.approx(1.5, abs=1e-6)
-    found = lgks.maximise(lambda x: -jnp.sum((x - 2.0) ** 2), np.array([1.0, 1.2]), bounds={"value": (0.0, 5.0)})
-    np.testing.assert_allclose(list(found.values.values()), 2.0, rtol=1e-6)
-
-
-def test_many_ranges_keep_their_names():
-    ranges = {f"c{i}": ((lambda p, i=i: p["h"][i]), (0.1, 0.5 + i)) for i in range(11)}
-    found = lgks.maximise(
-        lambda p: jnp.sum(p["h"]) - 1e-3 * jnp.sum(p["h"] ** 2), {"h": np.full(11, 0.3)}, constraints=ranges
-    )
-    assert found.active == {f"c{i}": f"upper bound {0.5 + i:.6g}" for i in range(11)}
-
-
 def test_a_parameter_at_its_bound_is_not_called_undetermined():
     t = np.linspace(0.0, 1.0, 200)
     y = t - 0.01 + 0.01 * np.random.default_rng(1).normal(size=200)
     line = lambda p, x: p["a"] * x["t"] + p["b"]  # noqa: E731
-    found = quiet(line, lgks.Data({"t": t}, {"y": y}, 0.01), {"a": 0.5, "b": 1.0}, bounds={"b": "positive"})
-    assert [note for note in found.notes if note.startswith("b ends at its lower bound 0")]
-    assert not [note for note in found.notes if "poor plan" in note]
+    result = quiet(line, lgks.Data({"t": t}, {"y": y}, 0.01), {"a": 0.5, "b": 1.0}, bounds={"b": "positive"})
+    assert [note for note in result.notes if note.startswith("b ends at its lower bound 0")]
+    assert not [note for note in result.notes if "poor plan" in note]
     blind = lambda p, x: p["a"] * x["t"] + 1e-4 * p["b"]  # noqa: E731
-    found = quiet(blind, lgks.Data({"t": t}, {"y": y}, 0.01), {"a": 0.5, "b": 1.0}, bounds={"b": "positive"})
-    assert "A poor plan of measurement. b is hardly determined" in found.notes[0]
+    result = quiet(blind, lgks.Data({"t": t}, {"y": y}, 0.01), {"a": 0.5, "b": 1.0}, bounds={"b": "positive"})
+    assert "A poor plan of measurement. b is hardly determined" in result.notes[0]
 
 
 def test_names_that_collide_and_steps_that_are_none():
@@ -114,9 +99,9 @@ def test_names_that_collide_and_steps_that_are_none():
 @pytest.mark.parametrize("method", ["bfgs", "levenberg-marquardt"])
 def test_data_without_scatter_are_no_reason_for_alarm(method):
     data = lgks.Data({"t": T}, {"y": 2 * np.exp(-0.7 * T)})
-    found = lgks.fit(decay, data, {"a": 1.0, "k": 1.3}, method=method)
-    assert found.starts.outcomes[0].startswith("converged")
-    np.testing.assert_allclose(found.vector, [2.0, 0.7], rtol=1e-8)
+    result = lgks.fit(decay, data, {"a": 1.0, "k": 1.3}, method=method)
+    assert result.starts.outcomes[0].startswith("converged")
+    np.testing.assert_allclose(result.vector, [2.0, 0.7], rtol=1e-8)
 
 
 def test_new_numbers_compile_nothing():
@@ -128,8 +113,8 @@ def test_new_numbers_compile_nothing():
         return decay(p, x)
 
     first = lgks.Data({"t": T}, {"y": 2 * np.exp(-T) + 0.01 * SCATTER})
-    found = lgks.fit(counted, first, {"a": 1.0, "k": 0.7})
-    found.repeat(20)
+    result = lgks.fit(counted, first, {"a": 1.0, "k": 0.7})
+    result.repeat(20)
     before = len(traces)
     again = lgks.fit(counted, lgks.Data({"t": T}, {"y": 3 * np.exp(-T) + 0.02 * SCATTER}), {"a": 1.1, "k": 0.6})
     again.repeat(20, seed=5)

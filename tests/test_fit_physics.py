@@ -1,5 +1,6 @@
 """Fits of master equations: gradients, degeneracy on the way, coverage of intervals, a plan that makes them small."""
 
+import functools
 import warnings
 
 import jax
@@ -59,10 +60,10 @@ def synthetic(points, seed: int) -> lgks.Data:
 def test_the_plan_fixes_every_parameter(plan):
     """Every 1σ below 10 %, by the information and by the closed form differentiated by finite differences; the random
     plan it started from and a poor one (no bath ever cold) are not as good, and the poor one is reported."""
-    told = plan.information
-    assert np.all(told.sigmas / np.abs(told.values) < 0.1)
+    information = plan.information
+    assert np.all(information.sigmas / np.abs(information.values) < 0.1)
     assert plan.gain > 0
-    assert not told.undetermined
+    assert not information.undetermined
     assert len(plan.points["hot"]) == 200
 
     def by_differences(points):
@@ -73,10 +74,10 @@ def test_the_plan_fixes_every_parameter(plan):
             rows.append((up - down) / (2 * h) / NOISE)
         return np.stack(rows, 1)
 
-    order = [list(TRUTH).index(name) for name in told.names]
+    order = [list(TRUTH).index(name) for name in information.names]
     J = by_differences(plan.points)[:, order]
     # Differences are good to 1e−9 relative; the condition of F costs three digits.
-    np.testing.assert_allclose(np.sqrt(np.diag(np.linalg.inv(J.T @ J))), told.sigmas, rtol=1e-5)
+    np.testing.assert_allclose(np.sqrt(np.diag(np.linalg.inv(J.T @ J))), information.sigmas, rtol=1e-5)
 
     poor = {"hot": np.full(200, 3.0), "cold": np.full(200, 2.5)}
     bad = lgks.fisher_information(current, TRUTH, poor, relative)
@@ -90,15 +91,15 @@ def test_intervals_of_2000_synthetic_sets(plan):
     deviation of the count); so do those in coordinates without bounds for the set fitted alone."""
     J = closed_form(TRUTH, plan.points)
     exact = lgks.Data(plan.points, {"J": J}, {"J": NOISE * np.abs(J)})
-    found = lgks.fit(current, exact, {**TRUTH, "omega": 1.1, "g": 0.25}, bounds=BOUNDS)
+    result = lgks.fit(current, exact, {**TRUTH, "omega": 1.1, "g": 0.25}, bounds=BOUNDS)
     # The closed form is reproduced, so that its data are fitted with its parameters.
-    assert found.estimates == pytest.approx(TRUTH, rel=1e-5)
-    many = found.repeat(2000, seed=7)
+    assert result.estimates == pytest.approx(TRUTH, rel=1e-5)
+    many = result.repeat(2000, seed=7)
     assert many.converged.mean() > 0.999
     for name, part in many.coverage(0.95).items():
         assert 0.93 <= part <= 0.97, (name, part)
     # Estimates scatter as their standard deviations say: to 4 standard deviations of a standard deviation, plus bias.
-    spread = many.estimates.std(axis=0) / found.information.sigmas
+    spread = many.estimates.std(axis=0) / result.information.sigmas
     np.testing.assert_allclose(spread, 1.0, atol=4 / np.sqrt(2 * 2000) + 0.03)
 
 
@@ -110,13 +111,13 @@ def test_every_start_of_a_real_fit_is_reported(plan):
     start = {**TRUTH, "omega": 1.1, "g": 0.25}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", lgks.FitWarning)
-        found = lgks.fit(current, synthetic(plan.points, 5), start, bounds=BOUNDS, starts=6)
-    assert len(found.starts.outcomes) == 6
-    assert all(found.starts.outcomes)
-    assert any("(best)" in outcome for outcome in found.starts.outcomes)
+        result = lgks.fit(current, synthetic(plan.points, 5), start, bounds=BOUNDS, starts=6)
+    assert len(result.starts.outcomes) == 6
+    assert all(result.starts.outcomes)
+    assert any("(best)" in outcome for outcome in result.starts.outcomes)
     for name, value in TRUTH.items():
-        assert abs(found.estimates[name] - value) < 4 * found.sigmas[name]
-    assert 140 < found.chi_squared < 260  # 195 ± 3 standard deviations of 20
+        assert abs(result.estimates[name] - value) < 4 * result.sigmas[name]
+    assert 140 < result.chi_squared < 260  # 195 ± 3 standard deviations of 20
 
 
 def gradients(f, p: dict, step: float = 1e-4) -> tuple[np.ndarray, np.ndarray]:
@@ -184,6 +185,19 @@ def coherence(p, x):
     return {"c": jnp.trace(A @ rho).real}
 
 
+def coherence_of_g(p, x):
+    """The same at ω = 1."""
+    return coherence({"omega": 1.0, "g": p["g"]}, x)
+
+
+@functools.cache
+def coherences() -> lgks.Data:
+    """At g = 0.15, without noise."""
+    hot = np.array([0.6, 1.0, 1.5])
+    c = jax.jit(jax.vmap(lambda T: coherence_of_g({"g": 0.15}, {"hot": T})["c"]))(hot)
+    return lgks.Data({"hot": hot}, {"c": np.asarray(c)}, 1e-4)
+
+
 class Path(list):
     """Goes down in steps of one size, and notes where it has been."""
 
@@ -198,37 +212,26 @@ class Path(list):
 def test_a_path_through_a_degeneracy_goes_on():
     """From g = −0.2 in steps of 0.05 (exact in the coordinate z = g/0.2: a quarter) to the truth at 0.15: the path
     steps on g = 0 exactly, where both one-excitation levels coincide; its gradient there is finite, and not zero."""
-    hot = np.array([0.6, 1.0, 1.5])
-    c = np.array([float(coherence({"omega": 1.0, "g": 0.15}, {"hot": T})["c"]) for T in hot])
     path = Path()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", lgks.FitWarning)
-        found = lgks.fit(
-            lambda p, x: coherence({"omega": 1.0, "g": p["g"]}, x),
-            lgks.Data({"hot": hot}, {"c": c}, 1e-4),
-            {"g": -0.2},
-            method=path.transformation(0.25),
-            steps=7,
-        )
+        method = path.transformation(0.25)
+        result = lgks.fit(coherence_of_g, coherences(), {"g": -0.2}, method=method, steps=7)
         jax.effects_barrier()
     visited = {float(z[0]) * 0.2: float(s[0]) for z, s in path}
     assert 0.0 in visited
     assert np.isfinite(visited[0.0])
     assert abs(visited[0.0]) > 1.0
     assert all(np.isfinite(slope) for slope in visited.values())
-    assert found.estimates["g"] == pytest.approx(0.15, abs=1e-12)
+    assert result.estimates["g"] == pytest.approx(0.15, abs=1e-12)
 
 
 def test_levenberg_marquardt_crosses_a_degeneracy():
     """From one side of g = 0 to the other, and from g = 0 itself (a start at the degeneracy)."""
-    hot = np.array([0.6, 1.0, 1.5])
-    c = np.array([float(coherence({"omega": 1.0, "g": 0.15}, {"hot": T})["c"]) for T in hot])
-    data = lgks.Data({"hot": hot}, {"c": c}, 1e-4)
-    model = lambda p, x: coherence({"omega": 1.0, "g": p["g"]}, x)  # noqa: E731
-    found = lgks.fit(model, data, {"g": -0.1}, starts=[{"g": 0.0}, {"g": 0.3}])
-    assert all(outcome.startswith("converged") for outcome in found.starts.outcomes)
+    result = lgks.fit(coherence_of_g, coherences(), {"g": -0.1}, starts=[{"g": 0.0}, {"g": 0.3}])
+    assert all(outcome.startswith("converged") for outcome in result.starts.outcomes)
     # 1e−4 of a standard deviation of 1e−4 in a quantity of order one.
-    np.testing.assert_allclose(found.starts.final[:, 0], 0.15, atol=1e-7)
+    np.testing.assert_allclose(result.starts.final[:, 0], 0.15, atol=1e-7)
 
 
 def test_populations_at_a_degeneracy_are_nan_and_the_path_goes_around():
@@ -247,11 +250,11 @@ def test_populations_at_a_degeneracy_are_nan_and_the_path_goes_around():
     path = Path()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", lgks.FitWarning)
-        found = lgks.fit(
+        result = lgks.fit(
             model, lgks.Data({"hot": hot}, {"c": c}, 1e-3), {"g": -0.2}, method=path.transformation(0.25), steps=12
         )
         jax.effects_barrier()
     visited = [float(z[0]) * 0.2 for z, _ in path]
     assert 0.0 in visited
-    assert found.estimates["g"] > 0.05
-    assert np.isfinite(found.chi_squared)
+    assert result.estimates["g"] > 0.05
+    assert np.isfinite(result.chi_squared)

@@ -28,21 +28,21 @@ def test_the_splitting_that_carries_most_heat():
         return w * rates[0] * rates[1] * (a - b) / (rates[0] * (2 * a + 1) + rates[1] * (2 * b + 1))
 
     exact = mpmath.findroot(lambda w: mpmath.diff(J, w), 2.8)
-    found = lgks.maximise(one_qubit, {"omega": 0.5}, bounds={"omega": "positive"}, starts=[{"omega": 9.0}])
-    assert found.values["omega"] == pytest.approx(float(exact), rel=1e-6)
-    assert found.figure == pytest.approx(float(J(exact)), rel=1e-10)
-    assert found.starts == pytest.approx([found.figure] * 2, rel=1e-6)
-    assert not found.notes
-    assert not found.active
+    result = lgks.maximise(one_qubit, {"omega": 0.5}, bounds={"omega": "positive"}, starts=[{"omega": 9.0}])
+    assert result.values["omega"] == pytest.approx(float(exact), rel=1e-6)
+    assert result.figure == pytest.approx(float(J(exact)), rel=1e-10)
+    assert result.starts == pytest.approx([result.figure] * 2, rel=1e-6)
+    assert not result.notes
+    assert not result.active
 
 
 def maser(p):
     """Power and efficiency of a maser with ω_h = 5, γ = 1e−5, T = (4, 0.5)."""
     equation = lgks.Unified(width=200.0)
-    made = lgks.models.three_level_maser(5.0, p["omega_cold"], p["drive"], 1e-5, (4.0, 0.5))
-    rho = lgks.steady_state(made.system, equation, lgks.Dense()).rho
-    power = made.power(rho, equation)
-    return power, power / lgks.heat_currents(made.system, equation, rho=rho)[0]
+    arguments = lgks.models.three_level_maser(5.0, p["omega_cold"], p["drive"], 1e-5, (4.0, 0.5))
+    rho = lgks.steady_state(arguments.system, equation, lgks.Dense()).rho
+    power = arguments.power(rho, equation)
+    return power, power / lgks.heat_currents(arguments.system, equation, rho=rho)[0]
 
 
 def power(p):
@@ -74,14 +74,14 @@ def test_the_efficiency_of_a_maser_at_fixed_power():
     f = jax.jit(maser)
 
     def wasted(log):
-        given = lambda omega_cold: {"drive": np.exp(log), "omega_cold": omega_cold}  # noqa: E731
-        return -float(f(given(brentq(lambda w: float(f(given(w))[0]) - 1e-6, 0.63, 2.0, xtol=1e-13)))[1])
+        point = lambda omega_cold: {"drive": np.exp(log), "omega_cold": omega_cold}  # noqa: E731
+        return -float(f(point(brentq(lambda w: float(f(point(w))[0]) - 1e-6, 0.63, 2.0, xtol=1e-13)))[1])
 
-    found = np.log(at[1e-6].values["drive"])
-    search = minimize_scalar(wasted, bounds=(found - 1, found + 1), method="bounded", options={"xatol": 1e-9})
+    result = np.log(at[1e-6].values["drive"])
+    search = minimize_scalar(wasted, bounds=(result - 1, result + 1), method="bounded", options={"xatol": 1e-9})
     assert at[1e-6].figure == pytest.approx(-search.fun, abs=1e-9)
     # A search without derivatives finds an argument to the root of what the figure is good to.
-    assert found == pytest.approx(search.x, abs=1e-2)
+    assert result == pytest.approx(search.x, abs=1e-2)
 
 
 @pytest.mark.slow
@@ -94,23 +94,23 @@ def test_rectification_of_two_qubits():
 
         def J(hot, cold):
             qubits = lgks.models.two_qubits(1.0, 0.1, spectrum=spectra, temperatures=(hot, cold))
-            moved = qubits.perturbed(lgks.models.pauli("ZI"), p["delta"])
-            return lgks.heat_currents(moved, solver=lgks.Populations())[0]
+            shifted = qubits.perturbed(lgks.models.pauli("ZI"), p["delta"])
+            return lgks.heat_currents(shifted, solver=lgks.Populations())[0]
 
         forward, backward = J(1.0, 0.2), J(0.2, 1.0)
         return (forward + backward) ** 2 / (forward - backward) ** 2
 
     bounds = {"gamma_a": (0.001, 0.1), "delta": (0.01, 0.3)}
     start = {"gamma_a": 0.012, "delta": 0.1}
-    found = lgks.maximise(rectification, start, bounds=bounds, starts=8)
+    result = lgks.maximise(rectification, start, bounds=bounds, starts=8)
     grid = [
         float(rectification({"gamma_a": a, "delta": d}))
         for a in np.geomspace(0.001, 0.1, 7)
         for d in np.linspace(0.01, 0.3, 7)
     ]
-    assert found.figure >= max(grid) - 1e-9
-    assert found.figure > float(rectification(start))
-    assert found.figure == pytest.approx(float(rectification(found.params)), rel=1e-12)
+    assert result.figure >= max(grid) - 1e-9
+    assert result.figure > float(rectification(start))
+    assert result.figure == pytest.approx(float(rectification(result.params)), rel=1e-12)
 
 
 def peak(p):
@@ -122,12 +122,12 @@ START = {"x": 0.3, "y": 0.3}
 
 def test_a_constraint_has_a_multiplier():
     """The nearest point of x + y = 1 to (1, 2) is (0, 1); one more in the level brings 2 in the figure."""
-    found = lgks.maximise(peak, START, constraints={"sum": (lambda p: p["x"] + p["y"], 1.0)})
-    assert found.values == pytest.approx({"x": 0.0, "y": 1.0}, abs=1e-9)
-    assert found.figure == pytest.approx(3.0, rel=1e-12)
-    assert found.multipliers["sum"] == pytest.approx(2.0, rel=1e-9)
-    assert found.residual < 1e-9
-    assert not found.notes
+    result = lgks.maximise(peak, START, constraints={"sum": (lambda p: p["x"] + p["y"], 1.0)})
+    assert result.values == pytest.approx({"x": 0.0, "y": 1.0}, abs=1e-9)
+    assert result.figure == pytest.approx(3.0, rel=1e-12)
+    assert result.multipliers["sum"] == pytest.approx(2.0, rel=1e-9)
+    assert result.residual < 1e-9
+    assert not result.notes
 
 
 def test_ranges_and_bounds():
@@ -156,14 +156,14 @@ def test_what_is_no_maximum_is_said():
 
 
 def test_bad_input():
-    for message, given in {
-        "is a pair .function, level": {"constraints": {"c": 1.0}},
-        "is a number or a pair": {"constraints": {"c": (lambda p: p["x"], "one")}},
-        "leaves nothing between": {"constraints": {"c": (lambda p: p["x"], (2.0, 1.0))}},
+    for message, options in {
+        "is a pair .function, level.*got 1.0": {"constraints": {"c": 1.0}},
+        "is a pair .function, level.*'one'": {"constraints": {"c": (lambda p: p["x"], "one")}},
+        "low < high; got .*2.0, 1.0": {"constraints": {"c": (lambda p: p["x"], (2.0, 1.0))}},
         "exclude its start": {"bounds": {"x": (1.0, 2.0)}},
     }.items():
         with pytest.raises(InputError, match=message):
-            lgks.maximise(peak, START, **given)
+            lgks.maximise(peak, START, **options)
     with pytest.raises(InputError, match="one real number"):
         lgks.maximise(lambda p: jnp.stack([p["x"], p["y"]]), START)
     with pytest.raises(FitError, match="finite at the end of no start"):
@@ -177,21 +177,21 @@ def test_bad_input():
 @pytest.mark.parametrize("optimum", [2e-4, 0.99995])
 def test_an_optimum_beside_a_bound_is_not_put_on_it(optimum):
     """Ends of the first stage lie on either side of the optimum, closer to the bound than a thousandth: the bound is
-    let go where f grows inwards. Newton's method ends at rounding."""
+    let go where f grows inwards. Ends are good to rounding of the figure."""
     starts = [{"x": float(x)} for x in np.linspace(0.11, 0.93, 12)]
     f = lambda p: 1 - (p["x"] - optimum) ** 2  # noqa: E731
-    found = lgks.maximise(f, {"x": 0.5}, bounds={"x": (0.0, 1.0)}, starts=starts)
-    assert np.all(1 - found.starts < 1e-13)  # at the bound nearby: 2.5e−9 or 4e−8
-    assert found.values["x"] == pytest.approx(optimum, abs=1e-12)
-    assert not found.active
-    assert not found.notes
+    result = lgks.maximise(f, {"x": 0.5}, bounds={"x": (0.0, 1.0)}, starts=starts)
+    assert np.all(1 - result.starts < 1e-13)  # at the bound nearby: 2.5e−9 or 4e−8
+    assert result.values["x"] == pytest.approx(optimum, abs=1e-12)
+    assert not result.active
+    assert not result.notes
     positive = lgks.maximise(f, {"x": 0.5}, bounds={"x": "positive"}, starts=[{"x": x} for x in (0.7, 1.0, 2.0)])
     assert np.all(1 - positive.starts < 1e-13)
 
 
 def test_bounds_hold_and_are_let_go_together():
     """A plane rises to the corner; with a curved ridge one bound holds and the other variable is free, beside its
-    bound. Where f bends upwards towards a bound, Newton's method must not go to the minimum."""
+    bound. Where f bends upwards towards a bound, the minimum is not the end."""
     box = {"x": (0.0, 1.0), "y": (0.0, 1.0)}
     corner = lgks.maximise(lambda p: p["x"] - 2 * p["y"] + 3, START, bounds=box)
     assert corner.values == pytest.approx({"x": 1.0, "y": 0.0}, abs=1e-14)
@@ -207,10 +207,10 @@ def test_bounds_hold_and_are_let_go_together():
 def test_an_optimum_of_zero():
     """The gradient is compared with the curvature where the figure itself vanishes."""
     f = lambda p: -((jnp.sin(p["x"]) - 0.3) ** 2) - (jnp.exp(p["y"]) - 3.0) ** 2  # noqa: E731
-    found = lgks.maximise(f, {"x": 0.2, "y": 0.5}, starts=[{"x": 0.4, "y": 1.5}])
-    assert found.values == pytest.approx({"x": np.arcsin(0.3), "y": np.log(3.0)}, abs=1e-9)
-    assert not found.notes
-    assert "lower" not in found.outcomes[0] + found.outcomes[1]
+    result = lgks.maximise(f, {"x": 0.2, "y": 0.5}, starts=[{"x": 0.4, "y": 1.5}])
+    assert result.values == pytest.approx({"x": np.arcsin(0.3), "y": np.log(3.0)}, abs=1e-9)
+    assert not result.notes
+    assert "lower" not in result.outcomes[0] + result.outcomes[1]
 
 
 def test_starts_have_the_names_of_the_first():
@@ -219,5 +219,20 @@ def test_starts_have_the_names_of_the_first():
             lgks.maximise(peak, START, starts=bad)
     with pytest.raises(InputError, match="a list of start values"):
         lgks.maximise(peak, START, starts={"x": 1.0, "y": 2.0})
-    found = lgks.maximise(peak, START, starts=np.int64(2), bounds={"x": np.array([0.0, 5.0])})
-    assert len(found.starts) == 2
+    result = lgks.maximise(peak, START, starts=np.int64(2), bounds={"x": np.array([0.0, 5.0])})
+    assert len(result.starts) == 2
+
+
+def test_bounds_of_a_bare_number_and_of_an_array():
+    result = lgks.maximise(lambda x: -((x - 2.0) ** 2), 1.0, bounds={"value": (0.0, 1.5)})
+    assert result.values["value"] == pytest.approx(1.5, abs=1e-6)
+    result = lgks.maximise(lambda x: -jnp.sum((x - 2.0) ** 2), np.array([1.0, 1.2]), bounds={"value": (0.0, 5.0)})
+    np.testing.assert_allclose(list(result.values.values()), 2.0, rtol=1e-6)
+
+
+def test_many_ranges_keep_their_names():
+    ranges = {f"c{i}": ((lambda p, i=i: p["h"][i]), (0.1, 0.5 + i)) for i in range(11)}
+    result = lgks.maximise(
+        lambda p: jnp.sum(p["h"]) - 1e-3 * jnp.sum(p["h"] ** 2), {"h": np.full(11, 0.3)}, constraints=ranges
+    )
+    assert result.active == {f"c{i}": f"upper bound {0.5 + i:.6g}" for i in range(11)}

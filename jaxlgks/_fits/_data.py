@@ -1,10 +1,12 @@
 """Measured data: named coordinates, named observables, their errors.
 
-Takes: arrays. Returns: one list of n points: coordinates [n] and observables [n, ...] as NumPy arrays in 64 bit, with
-units. Nothing is dropped in silence: points that are not finite are named, and refused or skipped by choice.
+Takes: arrays, or a table (a mapping of columns, a pandas DataFrame, an xarray object). Returns: `Data`, a list of n
+points: coordinates [n] and observables [n, ...] as NumPy arrays in 64 bit, with units. Points that are not finite are
+named, and either raise an error or are skipped by choice.
 """
 
-from collections.abc import Mapping
+import numbers
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import equinox as eqx
@@ -12,6 +14,8 @@ import numpy as np
 
 from ..errors import DataError
 from ._parameters import nearest
+
+SUFFIX = "_error"
 
 
 class Data(eqx.Module):
@@ -61,7 +65,15 @@ class Data(eqx.Module):
             raise DataError(f"data: coordinates and observables must be equally long; got {lengths}.")
         if wide := [name for name, x in self.coordinates.items() if x.ndim != 1]:
             raise DataError(f"data: a coordinate is one number a point, [n]; {wide} have more.")
-        self.errors, self.relative = _both_errors(errors, relative_errors, self.observables)
+        self.errors = self.relative = None
+        if errors is not None or relative_errors is not None:
+            absolute = by_observable(errors, self.observables, "errors")
+            relative = by_observable(relative_errors, self.observables, "relative errors")
+            if missing := [name for name in self.observables if name not in {**absolute, **relative}]:
+                raise DataError(f"data: errors of {missing} are missing: give all, or none to have them estimated.")
+            zero = {name: np.zeros_like(y) for name, y in self.observables.items()}
+            self.errors = zero | absolute
+            self.relative = None if relative_errors is None else zero | relative
         self.units = dict(units or {})
 
     @property
@@ -69,21 +81,16 @@ class Data(eqx.Module):
         """Number of points."""
         return len(next(iter(self.coordinates.values())))
 
-    def sigma(self, values: Mapping[str, np.ndarray]) -> dict[str, np.ndarray] | None:
-        """Errors where these are the true values, √(σ² + (part · value)²); None where they are unknown."""
-        if self.relative is None or self.errors is None:
-            return self.errors
-        return {k: np.hypot(self.errors[k], part * values[k]) for k, part in self.relative.items()}
-
     def flat(self, values: Mapping[str, np.ndarray]) -> np.ndarray:
         """Numbers of all observables in one row."""
         return np.concatenate([values[name].reshape(-1) for name in self.observables])
 
-    def by_observable(self, row: np.ndarray) -> dict[str, np.ndarray]:
-        """A row of numbers in the shapes of the observables."""
-        ends = np.cumsum([y.size for y in self.observables.values()])[:-1]
-        parts = zip(self.observables.items(), np.split(row, ends), strict=True)
-        return {name: part.reshape(y.shape) for (name, y), part in parts}
+    def unflattened(self, values: np.ndarray, used: np.ndarray) -> dict[str, np.ndarray]:
+        """Numbers at the places `used` of such a row in the shapes of the observables, NaN elsewhere."""
+        row = np.full(sum(y.size for y in self.observables.values()), np.nan)
+        row[used] = values
+        parts = np.split(row, np.cumsum([y.size for y in self.observables.values()])[:-1])
+        return {name: part.reshape(y.shape) for (name, y), part in zip(self.observables.items(), parts, strict=True)}
 
 
 def _numbers(values: Any, what: str) -> np.ndarray:
@@ -96,40 +103,33 @@ def _numbers(values: Any, what: str) -> np.ndarray:
         raise DataError(f"data: {what} must hold real numbers: {error}") from error
 
 
-def _both_errors(errors: Any, relative: Any, observables: Mapping[str, np.ndarray]) -> tuple[dict | None, dict | None]:
-    """Errors, and errors in parts of the true value; where one of the two is given, the other may be zero."""
-    if relative is None:
-        return (None if errors is None else _errors(errors, observables, "errors", observables)), None
-    if not isinstance(relative, Mapping):
-        relative = dict.fromkeys(observables, relative)
-    if not isinstance(errors, Mapping):
-        errors = {} if errors is None else dict.fromkeys(observables, errors)
-    fixed = _errors(errors, observables, "errors", observables.keys() - relative.keys())
-    parts = _errors(relative, observables, "relative errors", observables.keys() - errors.keys())
-    zero = {name: np.zeros_like(y) for name, y in observables.items()}
-    return zero | fixed, zero | parts
-
-
-def _errors(errors: Any, observables: Mapping[str, np.ndarray], what: str, needed: Any) -> dict[str, np.ndarray]:
-    if not isinstance(errors, Mapping):
-        errors = dict.fromkeys(observables, errors)
-    if unknown := [name for name in errors if name not in observables]:
-        hint = nearest(unknown[0], observables)
-        raise DataError(f"data: {what} are given of {unknown[0]!r}, which is no observable; {hint}")
-    if missing := [name for name in observables if name in needed and name not in errors]:
-        raise DataError(f"data: {what} of {missing} are missing: give all, or none to have them estimated.")
+def by_observable(values: Any, observables: Mapping[str, np.ndarray], what: str) -> dict[str, np.ndarray]:
+    """Positive numbers (errors or weights) in the shapes of the observables, from numbers or arrays by name, or one
+    for all observables; none from None."""
+    if not isinstance(values, Mapping):
+        values = {} if values is None else dict.fromkeys(observables, values)
     result = {}
-    for name, values in errors.items():
-        shape, sigma = observables[name].shape, _numbers(values, f"the error of {name!r}")
-        if sigma.shape not in ((), shape):
-            raise DataError(f"data: the {what} of {name!r} must be a number or of shape {shape}; got {sigma.shape}.")
-        result[name] = np.array(np.broadcast_to(sigma, shape))
+    for name, value in values.items():
+        if name not in observables:
+            raise DataError(f"data: {what} are given of {name!r}, which is no observable; {nearest(name, observables)}")
+        shape, positive = observables[name].shape, _numbers(value, f"the {what} of {name!r}")
+        if positive.shape not in ((), shape):
+            raise DataError(f"data: the {what} of {name!r} must be a number or of shape {shape}; got {positive.shape}.")
+        result[name] = np.array(np.broadcast_to(positive, shape))
         if (bad := np.argwhere(result[name] <= 0)).size:
             raise DataError(
                 f"data: the {what} of {name!r} must be positive; {len(bad)} are zero or negative, at "
-                f"{listed_points(bad[:, 0])}. A measurement without error would count infinitely: give its true "
-                "error. A point that should not count is left out: make it NaN and pass missing='skip'."
+                f"{listed_points(bad[:, 0])}. (An error of zero would count infinitely.) A point that should not "
+                "count is left out: make it NaN and pass missing='skip'."
             )
+    return result
+
+
+def weights_of(weights: Any, data: Data) -> dict[str, np.ndarray]:
+    """Weights of all measured numbers, one without any."""
+    result = by_observable(1.0 if weights is None else weights, data.observables, "weights")
+    if result.keys() != data.observables.keys() or not np.isfinite(data.flat(result)).all():
+        raise DataError(f"data: weights must be finite, for each of {list(data.observables)}.")
     return result
 
 
@@ -142,24 +142,118 @@ def usable(data: Data, missing: str) -> np.ndarray:
         raise DataError(f"fit: missing must be 'raise' or 'skip'; got {missing!r}.")
     bad = {name: ~np.isfinite(x) for name, x in data.coordinates.items()}
     lost = np.any(list(bad.values()), axis=0)
-    kept = []
-    for name, y in data.observables.items():
-        bad[name] = unusable = ~np.isfinite(y)
-        if data.errors is not None:
-            part = 0.0 if data.relative is None else data.relative[name]
-            bad[f"the error of {name}"] = ~np.isfinite(data.errors[name] + part)
-            unusable = unusable | bad[f"the error of {name}"]
-        kept.append((~unusable & ~lost.reshape(-1, *[1] * (y.ndim - 1))).reshape(-1))
+    skipped = {
+        name: np.zeros_like(y, bool) | lost.reshape(-1, *[1] * (y.ndim - 1)) for name, y in data.observables.items()
+    }
+    for kind, values in (("", data.observables), ("the error of ", data.errors), ("the error of ", data.relative)):
+        for name, y in (values or {}).items():
+            bad[kind + name] = ~np.isfinite(y) | bad.get(kind + name, False)
+            skipped[name] |= bad[kind + name]
     words = [f"{name} is not finite at {listed_points(np.argwhere(at)[:, 0])}" for name, at in bad.items() if at.any()]
     if words and missing == "raise":
         raise DataError(f"fit: {'; '.join(words)}. Repair them, or pass missing='skip' to leave them out.")
-    result = np.flatnonzero(np.concatenate(kept))
-    if not result.size:
+    used = np.flatnonzero(~data.flat(skipped))
+    if not used.size:
         raise DataError("fit: no data point is left that is finite.")
-    return result
+    return used
 
 
 def listed_points(at: np.ndarray, most: int = 8) -> str:
     """Numbers of points as text."""
     at = np.unique(at)
     return f"point(s) {', '.join(map(str, at[:most].tolist()))}{', ...' if len(at) > most else ''}"
+
+
+def as_data(
+    table: Any,
+    observables: Sequence[str] | None = None,
+    coordinates: Sequence[str] | None = None,
+    errors: Any = None,
+    relative_errors: Any = None,
+) -> Data:
+    """Data from a table.
+
+    **Arguments:** `table`: `Data`; an xarray Dataset or DataArray; a pandas DataFrame or a mapping of columns.
+    `observables`: names of what was measured; when left out all variables of an xarray object, and of a table those
+    columns X beside which there is a column X_error. `coordinates`: when left out all other numeric ones (neither text
+    nor dates). `errors`: names of columns by observable, or numbers; when left out the columns X_error, where they
+    exist; those of an xarray object may lie along some of the dimensions of X only. `relative_errors`: as in `Data`.
+
+    **Raises:** `DataError`.
+
+    ```python
+    import jax; jax.config.update("jax_enable_x64", True)
+    import jaxlgks as lgks
+    lgks.as_data({"T": [0.1, 0.2], "J": [1.0, 1.9], "J_error": [0.1, 0.1]}).observables["J"]     # [1.0, 1.9]
+    ```
+    """
+    if isinstance(table, Data):
+        return table
+    measured = [observables] if isinstance(observables, str) else list(observables or ())
+    named = errors if isinstance(errors, Mapping) else {}
+    units = {}
+    if hasattr(table, "to_dataset"):  # xarray.DataArray
+        table = table.to_dataset(name=table.name or "value")
+    if hasattr(table, "data_vars"):
+        columns, units, measured = _flattened(table, measured, named)
+    else:
+        labels = list(getattr(table, "columns", table))
+        names = [str(label) for label in labels]
+        if repeated := sorted({name for name in names if names.count(name) > 1}):
+            raise DataError(f"data: every column needs a name of its own; {repeated} stand twice.")
+        columns = {name: np.asarray(table[label]) for name, label in zip(names, labels, strict=True)}
+        measured = measured or [name for name in columns if f"{name}{SUFFIX}" in columns]
+    if not measured:
+        raise DataError(
+            f"data: which columns are measured? Name the observables, or give errors as X{SUFFIX}; got {list(columns)}."
+        )
+    if errors is None:
+        named = {name: f"{name}{SUFFIX}" for name in measured if f"{name}{SUFFIX}" in columns}
+    elif not isinstance(errors, Mapping):
+        named = dict.fromkeys(measured, errors)
+    of_errors = [value for value in named.values() if isinstance(value, str)]
+    for name in (*measured, *(coordinates or ()), *of_errors):
+        if name not in columns:
+            what = " of errors" if name in of_errors else ""
+            raise DataError(f"data: no column {name!r}{what}; {nearest(name, columns)}")
+    if coordinates is None:
+        others = (name for name in columns if name not in (*measured, *of_errors) and not name.endswith(SUFFIX))
+        coordinates = [name for name in others if _is_numeric(columns[name])]
+    sigma = {name: columns[value] if isinstance(value, str) else value for name, value in named.items()}
+    x, y = ({name: columns[name] for name in names} for names in (coordinates, measured))
+    return Data(x, y, sigma or None, units, relative_errors)
+
+
+def _is_numeric(column: np.ndarray) -> bool:
+    """Numbers, or objects that are (pandas' missing ones among them)."""
+    if column.dtype.kind != "O":
+        return column.dtype.kind in "fiu"
+    return all(x is None or isinstance(x, numbers.Real) or str(x) == "<NA>" for x in column.reshape(-1))
+
+
+def _flattened(table: Any, measured: list[str], errors: Mapping[str, Any]) -> tuple[dict, dict, list[str]]:
+    """Columns of an xarray Dataset: its grid as a list of points; dimensions without numeric coordinate stay axes."""
+    coordinates = {str(name): c for name, c in table.coords.items() if c.dtype.kind in "fiu"}
+    variables = {str(name): v for name, v in table.data_vars.items() if v.dtype.kind in "fiu"}
+    of_errors = [name for name in variables if name.endswith(SUFFIX) or name in errors.values()]
+    measured = measured or [name for name in variables if name not in of_errors]
+    if unknown := [name for name in measured if name not in variables]:
+        raise DataError(f"data: no variable {unknown[0]!r}; {nearest(unknown[0], variables)}")
+    numeric = {dim for c in coordinates.values() for dim in c.dims}
+    grids = [tuple(dim for dim in variables[name].dims if dim in numeric) for name in measured]
+    if not grids or not grids[0] or len({frozenset(grid) for grid in grids}) > 1:
+        raise DataError(f"data: {measured} must lie on one grid with numeric coordinates; got {grids}.")
+    # Stacking repeats what lies along some dimensions of the grid only, errors among them.
+    points, columns = table.stack(point_=list(grids[0]), create_index=False), {}
+    for name in measured:
+        y, error = points[name].transpose("point_", ...), errors.get(name, f"{name}{SUFFIX}")
+        columns[name] = y.values
+        if isinstance(error, str) and error in table.variables:
+            if more := [dim for dim in points[error].dims if dim not in y.dims]:
+                raise DataError(f"data: the error {error!r} has dimensions {more}, which {name!r} does not have.")
+            columns[error] = points[error].broadcast_like(y).transpose(*y.dims).values
+    on_grid = {name for name, c in coordinates.items() if set(c.dims) <= set(grids[0])}
+    for name in sorted(on_grid - columns.keys(), key=list(coordinates).index):
+        columns[name] = np.broadcast_to(points[name].values, points.sizes["point_"])
+    units = {name: str(unit) for name in columns if (unit := table[name].attrs.get("units"))}
+    return columns, units, measured

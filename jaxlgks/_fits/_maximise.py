@@ -1,30 +1,43 @@
-"""The best device: a differentiable figure of merit, made as large as bounds and constraints allow.
+"""The best device: a differentiable figure of merit, as large as bounds and constraints allow.
 
-Takes: a figure, start values, bounds, constraints h(θ) = level or low ≤ h(θ) ≤ high. Returns: `Design`.
+Takes: a figure f(θ), start values, bounds, constraints h(θ) = level or low ≤ h(θ) ≤ high. Returns: `Design`, the best
+of the points where sequential quadratic programming (scipy's SLSQP, with derivatives by JAX) ends from every start.
+There, in the variables that no bound holds,
+
+    ∂f = Σ_k λ_k ∂h_k,
+
+k running over the constraints that bind; least squares give the multipliers λ_k = ∂f/∂level_k, and what is left says
+how far the point is from stationary.
 """
 
+import functools
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
 from ..errors import FitError, FitWarning, InputError
-from ._climb import HUGE, Place, Summit, Task, climbed, summit
-from ._parameters import Bounds, Parameters, as_parameters, start_values
+from ._parameters import Bounds, Parameters, as_parameters, range_of, start_values
 
-CLOSE = 1e-6
-"""Starts whose values agree to this part have found the same optimum."""
+CLOSE = 1e-6  # relative: figures that agree lead to the same optimum; a constraint that is met
+STATIONARY, FLAT = 1e-5, 1e-7  # first and second derivatives that count as zero, relative
+STEP = 1e-4  # between slopes whose difference is a second derivative, in sizes of the variables
+AT = 1e-9  # a variable closer to a bound than this part of its size is at the bound
+HUGE = 1e10  # stands for minus a figure (in units of its size) that is not finite
+
+MISSED = "not finite, or constraints not met"
 
 
 class Design(eqx.Module):
-    """The best point found.
+    """The best point.
 
     - `params`: the pytree; `values`: its entries by name; `figure`: the figure of merit there.
-    - `active`: entries held by a bound, and which.
+    - `active`: entries held by a bound and constraints that bind at the end of a range, and which.
     - `multipliers`: ∂ figure/∂ level of each constraint; `constraints`: their values.
     - `residual`: what is left of the conditions for an optimum, relative.
     - `starts`: the figure from each start; `outcomes`: the same in words. `notes`: what asks for a look.
@@ -51,20 +64,69 @@ class Design(eqx.Module):
         lines += [f"start {i + 1}: {outcome}" for i, outcome in enumerate(self.outcomes)]
         return "\n".join([*lines, *(f"! {note}" for note in self.notes)])
 
-    def __str__(self) -> str:
-        return self.summary()
+    __str__ = summary
 
 
-class _Scaled(eqx.Module):
-    """Functions of the pytree in one array, as functions of the vector of all entries, in units of their sizes."""
+class Task(eqx.Module):
+    """Functions of the pytree of variables, the figure first, and their sizes; the ranges of the others, the
+    constraints, in these sizes."""
 
     functions: tuple[Callable, ...]
-    sizes: Float[np.ndarray, " k"]
     variables: Parameters
+    sizes: Float[np.ndarray, " k"]
+    low: Float[np.ndarray, " c"]
+    high: Float[np.ndarray, " c"]
 
-    def __call__(self, theta: Float[Array, " q"]) -> Float[Array, " k"]:
-        params = self.variables.tree(theta)
-        return jnp.stack([jnp.asarray(f(params), float) for f in self.functions]) / self.sizes
+    @eqx.filter_jit
+    def _first_order(self, theta: Any) -> tuple[Array, Array]:
+        def values(theta: Array) -> Array:
+            params = self.variables.tree(theta)
+            return jnp.stack([jnp.asarray(f(params), float) for f in self.functions]) / self.sizes
+
+        value, pull = jax.vjp(values, jnp.asarray(theta))
+        return value, jax.vmap(pull)(jnp.eye(value.size))[0]
+
+    def at(self, theta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Functions in their sizes, and their derivatives; a figure of `-HUGE` where something is not finite."""
+        values, slopes = (np.asarray(x) for x in self._first_order(theta))
+        if np.isfinite(values).all() and np.isfinite(slopes).all():
+            return values, slopes
+        return np.r_[-HUGE, 0 * self.low], np.zeros_like(slopes)
+
+    def maximised(self, rows: np.ndarray, steps: int = 500, progress: bool = False) -> list[np.ndarray]:
+        """Where each start ends."""
+        from rich.progress import track
+
+        return [self._maximised(row, steps) for row in track(rows, "starts", disable=not progress)]
+
+    def _maximised(self, theta: np.ndarray, steps: int) -> np.ndarray:
+        from scipy.optimize import Bounds, NonlinearConstraint, minimize
+
+        variables, scale = self.variables, np.asarray(self.variables.scale)
+        lower, upper = np.asarray(variables.lower), np.asarray(variables.upper)
+        known = functools.lru_cache(1)(lambda x: self.at(np.frombuffer(x) * scale))
+
+        def at(x: Any, k: int) -> tuple[float, np.ndarray]:
+            values, slopes = known(np.asarray(x, float).tobytes())
+            return values[k], slopes[k] * scale
+
+        def constraint(k: int) -> NonlinearConstraint:
+            low, high = self.low[k - 1], self.high[k - 1]
+            slope: Any = lambda x: at(x, k)[1]  # noqa: E731
+            return NonlinearConstraint(lambda x: at(x, k)[0], low, high, jac=slope)
+
+        ends: Any = (lower / scale, upper / scale)
+        end = minimize(
+            lambda x: tuple(-part for part in at(x, 0)),
+            theta / scale,
+            jac=True,
+            method="SLSQP",
+            bounds=Bounds(*ends),
+            constraints=[constraint(k) for k in range(1, len(self.functions))],
+            options={"maxiter": steps, "ftol": 1e-15},
+        )
+        theta = end.x * scale
+        return np.where(theta - lower <= AT * scale, lower, np.where(upper - theta <= AT * scale, upper, theta))
 
 
 def maximise(
@@ -80,11 +142,9 @@ def maximise(
 ) -> Design:
     """The parameters at which a figure of merit is largest.
 
-    **Arguments:** `figure`: a real number, of a pytree of real numbers; JAX differentiates it twice.
-    `init`, `bounds`, `starts`, `seed`: as in `fit`. `constraints`: by name (h, level), h(params) = level, or
-    (h, (low, high)). `steps`: at most so many from each start. `progress`: a bar.
-
-    scipy's SLSQP climbs from every start; Newton's method adds the last digits.
+    **Arguments:** `figure`: a real number, of a pytree of real numbers, that JAX can differentiate. `init`, `bounds`,
+    `starts`, `seed`: as in `fit`. `constraints`: by name (h, level), h(params) = level, or (h, (low, high)). `steps`:
+    at most so many from each start. `progress`: a bar.
 
     **Returns:** `Design`.
 
@@ -108,84 +168,118 @@ def maximise(
     value = np.asarray(figure(variables.tree(theta)))
     if value.shape != () or value.dtype.kind not in "fiu":
         raise InputError(f"maximise: the figure must be one real number; got {value.dtype}{value.shape}.")
-    unit = np.array([abs(value) if np.isfinite(value) and value else 1.0])
-    names = list(constraints or {})
-    levels = [_level(name, pair) for name, pair in (constraints or {}).items()]
+    names, pairs = list(constraints or {}), (constraints or {}).values()
+    levels = [_level(name, pair) for name, pair in zip(names, pairs, strict=True)]
     low, high = np.array(levels, float).reshape(-1, 2).T
-    h = tuple(pair[0] for pair in (constraints or {}).values())
-    at_start = np.array([float(function(variables.tree(theta))) for function in h])
-    ends = np.abs(np.stack([low, high, at_start]))
-    known = np.isfinite(ends) & (ends > 0)
-    sizes = np.where(known.any(axis=0), ends[np.argmax(known, axis=0), range(len(h))], 1.0)
-    scaled = _Scaled(h, sizes, variables) if h else None
-    task = Task(_Scaled((figure,), unit, variables), variables, scaled, low / sizes, high / sizes)
-    rows = start_values(variables, theta, starts, seed, "maximise")
-    summits = [summit(task, end) for end in climbed(task, rows, steps, progress)]
-    figures = _figures(task, [one.place for one in summits], float(unit[0]), names)
+    h = tuple(pair[0] for pair in pairs)
+    # The size of a constraint is that of its level or, where that is zero, of its value at the start.
+    ends = np.abs(np.stack([low, high, np.array([float(f(variables.tree(theta))) for f in h])]))
+    ends = np.where(np.isfinite(ends) & (ends > 0), ends, np.nan)
+    sizes = np.array([next((x for x in column if np.isfinite(x)), 1.0) for column in ends.T])
+    unit = abs(float(value)) if np.isfinite(value) and value else 1.0
+    task = Task((figure, *h), variables, np.r_[unit, sizes], low / sizes, high / sizes)
+    rows = task.maximised(start_values(variables, theta, starts, seed, "maximise"), steps, progress)
+    figures = _figures(task, rows, names)
     best = int(np.argmax(figures))
-    top = summits[best]
-    for note in top.notes:
+    held, binding, multipliers, residual, notes = _verdict(task, rows[best])
+    for note in notes:
         warnings.warn(f"maximise: {note}", FitWarning, stacklevel=2)
+    # At an optimum of about zero, what counts is the size of the figure at the start.
+    close = CLOSE * max(abs(figures[best]), CLOSE * unit)
+    words = (f"{f:.8g}{', a lower maximum' if figures[best] - f > close else ''}" for f in figures)
+    outcomes = tuple(word if np.isfinite(f) else MISSED for word, f in zip(words, figures, strict=True))
+    sides = [*zip(variables.names, held, variables.lower, variables.upper, strict=True)]
+    sides += zip(names, np.where(low == high, 0, binding), low, high, strict=True)
+    side_of = {-1: "lower bound", 1: "upper bound"}
     return Design(
-        params=variables.tree(top.theta),
-        values=variables.values(top.theta),
+        params=variables.tree(rows[best]),
+        values=variables.values(rows[best]),
         figure=float(figures[best]),
-        active=_active(top, variables, names, low, high),
-        multipliers=dict(zip(names, map(float, top.multipliers * unit / sizes), strict=True)),
-        constraints=dict(zip(names, map(float, top.place.c * sizes), strict=True)),
-        residual=top.residual,
+        active={name: f"{side_of[int(side)]} {b if side > 0 else a:.6g}" for name, side, a, b in sides if side},
+        multipliers=dict(zip(names, map(float, multipliers * unit / sizes), strict=True)),
+        constraints=dict(zip(names, map(float, task.at(rows[best])[0][1:] * sizes), strict=True)),
+        residual=residual,
         starts=figures,
-        outcomes=_outcomes(figures, float(unit[0])),
-        notes=tuple(top.notes),
+        outcomes=outcomes,
+        notes=notes,
     )
 
 
 def _level(name: str, pair: Any) -> tuple[float, float]:
     """The ends of a constraint: a level twice, or a range."""
-    if not isinstance(pair, Sequence) or len(pair) != 2 or not callable(pair[0]):
-        raise InputError(f"maximise: the constraint {name!r} is a pair (function, level or range); got {pair!r}.")
-    level = np.ndim(pair[1]) == 0
-    try:
-        low, high = [pair[1], pair[1]] if level else pair[1]
-        low, high = -np.inf if low is None else float(low), np.inf if high is None else float(high)
-    except (TypeError, ValueError):
-        low = high = np.nan
-    if np.isnan([low, high]).any() or not np.isfinite([low, high]).any():
-        raise InputError(f"maximise: the level of {name!r} is a number or a pair (low, high); got {pair[1]!r}.")
-    if not (level or low < high):
-        raise InputError(f"maximise: the range of {name!r} leaves nothing between {low} and {high}.")
-    return low, high
+    both: Any = pair if isinstance(pair, Sequence) and len(pair) == 2 else (None, None)
+    h, level = both
+    single = np.ndim(level) == 0 and np.asarray(level).dtype.kind in "fiu"
+    ends = (float(np.asarray(level)), float(np.asarray(level))) if single else range_of(level)
+    if not callable(h) or ends is None or not np.isfinite(ends).any():
+        raise InputError(
+            f"maximise: the constraint {name!r} is a pair (function, level) or (function, (low, high)), low < high; "
+            f"got {pair!r}."
+        )
+    return ends
 
 
-def _figures(task: Task, places: list[Place], unit: float, names: list[str]) -> np.ndarray:
+def _figures(task: Task, rows: Sequence[np.ndarray], names: list[str]) -> np.ndarray:
     """The figure of each start, −∞ where constraints are not met.
 
     **Raises:** `FitError` where that is so of all."""
-    missed = [np.max(np.maximum(task.low - one.c, one.c - task.high), initial=0.0) for one in places]
-    missed = np.where([one.f > -HUGE for one in places], missed, np.inf)
+    values = np.stack([task.at(row)[0] for row in rows])
+    missed = np.max(np.maximum(task.low - values[:, 1:], values[:, 1:] - task.high), axis=1, initial=0.0)
+    missed = np.where(values[:, 0] > -HUGE, missed, np.inf)
     if not np.isfinite(missed).any():
         raise FitError("maximise: the figure is finite at the end of no start.")
-    if not (missed < 1e-6).any():
+    if not (missed < CLOSE).any():
         raise FitError(
             f"maximise: no start meets the constraints {names}; the closest misses by {min(missed):.2g} of their size. "
             "Ask for less, widen the bounds, or start elsewhere."
         )
-    return np.where(missed < 1e-6, np.array([one.f for one in places]) * unit, -np.inf)
+    return np.where(missed < CLOSE, values[:, 0] * task.sizes[0], -np.inf)
 
 
-def _outcomes(figures: np.ndarray, unit: float) -> tuple[str, ...]:
-    best, words = figures.max(), []
-    for value in figures:
-        # At an optimum of about zero, what counts is the size of the figure at the start.
-        same = abs(value - best) <= CLOSE * max(abs(best), CLOSE * unit)
-        word = f"{value:.8g}" + ("" if same else ", a lower maximum")
-        words.append(word if np.isfinite(value) else "not finite, or constraints not met")
-    return tuple(words)
+def _verdict(task: Task, theta: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, float, tuple[str, ...]]:
+    """Bounds that hold variables and ends of ranges that bind (−1 lower, +1 upper), multipliers, what is left of the
+    conditions for an optimum, and what asks for a look: a point that is no maximum along directions in which
+    constraints do not change (second derivatives are differences of slopes)."""
+    from scipy.linalg import null_space
 
+    lower, upper, equal = np.asarray(task.variables.lower), np.asarray(task.variables.upper), task.low == task.high
+    size = np.minimum(np.maximum(np.abs(theta), task.variables.scale), upper - lower)
 
-def _active(result: Summit, variables: Parameters, names: list[str], low: Any, high: Any) -> dict[str, str]:
-    """Bounds that hold entries, and ends of ranges that bind."""
-    bounds = zip(variables.names, result.held, variables.lower, variables.upper, strict=True)
-    ranges = zip(names, np.where(low == high, 0, result.binding), low, high, strict=True)
-    words = {-1: "lower bound", 1: "upper bound"}
-    return {name: f"{words[int(side)]} {b if side > 0 else a:.6g}" for name, side, a, b in (*bounds, *ranges) if side}
+    def at(theta: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        values, slopes = task.at(theta)
+        return values, slopes[0] * size, slopes[1:] * size
+
+    values, g, J = at(theta)
+    at_bound = (upper - theta <= AT * size).astype(int) - (theta - lower <= AT * size)
+    binding = (task.high - values[1:] <= CLOSE).astype(int) - (values[1:] - task.low <= CLOSE)
+    binding[equal] = 1
+    on, multipliers = binding != 0, np.zeros(len(binding))
+    if on.any():
+        multipliers[on] = np.linalg.lstsq(J[on][:, at_bound == 0].T, g[at_bound == 0], rcond=None)[0]
+    held = np.where(at_bound * (g - multipliers @ J) > 0, at_bound, 0)
+    free = held == 0
+    tangent = np.eye(len(theta))[:, free] @ (null_space(J[on][:, free]) if on.any() else np.eye(int(free.sum())))
+
+    def slope(theta: np.ndarray) -> np.ndarray:
+        _, g, J = at(theta)
+        return tangent.T @ (g - multipliers @ J)
+
+    # Differences stay inside the bounds.
+    h = 0.5 * np.min((np.minimum(theta - lower, upper - theta) / size)[free], initial=np.inf)
+    h = float(np.clip(h, STEP / 100, STEP))
+    H = np.zeros((tangent.shape[1],) * 2)
+    for i, way in enumerate(tangent.T):
+        H[i] = (slope(theta + h * size * way) - slope(theta - h * size * way)) / (2 * h)
+    bends = np.linalg.eigvalsh((H + H.T) / 2)
+    scale = max(abs(values[0]), float(np.max(np.abs(bends), initial=0)), 1e-300)
+    # A range binds at an end beyond which the figure would be larger.
+    wrong = np.where(equal, 0.0, np.maximum(-binding * multipliers, 0.0))
+    residual = float(np.max(np.abs(np.r_[(g - multipliers @ J)[free], wrong]), initial=0) / scale)
+    note = ""
+    if not residual < STATIONARY:
+        note = f"not stationary: the relative gradient is {residual:.1g}; start elsewhere or take more steps."
+    elif np.max(bends, initial=-np.inf) > FLAT * scale:
+        note = "stationary but no maximum: the figure grows along some direction; start elsewhere."
+    elif np.max(bends, initial=-np.inf) > -FLAT * scale:
+        note = "the maximum is flat along some direction: another combination is as good."
+    return held, binding, multipliers, residual, (note,) if note else ()

@@ -1,13 +1,14 @@
-"""Parameters of a fit: a pytree of real numbers, the names of its entries, and smooth maps that respect bounds.
+"""Parameters: the entries of a pytree of real numbers, their names, and smooth maps that keep their bounds.
 
-Takes: a pytree of start values, bounds by name. Returns: a vector θ of named entries and coordinates z without
-bounds, in which optimisers move,
+Takes: a pytree of start values, and bounds by name. Returns: a vector θ of named entries, and coordinates z without
+bounds in which optimisers move,
 
-    θ = s z,   bounded below l + s eᶻ,   bounded above u − s eᶻ,   on both sides l + (u − l)/(1 + e⁻ᶻ);
+    θ = s z,   bounded below l + s eᶻ,   bounded above u − s eᶻ,   on both sides l + (u − l)/(1 + e⁻ᶻ),
 
-s is the size of the start value, so that a step of one in z is a large one in every θ.
+s the size of the start value, so that a step of one in z is a large step in every θ.
 """
 
+import dataclasses
 import difflib
 import math
 import numbers
@@ -26,21 +27,18 @@ from ..errors import InputError
 Bounds = Mapping[str, Any]
 """By name: (lower, upper), None or infinity for none; or "positive"."""
 
+FREE = 3.0  # estimates of zero exceed a third of their error in three cases of four
+
 
 class Parameters(eqx.Module):
-    """Names, bounds and scales of the entries of a pytree of real numbers."""
+    """Names, bounds and scales (sizes of the start values) of the entries of a pytree of real numbers."""
 
     lower: Float[Array | np.ndarray, " p"]
     upper: Float[Array | np.ndarray, " p"]
-    scale: Float[Array | np.ndarray, "*s p"]
+    scale: Float[Array | np.ndarray, " p"]
     names: tuple[str, ...] = eqx.field(static=True)
     shapes: tuple[tuple[int, ...], ...] = eqx.field(static=True)
     structure: Any = eqx.field(static=True)
-
-    @property
-    def count(self) -> int:
-        """Number of entries."""
-        return len(self.names)
 
     def tree(self, theta: Any) -> Any:
         """The pytree with these entries."""
@@ -52,17 +50,18 @@ class Parameters(eqx.Module):
         """Entries by name."""
         return dict(zip(self.names, map(float, theta), strict=True))
 
-    def from_coordinates(self, z: Float[Array, " p"]) -> Float[Array, " p"]:
-        """θ(z)."""
+    def from_coordinates(self, z: Any) -> Array:
+        """θ(z), [..., p]."""
         below, above = jnp.isfinite(self.lower), jnp.isfinite(self.upper)
-        low, high = jnp.where(below, self.lower, 0.0), jnp.where(above, self.upper, 0.0)
-        grown = self.scale * jnp.exp(jnp.where(below ^ above, z, 0.0))
-        inside = low + (high - low) * jax.nn.sigmoid(jnp.where(below & above, z, 0.0))
+        low: Any = jnp.where(below, self.lower, 0.0)
+        high: Any = jnp.where(above, self.upper, 0.0)
+        grown = self.scale * jnp.exp(jnp.asarray(jnp.where(below ^ above, z, 0.0)))
+        inside = low + (high - low) * jax.nn.sigmoid(jnp.asarray(jnp.where(below & above, z, 0.0)))
         one_sided = jnp.where(below, low + grown, high - grown)
         return jnp.where(below & above, inside, jnp.where(below ^ above, one_sided, self.scale * z))
 
     def to_coordinates(self, theta: np.ndarray) -> np.ndarray:
-        """z(θ) of known numbers strictly inside their bounds."""
+        """z(θ), [..., p], of known numbers inside their bounds."""
         below, above = np.isfinite(self.lower), np.isfinite(self.upper)
         with np.errstate(all="ignore"):
             inside = np.log((theta - self.lower) / (self.upper - theta))
@@ -74,17 +73,13 @@ class Parameters(eqx.Module):
         above = np.where(np.isfinite(self.upper), self.upper - theta, np.abs(theta))
         return np.where(np.isfinite(self.lower), theta - self.lower, above)
 
-    def natural(self, theta: np.ndarray) -> np.ndarray:
-        """What counts as a large change of each entry: the width between its bounds, or its size."""
-        width = np.asarray(self.upper) - np.asarray(self.lower)
-        return np.where(np.isfinite(width), width, self.size(theta))
-
-    def at_bound(self, theta: np.ndarray, tolerance: np.ndarray) -> dict[str, str]:
-        """Entries closer to a bound than `tolerance`, and which bound."""
-        lower = zip(self.names, self.lower, theta - self.lower <= tolerance, strict=True)
-        upper = zip(self.names, self.upper, self.upper - theta <= tolerance, strict=True)
-        result = {name: f"upper bound {bound:.6g}" for name, bound, close in upper if close}
-        return result | {name: f"lower bound {bound:.6g}" for name, bound, close in lower if close}
+    def scaled(self, theta: np.ndarray, jacobian: np.ndarray, signal: float) -> "Parameters":
+        """With the sizes of these start values as scales. That of a zero follows from the Jacobian of predictions over
+        their errors: a third of what would change them by as much as they are large (`signal`, their length)."""
+        size, norms = self.size(theta), np.linalg.norm(jacobian, axis=0)
+        traced = signal / np.where(norms > 0, norms, 1.0) / FREE
+        scale = np.where(size > 0, size, np.where((traced > 0) & (norms > 0) & np.isfinite(traced), traced, 1.0))
+        return dataclasses.replace(self, scale=scale)
 
 
 def as_parameters(init: Any, bounds: Bounds | None, where: str) -> tuple[Parameters, np.ndarray]:
@@ -95,10 +90,19 @@ def as_parameters(init: Any, bounds: Bounds | None, where: str) -> tuple[Paramet
     """
     require_x64()
     names, theta, shapes, structure = _entries(init, where)
-    lower, upper = _bounds(bounds or {}, names, where)
-    _require_inside(theta, lower, upper, names, where)
-    size = Parameters(lower, upper, np.ones(len(names)), names, shapes, structure).size(theta)
-    return Parameters(lower, upper, np.where(size > 0, size, 1.0), names, shapes, structure), theta
+    lower, upper = np.full(len(names), -np.inf), np.full(len(names), np.inf)
+    for key, value in (bounds or {}).items():
+        at, ends = (
+            addressed(key, names, f"{where}: bounds"),
+            range_of((0.0, None) if str(value) == "positive" else value),
+        )
+        if ends is None:
+            kind = "a pair (lower, upper), lower < upper, or 'positive'"
+            raise InputError(f"{where}: the bounds of {key!r} are {kind}; got {value!r}.")
+        lower[at], upper[at] = ends
+    parameters = Parameters(lower, upper, np.ones(len(names)), names, shapes, structure)
+    _require_inside(parameters, theta, where)
+    return parameters.scaled(theta, np.zeros((0, len(names))), 0.0), theta
 
 
 def _entries(init: Any, where: str) -> tuple[tuple[str, ...], np.ndarray, tuple, Any]:
@@ -125,25 +129,18 @@ def _entries(init: Any, where: str) -> tuple[tuple[str, ...], np.ndarray, tuple,
     return tuple(names), theta, tuple(array.shape for array in values), structure
 
 
-def _bounds(bounds: Bounds, names: Sequence[str], where: str) -> tuple[np.ndarray, np.ndarray]:
-    lower, upper = np.full(len(names), -np.inf), np.full(len(names), np.inf)
-    for key, value in bounds.items():
-        at = addressed(key, names, f"{where}: bounds")
-        pair = (0.0, None) if isinstance(value, str) and value == "positive" else value
-        ends = list(pair) if isinstance(pair, Iterable) and not isinstance(pair, str) else []
-        if len(ends) != 2 or not all(end is None or isinstance(end, numbers.Real) for end in ends):
-            raise InputError(f"{where}: the bounds of {key!r} are a pair (lower, upper) or 'positive'; got {value!r}.")
-        low = -np.inf if ends[0] is None else float(ends[0])
-        high = np.inf if ends[1] is None else float(ends[1])
-        if not low < high:
-            raise InputError(f"{where}: the bounds of {key!r} leave nothing between them; got {value!r}.")
-        lower[at], upper[at] = low, high
-    return lower, upper
+def range_of(pair: Any) -> tuple[float, float] | None:
+    """Two ends in order, infinite where one is None; None for what is no such pair."""
+    ends = list(pair) if isinstance(pair, Iterable) and not isinstance(pair, str) else []
+    if len(ends) != 2 or not all(end is None or isinstance(end, numbers.Real) for end in ends):
+        return None
+    low, high = -np.inf if ends[0] is None else float(ends[0]), np.inf if ends[1] is None else float(ends[1])
+    return (low, high) if low < high else None
 
 
-def _require_inside(theta: Any, lower: Any, upper: Any, names: Sequence[str], where: str) -> None:
-    """Raise for a start value that its bounds exclude (the smooth map has a bound itself at infinity)."""
-    for name, value, low, high in zip(names, theta, lower, upper, strict=True):
+def _require_inside(parameters: Parameters, theta: np.ndarray, where: str) -> None:
+    """Raise for a start value that its bounds exclude (the smooth map reaches a bound at infinity only)."""
+    for name, value, low, high in zip(parameters.names, theta, parameters.lower, parameters.upper, strict=True):
         if not low < value < high:
             raise InputError(
                 f"{where}: the bounds of {name!r} exclude its start: {value:.6g} is not strictly between {low:.6g} "
@@ -151,21 +148,23 @@ def _require_inside(theta: Any, lower: Any, upper: Any, names: Sequence[str], wh
             )
 
 
+def _matching(key: str, names: Sequence[str]) -> list[int]:
+    """The entries that a name stands for: one, or all of an array or branch of the pytree."""
+    return [i for i, name in enumerate(names) if name == key or name.startswith((f"{key}[", f"{key}."))]
+
+
 def addressed(key: str, names: Sequence[str], where: str) -> list[int]:
-    """The entries that a name stands for: one, or all of an array. `InputError` with the nearest name for none."""
-    at = [i for i, name in enumerate(names) if name == key or name.startswith((f"{key}[", f"{key}."))]
-    if not at:
+    """The same; `InputError` with the nearest name if there is none."""
+    if not (at := _matching(key, names)):
         raise InputError(f"{where}: no parameter {key!r}; {nearest(str(key), names)}")
     return at
 
 
-def spread_units(units: Mapping[str, str] | None, names: Sequence[str]) -> dict[str, str]:
-    """Units of entries: their own, or that of the array (or branch of the pytree) that they belong to."""
+def units_of(units: Mapping[str, str] | None, names: Sequence[str]) -> dict[str, str]:
+    """Units of entries: their own, or that of the array or branch that they belong to."""
     result = {}
-    for name in names:
-        branches = [key for key in units or {} if name == key or name.startswith((f"{key}[", f"{key}."))]
-        if branches:
-            result[name] = (units or {})[max(branches, key=len)]
+    for key in sorted(units or {}, key=len):  # the most special name comes last
+        result |= {names[i]: (units or {})[key] for i in _matching(key, names)}
     return result
 
 
@@ -177,13 +176,11 @@ def nearest(key: str, names: Iterable[str]) -> str:
 
 
 def start_values(parameters: Parameters, theta: np.ndarray, starts: Any, seed: int, where: str) -> np.ndarray:
-    """Start values [s, p]: θ first, then those of a list, or others drawn around it: uniform between two bounds (in
-    the logarithm where both are positive and far apart), else log-normal or normal with the size of θ."""
+    """Start values [s, p]: θ first, then those of a list, or as many as make up the number `starts`, drawn."""
     if isinstance(starts, numbers.Integral):
         if starts < 1:
             raise InputError(f"{where}: at least one start is needed; got {starts}.")
-        rng = np.random.default_rng(seed)
-        return np.stack([theta, *(_drawn(parameters, theta, rng) for _ in range(int(starts) - 1))])
+        return np.concatenate([theta[None], _drawn(parameters, theta, int(starts) - 1, seed)])
     if isinstance(starts, Mapping | str) or not isinstance(starts, Iterable):
         raise InputError(f"{where}: starts is a number or a list of start values like init; got {starts!r}.")
     rows, where = [theta], f"{where}: starts"
@@ -191,18 +188,17 @@ def start_values(parameters: Parameters, theta: np.ndarray, starts: Any, seed: i
         names, row, *_ = _entries(start, where)
         if names != parameters.names:
             raise InputError(f"{where}: each must have the entries {parameters.names}; got {names}.")
-        _require_inside(row, parameters.lower, parameters.upper, names, where)
+        _require_inside(parameters, row, where)
         rows.append(row)
     return np.stack(rows)
 
 
-def _drawn(parameters: Parameters, theta: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    low, high = np.asarray(parameters.lower), np.asarray(parameters.upper)
-    both = np.isfinite(low) & np.isfinite(high)
-    low, high = np.where(both, low, 1.0), np.where(both, high, 2.0)
-    u = rng.uniform(0.02, 0.98, parameters.count)
-    logarithmic = (low > 0) & (high > 10 * low)
-    positive = np.where(logarithmic, low, 1.0)
-    inside = np.where(logarithmic, positive * (high / positive) ** u, low + u * (high - low))
-    z = parameters.to_coordinates(theta) + 0.7 * rng.normal(size=parameters.count)
-    return np.where(both, inside, np.asarray(parameters.from_coordinates(jnp.asarray(z))))
+def _drawn(parameters: Parameters, theta: np.ndarray, count: int, seed: int) -> np.ndarray:
+    """Between two bounds uniform (in the logarithm where both are positive and far apart), else log-normal or normal
+    with the size of θ."""
+    rng, low, high = np.random.default_rng(seed), np.asarray(parameters.lower), np.asarray(parameters.upper)
+    u, normal = rng.uniform(0.02, 0.98, (count, len(theta))), rng.normal(size=(count, len(theta)))
+    around = parameters.from_coordinates(parameters.to_coordinates(theta) + 0.7 * normal)
+    with np.errstate(all="ignore"):
+        inside = np.where((low > 0) & (high > 10 * low), low * (high / low) ** u, low + u * (high - low))
+    return np.where(np.isfinite(low) & np.isfinite(high), inside, np.asarray(around))

@@ -1,40 +1,165 @@
-"""Where to measure next: D-optimal plans, by gradient.
+"""What depends on which parameter, what a plan of measurement can tell, and where to measure next.
 
-Takes: a model, parameters as they are thought to be, a first plan. Returns: the plan whose Fisher information has the
-largest determinant, that is, the smallest volume of the confidence ellipsoid. The determinant does not care about units
-or combinations of parameters.
+Takes: a model at parameters as they are thought to be, a plan. Returns: its Jacobian as a labelled table with units;
+the Fisher information of the plan; the D-optimal plan, whose Fisher information has the largest determinant (the
+smallest confidence ellipsoid, whatever the units of the parameters).
 """
 
 import warnings
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from ..errors import FitError, FitWarning, IdentifiabilityError, InputError
-from ._climb import Task, climbed
-from ._information import Information, information_of, require_same
-from ._parameters import Bounds, Parameters, as_parameters, start_values
-from ._problem import Model, Predict
-from ._sensitivity import errors_of, planned_model, whitened
+from ..errors import DataError, FitError, FitWarning, IdentifiabilityError, InputError
+from ._data import Data
+from ._information import Information, information_of
+from ._maximise import Task
+from ._parameters import Bounds, Parameters, as_parameters, start_values, units_of
+from ._problem import Model, Predict, model_of
 
-SAME = 1e-2
-"""Plans whose ln det F differs by less are equally good."""
+if TYPE_CHECKING:
+    import xarray
+
+MISSED = "not finite, or not all parameters fixed"
+SAME = 1e-2  # plans whose ln det F differs by less are equally good
+
+
+def sensitivity(f: Callable[[Any], Any], params: Any, *, units: Mapping[str, str] | None = None) -> "xarray.Dataset":
+    """∂f/∂θ of everything that `f` returns, in every parameter.
+
+    **Arguments:** `f`: a function of a pytree of real numbers; returns an array or a dictionary of arrays. `params`:
+    where. `units`: of parameters and results, by name.
+
+    **Returns:** `xarray.Dataset` over (observable, parameter): `derivative`; `elasticity`, ∂ ln|f| / ∂ ln|θ|, the per
+    cent by which the result changes for one per cent; `value`, `at` (the parameters) and `units` of the derivatives.
+    `.to_dataframe()` makes a table.
+
+    **Raises:** `InputError`.
+
+    ```python
+    import jax; jax.config.update("jax_enable_x64", True)
+    import jaxlgks as lgks
+
+    def currents(p):
+        bath = lgks.DrudeLorentz(p["strength"], p["cutoff"])
+        qubits = lgks.models.two_qubits(p["omega"], 0.2, spectrum=bath, temperatures=(0.5, 0.4))
+        return {"J": lgks.heat_currents(qubits, solver=lgks.Populations())}
+
+    table = lgks.sensitivity(currents, {"strength": 0.01, "cutoff": 2.0, "omega": 1.0}, units={"J": "W"})
+    table.derivative.sel(observable="J[0]", parameter="cutoff")
+    ```
+    """
+    import xarray
+
+    parameters, theta = as_parameters(params, None, "sensitivity")
+    value, jacobian = _with_jacobian(f, parameters, theta)
+    names, columns = [], []
+    for path, leaf in jax.tree_util.tree_flatten_with_path(value)[0]:
+        if not jnp.issubdtype(leaf.dtype, jnp.floating):
+            raise InputError(f"sensitivity: the function must return real numbers; got {leaf.dtype}.")
+        name = jax.tree_util.keystr(path, simple=True, separator=".") or "value"
+        names += [(name, "".join(f"[{i}]" for i in index)) for index in np.ndindex(leaf.shape)]
+        columns.append(np.asarray(leaf).reshape(-1))
+    values = np.concatenate(columns)
+    derivative = np.concatenate([np.asarray(leaf).reshape(-1, len(theta)) for leaf in jax.tree.leaves(jacobian)])
+    below = units_of(units, parameters.names)
+    above = [(units or {}).get(name, "1") for name, _ in names]
+    per = [[f"{unit} / {below[by]}" if by in below else unit for by in parameters.names] for unit in above]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        elasticity = np.where(values[:, None] != 0, derivative * theta / values[:, None], np.nan)
+    both = ("observable", "parameter")
+    return xarray.Dataset(
+        {
+            "derivative": (both, derivative),
+            "elasticity": (both, elasticity),
+            "units": (both, np.array(per)),
+            "value": ("observable", values),
+            "at": ("parameter", theta),
+        },
+        {"observable": [name + index for name, index in names], "parameter": list(parameters.names)},
+    )
+
+
+@eqx.filter_jit
+def _with_jacobian(f: Callable, parameters: Parameters, theta: Any) -> tuple[Any, Any]:
+    def of(theta: jax.Array) -> Any:
+        return jax.tree.map(jnp.asarray, f(parameters.tree(theta)))
+
+    return of(jnp.asarray(theta)), jax.jacfwd(of)(jnp.asarray(theta))
+
+
+def fisher_information(
+    predict: Predict,
+    params: Any,
+    coordinates: Mapping[str, Any],
+    errors: Any,
+    *,
+    bounds: Bounds | None = None,
+    units: Mapping[str, str] | None = None,
+) -> Information:
+    """What a plan of measurement would tell about the parameters, if they are these: F = Σ_i ∂f_i ∂f_iᵀ/σ_i².
+
+    **Arguments:** `predict`, `params`, `bounds`: as in `fit`. `coordinates`: the plan, points [n] by name. `errors`:
+    standard deviations, numbers or arrays by observable, or a function of (x, prediction) of one point, such as
+    `lambda x, y: 0.01 * abs(y)`.
+
+    **Returns:** `Information`: `.sigmas` the best that any unbiased estimate can reach, `.undetermined` what the plan
+    leaves open, in words; it prints as a table.
+
+    **Raises:** `DataError`, `InputError`.
+
+    ```python
+    import jax; jax.config.update("jax_enable_x64", True)
+    import jax.numpy as jnp, jaxlgks as lgks
+    decay = lambda p, x: p["a"] * p["b"] * jnp.exp(-p["k"] * x["t"])
+    plan = lgks.fisher_information(decay, {"a": 2.0, "b": 1.0, "k": 0.5}, {"t": [0.0, 1.0, 2.0]}, errors=0.01)
+    plan.rank                                      # 2
+    str(plan.undetermined[0])[:32]                 # 'Only a combination of a and b is'
+    ```
+    """
+    parameters, theta = as_parameters(params, bounds, "fisher_information")
+    model = model_of(predict, parameters, coordinates, None, "fisher_information")
+    jacobian, signal = _whitened(model, theta, coordinates, errors, "fisher_information")
+    return information_of(parameters.scaled(theta, jacobian, signal), theta, jacobian, units)
+
+
+def _whitened(
+    model: Model, theta: np.ndarray, coordinates: Mapping[str, Any], errors: Any, where: str
+) -> tuple[np.ndarray, float]:
+    """The Jacobian of predictions over their errors, [m, p], and the length of these predictions."""
+    x = {name: np.atleast_1d(np.asarray(values, float)) for name, values in coordinates.items()}
+    y, jacobian = jax.tree.map(np.asarray, model.with_jacobian(jnp.asarray(theta), x))
+    data = Data(x, y, _errors_of(errors, x, y))
+    sigma = data.flat(data.errors or {})
+    J = np.concatenate([jacobian[name].reshape(-1, len(theta)) for name in y]) / sigma[:, None]
+    if not np.all(np.isfinite(J)) or not np.all(np.isfinite(data.flat(y))):
+        raise DataError(f"{where}: predictions or their derivatives are not finite at these parameters and this plan.")
+    return J, float(np.linalg.norm(data.flat(y) / sigma))
+
+
+def _errors_of(errors: Any, x: Mapping[str, Any], y: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Errors by observable from numbers, arrays or a function of (x, prediction), called with all points at once."""
+    if callable(errors):
+        errors = errors(x, y["value"] if list(y) == ["value"] else y)
+    return errors if isinstance(errors, Mapping) else dict.fromkeys(y, errors)
 
 
 class Plan(eqx.Module):
     """A plan of measurement.
 
-    - `coordinates`: settings [k] by name; each is to be measured `repeats` times.
+    - `coordinates`: settings [k] by name; each is to be measured `repeats` times. `points`: all these measurements.
     - `information`: of these measurements, with what was known before; prints as a table.
     - `gain`: increase of ln det F over the first plan.
     - `starts`: ln det F that each start led to, `outcomes`: the same in words; `notes`: what asks for a look.
     """
 
     coordinates: dict[str, np.ndarray]
+    points: dict[str, np.ndarray]
     repeats: int
     information: Information
     gain: float
@@ -42,27 +167,20 @@ class Plan(eqx.Module):
     outcomes: tuple[str, ...] = eqx.field(static=True)
     notes: tuple[str, ...] = eqx.field(static=True)
 
-    @property
-    def points(self) -> dict[str, np.ndarray]:
-        """All measurements, repeats included."""
-        return {name: np.repeat(x, self.repeats) for name, x in self.coordinates.items()}
-
 
 class _Volume(eqx.Module):
     """½ ln det F of a plan, in units of the sizes of the parameters."""
 
     model: Model
-    plan: Parameters
     theta: Array
     size: Array
     known: Array
     errors: Any
     repeats: float
 
-    def __call__(self, settings: Float[Array, " q"]) -> Float[Array, ""]:
-        x = self.plan.tree(settings)
+    def __call__(self, x: dict[str, Array]) -> Float[Array, ""]:
         y, jacobian = self.model.with_jacobian(self.theta, x)
-        sigma = errors_of(self.errors, x, y)
+        sigma = _errors_of(self.errors, x, y)
         rows = [(jacobian[k] / jnp.asarray(sigma[k])[..., None]).reshape(-1, self.theta.size) for k in y]
         J = jnp.concatenate([self.known, *(self.repeats**0.5 * row for row in rows)]) * self.size
         return jnp.sum(jnp.log(jnp.abs(jnp.diag(jnp.linalg.qr(J, mode="r")))))
@@ -78,7 +196,6 @@ def optimal_plan(
     repeats: int = 1,
     known: Information | None = None,
     bounds: Bounds | None = None,
-    vectorised: bool = False,
     units: Mapping[str, str] | None = None,
     starts: Any = 32,
     seed: int = 0,
@@ -87,11 +204,10 @@ def optimal_plan(
     """The k settings at which measurements tell most about the parameters (D-optimal: largest det F).
 
     **Arguments:** `predict`, `params`, `errors`, `bounds`, `units`: as in `fisher_information` (as a function, errors
-    may depend on the setting). `coordinates`: a first plan, k settings by name. `limits`: the range
-    of each, `{"T": (0.1, 2)}`.
-    `repeats`: measurements at each setting. `known`: information from earlier measurements: the plan then says what to
-    measure next. `starts`: how many (the criterion has many maxima): the first plan, the others drawn within the
-    limits; or a list of further first plans. `progress`: a bar.
+    may depend on the setting). `coordinates`: a first plan, k settings by name. `limits`: the range of each,
+    `{"T": (0.1, 2)}`. `repeats`: measurements at each setting. `known`: information from earlier measurements: the plan
+    then says what to measure next. `starts`: how many (the criterion has many maxima): the first plan, the others drawn
+    within the limits; or a list of further first plans. `progress`: a bar.
 
     **Returns:** `Plan`.
 
@@ -115,55 +231,43 @@ def optimal_plan(
         raise InputError(f"{where}: every coordinate needs two limits; got {dict(limits)} for {list(first)}.")
     if repeats < 1:
         raise InputError(f"{where}: each setting is measured at least once; got repeats={repeats}.")
-    if known is not None:
-        require_same(parameters.names, known.names, f"{where}: known")
-    before = np.zeros((0, parameters.count)) if known is None else known.root
-    model = planned_model(predict, parameters, first, vectorised, where)
+    if known is not None and known.names != parameters.names:
+        both = f"{list(parameters.names)} and {list(known.names)}"
+        raise InputError(f"{where}: known must be about the same parameters; got {both}.")
+    before = np.zeros((0, len(theta))) if known is None else known.root
+    model = model_of(predict, parameters, first, None, where)
 
     def information(x: Mapping[str, Any]) -> Information:
-        J, signal = whitened(model, theta, x, errors, where)
-        J = np.concatenate([before, repeats**0.5 * J])
-        result = information_of(parameters, theta, J, units, np.abs(theta), repeats**0.5 * signal)
-        if len(J) < parameters.count or (x is not first and result.rank < parameters.count):
-            raise IdentifiabilityError(
-                f"{where}: no plan of {len(settings) // len(first)} settings fixes all parameters. {result.unseen}"
-            )
-        return result
+        J, signal = _whitened(model, theta, x, errors, where)
+        scaled = parameters.scaled(theta, J, signal)
+        return information_of(scaled, theta, np.concatenate([before, repeats**0.5 * J]), units)
 
-    start = information(first)
-    size = np.where(theta != 0, np.abs(theta), 1.0)
-    goal = _Volume(model, plan, jnp.asarray(theta), jnp.asarray(size), jnp.asarray(before), errors, float(repeats))
-    rows = start_values(plan, settings, starts, seed, where)
-    ends = climbed(Task(goal, plan), rows, progress=progress)
+    start, size = information(first), np.where(theta != 0, np.abs(theta), 1.0)
+    volume = _Volume(model, jnp.asarray(theta), jnp.asarray(size), jnp.asarray(before), errors, float(repeats))
+    none, count = np.zeros(0), len(settings) // len(first)
+    task = Task((volume,), plan, np.ones(1), none, none)
+    if len(start.root) < len(theta):
+        raise IdentifiabilityError(f"{where}: no plan of {count} settings fixes all parameters. {start.unseen}")
+    rows = task.maximised(start_values(plan, settings, starts, seed, where), progress=progress)
+    volumes = 2 * np.array([task.at(row)[0][0] for row in rows])
     # ln det F in the parameters themselves.
-    volumes = np.array([2 * float(_volume(goal, end)) for end in ends]) - 2 * float(np.sum(np.log(size)))
-    volumes = np.where(np.isfinite(volumes), volumes, -np.inf)
-    if not np.isfinite(volumes).any():
+    volumes = np.where(volumes > -1e10, volumes, -np.inf) - 2 * float(np.sum(np.log(size)))
+    best = int(np.argmax(volumes))
+    if not np.isfinite(volumes[best]):
         raise FitError(f"{where}: no start leads to a plan with finite predictions and derivatives.")
-    best = {name: np.asarray(x) for name, x in plan.tree(ends[int(np.argmax(volumes))]).items()}
-    result = information(best)
-    outcomes, notes = _outcomes(volumes)
-    for note in notes:
-        warnings.warn(f"{where}: {note}", FitWarning, stacklevel=2)
-    gain = result.log_determinant - start.log_determinant
-    return Plan(best, repeats, result, gain, volumes, outcomes, notes)
-
-
-@eqx.filter_jit
-def _volume(goal: _Volume, settings: Any) -> Array:
-    return goal(jnp.asarray(settings))
-
-
-def _outcomes(volumes: np.ndarray) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """What became of each start, and whether the best plan was found more than once."""
-    best, words = volumes.max(), []
-    for value in volumes:
-        word = f"ln det F = {value:.6g}" + ("" if best - value < SAME else ", a poorer plan")
-        words.append(word if np.isfinite(value) else "not finite, or not all parameters fixed")
-    if len(volumes) > 1 and np.sum(best - volumes < SAME) < 2:
-        note = (
-            f"one of {len(volumes)} starts alone leads to the best plan, ln det F = {best:.6g} (next "
-            f"{np.sort(volumes)[-2]:.6g}): there may be a better one; take more starts."
+    x = {name: np.asarray(values) for name, values in plan.tree(rows[best]).items()}
+    result = information(x)
+    if result.rank < len(theta):
+        raise IdentifiabilityError(f"{where}: no plan of {count} settings fixes all parameters. {result.unseen}")
+    notes = ()
+    if len(volumes) > 1 and np.sum(volumes[best] - volumes < SAME) < 2:
+        notes = (
+            f"one of {len(volumes)} starts alone leads to the best plan, ln det F = {volumes[best]:.6g} (next "
+            f"{np.sort(volumes)[-2]:.6g}): there may be a better one; take more starts.",
         )
-        return tuple(words), (note,)
-    return tuple(words), ()
+        warnings.warn(f"{where}: {notes[0]}", FitWarning, stacklevel=2)
+    words = (f"ln det F = {v:.6g}{'' if volumes[best] - v < SAME else ', a poorer plan'}" for v in volumes)
+    outcomes = tuple(w if np.isfinite(v) else MISSED for w, v in zip(words, volumes, strict=True))
+    points = {name: np.repeat(values, repeats) for name, values in x.items()}
+    gain = result.log_determinant - start.log_determinant
+    return Plan(x, points, repeats, result, gain, volumes, outcomes, notes)
