@@ -229,6 +229,19 @@ def _with_progress(console, work):
         return work(lambda stage, step, fraction: bar.update(task, completed=fraction, stage=stage, description=step))
 
 
+def _compile_quickly() -> None:
+    """For a process that makes hundreds of programs and runs most of them once: XLA leaves out what would make them
+    fast, which takes longer than they do, and no garbage is looked for among the many objects of tracing."""
+    import gc
+
+    import jax
+
+    jax.config.update("jax_disable_most_optimizations", True)
+    gc.disable()
+
+
 def main() -> None:
     """Entry point of the `jaxlgks` command."""
+    if sys.argv[1:2] == ["reproduce"]:
+        _compile_quickly()
     sys.exit(app(sys.argv[1:], result_action="return_value"))
