@@ -233,11 +233,14 @@ def _compile_quickly() -> None:
     """For a process that makes hundreds of programs and runs most of them once: XLA leaves out what would make them
     fast, which takes longer than they do, and no garbage is looked for among the many objects of tracing."""
     import gc
+    import os
+    from importlib.metadata import version
 
-    import jax
-
-    jax.config.update("jax_disable_most_optimizations", True)
     gc.disable()
+    if version("jaxlib").startswith("0.9."):  # XLA stops at a flag that it does not know
+        flags = "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true "
+        flags += "--xla_cpu_use_fusion_emitters=false --xla_cpu_parallel_codegen_split_count=1"
+        os.environ.setdefault("XLA_FLAGS", flags)
 
 
 def main() -> None:

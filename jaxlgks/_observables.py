@@ -9,6 +9,7 @@ generator, whatever the model.
 """
 
 import abc
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 import equinox as eqx
@@ -50,11 +51,15 @@ class AbstractQuantity(eqx.Module):
 
     @property
     def degree(self) -> int:
-        """The highest degree of its observables, where these are polynomials."""
+        """The highest degree of its observables, where these are polynomials: L₁π₀ is computed up to it."""
         return 2
 
     def checked(self, problem: AbstractProblem) -> "AbstractQuantity":
         """The same with what the user gave checked against the model."""
+        return self
+
+    def with_operators(self, transform: Callable[[Any], Any]) -> "AbstractQuantity":
+        """The same with the user's operators, if it has any, in another form."""
         return self
 
     @abc.abstractmethod
@@ -82,6 +87,9 @@ class Observable(AbstractQuantity):
 
     def checked(self, problem: AbstractProblem) -> "Observable":
         return Observable(problem.operators(self.A, "the observable A"))
+
+    def with_operators(self, transform: Callable[[Any], Any]) -> "Observable":
+        return Observable(transform(self.A))
 
     def value(self, form: AbstractForm, X: State) -> Array:
         return form.average(form.observable(self.A), X).real

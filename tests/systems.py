@@ -7,7 +7,7 @@ import numpy as np
 
 import jaxlgks as lgks
 
-from .by_hand import condition, davies
+from .by_hand import condition, davies, redfield, universal
 
 EQUATIONS = {
     "davies": lambda system: lgks.Davies(),
@@ -15,6 +15,15 @@ EQUATIONS = {
     "universal": lambda system: lgks.UniversalLindblad(),
     "redfield": lambda system: lgks.Redfield(),
     "local": lgks.Local,
+}
+
+# For each an equation, and its generator written out without the library.
+BY_HAND = {
+    "davies": (EQUATIONS["davies"], davies),
+    "unified": (lambda system: lgks.Unified(width=1e6), universal),  # one cluster of all frequencies
+    "universal": (EQUATIONS["universal"], universal),
+    "redfield": (EQUATIONS["redfield"], redfield),
+    "local": (EQUATIONS["local"], davies),
 }
 
 # Levels with exact coincidences, by construction: of energies, of Bohr frequencies, of both, of none.

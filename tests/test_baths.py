@@ -71,7 +71,7 @@ def test_a_system_with_a_measured_bath_by_both_routes():
 # ----------------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("name", "seed"), [("davies", 37), ("redfield", 5)])
+@pytest.mark.parametrize(("name", "seed"), [pytest.param("davies", 37, marks=pytest.mark.slow), ("redfield", 5)])
 def test_response_to_temperatures_and_strengths(name, seed):
     """Explicit against autodiff to 1e−9 of the largest for an observable, a current, the entropy production; the
     current also against differences of systems that were built anew: 1e−6."""

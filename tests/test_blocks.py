@@ -29,7 +29,13 @@ def mixed(d: int) -> jax.Array:
 # Ladders, degenerate levels, both, d = 3 … 6, one to three baths.
 @pytest.mark.parametrize(
     ("name", "seed"),
-    [("davies", 18), ("davies", 33), ("davies", 41), ("davies with Lamb shift", 33), ("unified", 33)],
+    [
+        ("davies", 33),
+        ("unified", 33),
+        pytest.param("davies", 18, marks=pytest.mark.slow),
+        pytest.param("davies", 41, marks=pytest.mark.slow),
+        pytest.param("davies with Lamb shift", 33, marks=pytest.mark.slow),
+    ],
 )
 def test_blocks_are_the_generator(name, seed):
     """All that the form offers, L₁ and responses among it, as by the dense matrix: rounding, 1e−12 of each."""
@@ -42,6 +48,7 @@ def test_blocks_are_the_generator(name, seed):
     assert_same(resolved, lambda m: block_generator(m, partition), dense_generator, numbers, 1e-12)
 
 
+@pytest.mark.slow
 def test_what_is_made_of_blocks(monkeypatch):
     """The public functions take them: a response, at rest and in time, and its derivative in a temperature."""
     case = draw(33)

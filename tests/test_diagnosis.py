@@ -51,6 +51,7 @@ def test_rotation_and_shift_without_splitting():
     assert lgks.diagnose(QUBITS, g, 0.1).regime == "shift without splitting"
 
 
+@pytest.mark.slow
 def test_close_frequencies_and_strong_coupling_are_seen():
     close = lgks.diagnose(near_degenerate(1e-5), np.diag([0.0, 1.0, 1.0]), 1e-7)
     assert float(close.separation) < 1
@@ -76,6 +77,7 @@ def test_diagnose_needs_values():
         jax.jit(lambda x: lgks.diagnose(QUBITS, ZZ, x).nu_tau)(0.1)
 
 
+@pytest.mark.slow
 def test_a_lamb_shift_that_matters_is_asked_for():
     """Where the hierarchy finds 15 % and 17 % missing without it; not where it finds nothing (two qubits)."""
     case = v_type()

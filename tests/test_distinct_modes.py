@@ -19,13 +19,18 @@ SINGULAR = lgks.CallableSpectrum(lambda w: 0.001 * jnp.sqrt(w), at_zero="singula
 @pytest.mark.parametrize(
     ("modes", "degree", "equation", "spectrum"),
     [
-        (1, 4, lgks.Davies(), None),
-        (1, 3, lgks.Davies(lamb_shift=True), None),
-        (2, 3, lgks.Unified(width=1e-3), None),
         (2, 3, lgks.Davies(), SINGULAR),
-        (3, 3, lgks.Davies(), None),
+        *(
+            pytest.param(*case, None, marks=pytest.mark.slow)
+            for case in (
+                (1, 4, lgks.Davies()),
+                (1, 3, lgks.Davies(lamb_shift=True)),
+                (2, 3, lgks.Unified(width=1e-3)),
+                (3, 3, lgks.Davies()),
+            )
+        ),
     ],
-    ids=["one-mode", "lamb-shift", "unified", "singular", "three-modes"],
+    ids=["singular", "one-mode", "lamb-shift", "unified", "three-modes"],
 )
 def test_both_forms_of_the_first_order_generator_agree(modes, degree, equation, spectrum):
     model = oscillators.model(modes, modes, TEMPERATURES[: max(2, modes)], spectrum or lgks.DrudeLorentz(0.001, 3.0))
@@ -62,6 +67,7 @@ def test_known_numbers_stay_known_inside_jit():
     assert float(inside(2000.0)) == pytest.approx(-32.3685, abs=1e-4)
 
 
+@pytest.mark.slow
 def test_derivatives_of_both_forms_agree():
     """In temperatures and rates, a direction that mixes them, through both."""
 

@@ -10,8 +10,7 @@ import jaxlgks as lgks
 from jaxlgks._bohr import bohr_structure
 from jaxlgks._equations import cluster_gap
 
-from . import by_hand
-from .systems import EQUATIONS, draw, hermitian, near_degenerate
+from .systems import BY_HAND, EQUATIONS, draw, hermitian, near_degenerate
 
 # Seeds of three, four and six levels with three, two and one bath; + 15 k keeps the shape and changes the rest.
 # (`Davies` with every dimension and number of baths: test_two_routes.)
@@ -108,16 +107,16 @@ def test_wide_clusters_are_the_universal_equation():
     np.testing.assert_allclose(wide, universal, rtol=0, atol=1e-13)
 
 
-@pytest.mark.parametrize("seed", [5, 1, 2, 3, 18, 34])
-def test_redfield_and_universal_equal_tensors_written_by_hand(seed):
+@pytest.mark.parametrize("name", EQUATIONS)
+def test_generators_equal_those_written_by_hand(name):
     """Entry by entry, complex H and S, two to six levels: 1e−12."""
-    system = draw(seed).system
-    for expected, equation in (
-        (by_hand.redfield(system).generator, lgks.Redfield()),
-        (by_hand.universal(system).generator, lgks.UniversalLindblad()),
-    ):
-        got = lgks.liouvillian(system, equation)
-        np.testing.assert_allclose(got, expected, rtol=0, atol=1e-12 * np.abs(expected).max())
+    make, written = BY_HAND[name]
+    for seed in (5, 1, 2, 3, 18, 34):
+        system = draw(seed).system
+        expected = written(system).generator
+        np.testing.assert_allclose(
+            lgks.liouvillian(system, make(system)), expected, rtol=0, atol=1e-12 * np.abs(expected).max()
+        )
 
 
 # ----------------------------------------------------------------------------------------------------------------------

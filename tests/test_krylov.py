@@ -60,6 +60,7 @@ def test_the_action_on_hermitian_matrices(seed, name, monkeypatch):
     np.testing.assert_allclose(action.on_hermitian(X), expected, rtol=0, atol=1e-13 * np.abs(expected).max())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["universal", "redfield"])
 def test_gradients_equal_those_of_the_dense_solver(name):
     """In δ, a temperature and a strength, reverse mode and, of one, forward mode, at a degenerate level: 1e−9."""

@@ -201,7 +201,9 @@ def two_frequency_shift(spectrum, T, a, b, cutoff) -> float:
     return sum(pieces) + far
 
 
-@pytest.mark.parametrize("name", ["unified", "universal", "redfield"])
+@pytest.mark.parametrize(
+    "name", ["universal", *(pytest.param(n, marks=pytest.mark.slow) for n in ("unified", "redfield"))]
+)
 def test_two_routes_with_the_lamb_shift(name):
     """Response of an observable and of a heat current at exact degeneracy: explicit against autodiff 1e−9, differences
     1e−6."""

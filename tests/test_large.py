@@ -102,6 +102,7 @@ def test_a_large_dissipator_is_the_same_superoperator():
     np.testing.assert_allclose(D(rho), by_hand, rtol=0, atol=1e-13 * float(jnp.max(jnp.abs(by_hand))))
 
 
+@pytest.mark.slow
 def test_the_hermitian_inverse_is_the_inverse():
     """Of Hermitian right-hand sides; of others their Hermitian part."""
     rng = np.random.default_rng(4)
@@ -130,6 +131,7 @@ def test_thermodynamic_response_without_an_axis_of_groups():
     np.testing.assert_allclose(r.entropy_production.static().total, -jnp.sum(slope / system.temperatures), rtol=1e-8)
 
 
+@pytest.mark.slow
 def test_wide_clusters_of_a_large_system(monkeypatch):
     """d = 32 in 17 clusters that no blocks divide: GMRES without being asked, in the steady state and in the response,
     against the dense matrix, which is solved to rounding."""

@@ -88,6 +88,7 @@ def test_populations_and_dense_agree_for_dressed_states():
         assert J[0] == pytest.approx(float(run(0.1, equation=lgks.Davies(), detuning=0.02)[1]), rel=1e-9)
 
 
+@pytest.mark.slow
 def test_derivatives_in_all_parameters():
     """Against central differences (error h² and rounding over h: 1e−6 relative)."""
 

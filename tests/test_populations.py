@@ -185,6 +185,7 @@ def test_gibbs_from_h_alone_at_a_spread_of_500_temperatures():
     np.testing.assert_allclose(p, expected, rtol=1e-12)
 
 
+@pytest.mark.slow
 def test_gradients_equal_those_of_the_dense_solver():
     """In H, a temperature and a coupling, reverse and forward mode, and once more in δ."""
     case = draw(6)

@@ -60,6 +60,7 @@ def test_numbers_printed_in_the_paper():
     assert float(parts.rotation) < 0  # printed: + 82
 
 
+@pytest.mark.slow
 def test_impulse_response_equals_a_converged_fock_space():
     """φ(τ) to 1e−9 of its largest value. V and D₁ act on the minus mode alone and ⟨d₊⟩ = −ε/ω₊ stays, so the average of
     a†a = ½(d₊ − d₋)†(d₊ − d₋) answers as ½ (ε/ω₊)(d₋ + d₋†) + ½ d₋†d₋: one mode on a Fock space, its generator
@@ -152,6 +153,7 @@ def test_random_models_against_brute_force(case):
     _against_fock(model, V, A, equation, excitations, 1e-7, states=modes == 1 or equation is EQUATIONS[-1])
 
 
+@pytest.mark.slow
 def test_a_degenerate_normal_frequency_against_brute_force():
     """Two modes of exactly one frequency, cubic V with terms d₁†d₂ that split it: the group stays together."""
     model, rng = oscillators.degenerate(1, (0.13, 0.1)), np.random.default_rng(7)
@@ -159,6 +161,7 @@ def test_a_degenerate_normal_frequency_against_brute_force():
     _against_fock(model, V, A, lgks.Davies(), 5, 1e-7)
 
 
+@pytest.mark.slow
 def test_three_routes_and_three_quantities():
     """Explicit against the derivative of the Gaussian steady state to 1e−9, against differences to 1e−6, where
     normal frequencies coincide (an eigendecomposition has no derivative there)."""
@@ -221,6 +224,7 @@ def _chain(modes, T):
     return lgks.QuasiFree(H, ends)
 
 
+@pytest.mark.slow
 def test_gradients_in_every_parameter():
     """Of the static response of hot oscillators: reverse mode against central differences with h = 1e−5 of each number,
     h² times third derivatives of order one, plus the rounding of two values, 1e−14 of them, over 2h."""

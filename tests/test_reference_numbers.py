@@ -69,6 +69,7 @@ def corrected_static_rotation(temperatures) -> float:
     return -3 * EPSILON / PLUS * GAMMA**2 / (GAMMA**2 + 4 * MINUS**2) * occupation_factor(temperatures)
 
 
+@pytest.mark.slow  # (the same numbers without truncation every day: test_quasifree)
 def test_oscillators_at_low_temperature_against_brute_force():
     """T = (3, 3.5), Fock space (2, 14), since V, D₁ and what answers of A act on d₋ alone: kubo and rotation to 1e−8,
     the occupation to the six digits given; the printed Eq. (34) is off by 5 %, and V shifts no frequency."""

@@ -373,6 +373,7 @@ def test_steps_of_the_integrator_follow_the_decay_rates(equation):
     np.testing.assert_allclose(by_steps, lgks.evolve(system, rho0, ts, equation).states, rtol=0, atol=3e-8)
 
 
+@pytest.mark.slow
 def test_derivatives_of_a_state_at_rest_by_the_integrator():
     """A stationary state asks for no steps, its derivatives do: in a temperature (both modes), in the state that it
     starts from, and in H. Against the exponential; 1e−7: four steps of an eighth-order method a lifetime."""

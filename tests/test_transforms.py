@@ -198,6 +198,7 @@ TOGETHER = tuple(list(CATALOGUE)[:7])
 SEPARATELY = [name for name in list(CATALOGUE)[7:] if name != "cross_validate"]  # three numbers that others are too
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "names",
     [TOGETHER, *((name,) for name in SEPARATELY)],
@@ -244,6 +245,7 @@ def test_derivatives_at_exact_degeneracy_equal_differences(names):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["response", "thermodynamic_response"])
 def test_the_derivative_of_a_response_at_coinciding_levels_is_nan(name):
     """It would need second divided differences: NaN in either mode, never a plausible number."""
@@ -253,7 +255,10 @@ def test_the_derivative_of_a_response_at_coinciding_levels_is_nan(name):
     assert name != "response" or np.isnan(jax.jit(jax.grad(value))(0.0))
 
 
-@pytest.mark.parametrize("name", ["heat_currents", "response", "thermodynamic_response"])
+SLOW = [pytest.param(name, marks=pytest.mark.slow) for name in ("response", "thermodynamic_response")]
+
+
+@pytest.mark.parametrize("name", ["heat_currents", *SLOW])
 def test_derivatives_at_distinct_levels_equal_differences(name):
     """The same without pinned groups, where nothing coincides and nothing regroups: 1e−6."""
     function, _ = of_numbers(name, "generic", whole=False)
@@ -284,6 +289,7 @@ def test_derivative_of_a_gradient():
     np.testing.assert_allclose(hessian, differences(jax.jit(jax.grad(value)), START[:2]), atol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("first", "order"), [("temperature", "jvp of vjp"), ("strength", "vjp of jvp")])
 def test_mixed_derivative_in_a_bath_and_the_hamiltonian(first, order):
     """∂²J/∂x∂h in either nesting of modes against differences of ∂J/∂h: one derivative in H is all it needs."""

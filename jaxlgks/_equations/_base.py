@@ -36,8 +36,8 @@ class AbstractEquation(eqx.Module):
 
     @property
     def kernel(self) -> Literal["lindblad", "redfield"] | None:
-        """Of which kind the dissipators are for linear couplings of oscillators, A_g = (1_g √Γ)(Ω)[S] or Λ and S; None
-        where they are of another, for which oscillators have no closed form."""
+        """Of which kind the dissipators are for linear couplings of oscillators, which do not read `operators`:
+        "lindblad" for A_g = (1_g √Γ)(Ω)[S], "redfield" for Λ = (Γ/2 + iS)(Ω)[S] and S; None for any other."""
         return None
 
     def frozen(self, model: Any) -> Any:

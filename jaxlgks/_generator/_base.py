@@ -64,6 +64,11 @@ class AbstractForm(eqx.Module):
     def temperatures(self) -> Float[Array, " baths"]:
         """Those of the baths."""
 
+    @property
+    @abc.abstractmethod
+    def energy(self) -> Observables:
+        """H, up to a constant."""
+
     @abc.abstractmethod
     def steady(self) -> NullState:
         """π with L π = 0, differentiable by the implicit function theorem."""
@@ -109,11 +114,6 @@ class AbstractGenerator(AbstractForm):
     @abc.abstractmethod
     def has_channels(self) -> bool:
         """Whether heat currents are resolved by channel: `channel_flows` and `channel_changes`."""
-
-    @property
-    @abc.abstractmethod
-    def energy(self) -> Observables:
-        """H, without its trace."""
 
     @property
     @abc.abstractmethod

@@ -102,6 +102,10 @@ class RateEquation(AbstractForm):
     def temperatures(self) -> Float[Array, " baths"]:
         return self.bath_temperatures
 
+    @property
+    def energy(self) -> Float[Array, " d"]:
+        return self.levels.energies
+
     def internal(self, rho: Complex[Array, "d d"]) -> Float[Array, " d"]:
         return self.observable(rho)
 

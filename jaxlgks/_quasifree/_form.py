@@ -66,6 +66,10 @@ class GaussianForm(AbstractForm):
     def temperatures(self) -> Float[Array, " baths"]:
         return self.model.temperatures
 
+    @property
+    def energy(self) -> Any:
+        return self.model.hamiltonian
+
     def internal(self, rho: GaussianState) -> GaussianState:
         return rho
 

@@ -220,13 +220,11 @@ class ModesProblem(AbstractProblem):
         """Themselves for V of degree two at most, which leaves H₀ + δV in the family; else on a Fock space."""
         if V.degree > 2:
             few = truncated(self.model, self._excitations(V))
-            A = getattr(quantity, "A", None)
-            if isinstance(A, tuple):
-                A = jnp.stack([few.operator(one) for one in A])
-            elif isinstance(A, Polynomial):
-                A = few.operator(A)
-            other = quantity if A is None else type(quantity)(A)
 
+            def matrices(A: Any) -> Array:
+                return jnp.stack([few.operator(one) for one in A]) if isinstance(A, tuple) else few.operator(A)
+
+            other = quantity.with_operators(matrices)
             return resolve(few.system, _on(few, self.equation)), few.operator(V).astype(complex), other
         if order != 1:
             raise DerivativeOrderError(
