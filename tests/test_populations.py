@@ -293,7 +293,7 @@ def test_shared_groups_are_seen_in_any_order_of_the_states():
     ladder = lambda energies: jnp.asarray(np.subtract.outer(energies, energies).T)  # noqa: E731
 
     def close(labels) -> bool:
-        return bool(populations_close(Groups(labels - labels.min(), jnp.asarray(0), 20)))
+        return bool(populations_close(Groups(labels - labels.min(), 20)))
 
     assert close(ladder([0, 1, 3]))
     assert close(ladder([3, 0, 1]))

@@ -126,8 +126,12 @@ class Groups(eqx.Module):
     """
 
     labels: Int[Array, "d d"]
-    zero: Int[Array, ""]
     count: int = eqx.field(static=True)
+
+    @property
+    def zero(self) -> Int[Array, ""]:
+        """That of ω_mm."""
+        return self.labels[0, 0]
 
     def split(self, X: Inexact[Array, "d d"]) -> Inexact[Array, "g d d"]:
         """1_g X for every group. NaN where the labels have been lost (see `follow`)."""
@@ -137,7 +141,7 @@ class Groups(eqx.Module):
 
 def one_group(structure: Structure) -> Groups:
     """All Bohr frequencies together."""
-    return Groups(jnp.zeros(structure.frequencies.shape, int), jnp.asarray(0), 1)
+    return Groups(jnp.zeros(structure.frequencies.shape, int), 1)
 
 
 def find_groups(structure: Structure, tolerance: float, width: ArrayLike = 0.0) -> Groups:
@@ -148,9 +152,9 @@ def find_groups(structure: Structure, tolerance: float, width: ArrayLike = 0.0) 
     dim = structure.energies.size
     if is_concrete(structure.energies, structure.rounding, width):
         known = _known_labels(structure, tolerance, width)
-        return Groups(as_known(known), as_known(known[0, 0]), int(known.max()) + 1)
+        return Groups(as_known(known), int(known.max()) + 1)
     labels = _labels(structure, tolerance, width)
-    return Groups(labels, labels[0, 0], dim * dim - dim + 1)
+    return Groups(labels, dim * dim - dim + 1)
 
 
 @eqx.filter_jit
@@ -227,7 +231,7 @@ def follow(reference: Reference, structure: Structure) -> Groups:
             "0.5, and each level must keep its number of states). Pin the groups nearer to this Hamiltonian, or do not "
             "pin them."
         )
-    return Groups(jnp.where(valid, labels, -1), reference.groups.zero, reference.groups.count)
+    return Groups(jnp.where(valid, labels, -1), reference.groups.count)
 
 
 @eqx.filter_jit

@@ -110,7 +110,7 @@ class Dissipation(eqx.Module):
         """
         basis = self.basis
         V = V if self.equation.follows else jnp.zeros_like(V)
-        level = Groups(self.one_level().astype(int), jnp.asarray(1), 2)  # 1: inside
+        level = Groups(self.one_level().astype(int), 2)  # 1: inside
         V = _differentiable_at_distinct_levels(basis.hamiltonian, V, basis.levels)
         X = bohr_filter(basis, V, _inverse, level)[0]
         W = bohr_filter(basis, V, jnp.ones_like, level)[1]

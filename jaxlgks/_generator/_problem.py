@@ -272,9 +272,11 @@ class SystemProblem(AbstractProblem):
         """Populations do not mind how many groups there are."""
         if not isinstance(solver, Populations):
             return self
-        groups = self.dissipation.groups
-        loose = Groups(groups.labels, groups.zero, self.model.dim**2)
-        return SystemProblem(eqx.tree_at(lambda d: d.groups, self.dissipation, loose))
+        resolved = self.dissipation
+        loose = Groups(resolved.groups.labels, self.model.dim**2)
+        return SystemProblem(
+            Dissipation(resolved.system, resolved.equation, resolved.structure, resolved.frozen, loose)
+        )
 
     def explained(self, steady: SteadyState) -> Exception:
         return explained(steady, self.dissipation)
