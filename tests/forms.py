@@ -36,5 +36,5 @@ def assert_same(resolved: Dissipation, first: Callable, second: Callable, case: 
     """Each number of `everything` to the tolerance of its largest."""
     one, other = everything(resolved, first, *case), everything(resolved, second, *case)
     for name, x in one.items():
-        scale = max(float(jnp.max(jnp.abs(other[name]))), 1e-2)
+        scale = float(jnp.max(jnp.abs(other[name])))
         np.testing.assert_allclose(x, other[name], rtol=0, atol=tolerance * scale, err_msg=name)

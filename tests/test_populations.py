@@ -206,6 +206,7 @@ def test_gradients_equal_those_of_the_dense_solver():
     (ours, second, forward), (dense, dense_second, _) = both
     np.testing.assert_allclose(ours, dense, rtol=0, atol=1e-9 * np.abs(dense).max())
     assert float(forward) == pytest.approx(float(dense.sum()), abs=1e-9 * np.abs(dense).max())
+    assert float(second[0]) == pytest.approx(float(dense_second[0]), rel=1e-7)
     np.testing.assert_allclose(second, dense_second, rtol=0, atol=1e-7 * np.abs(dense_second).max())
 
 

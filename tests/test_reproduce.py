@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from pathlib import Path
 
 import numpy as np
@@ -151,8 +152,9 @@ EQUATIONS = (
 def test_everything(tmp_path):
     """Every row good, every equation among them, every file written with what it should hold."""
     folder, report = _reproduced((), tmp_path)
+    checked = [re.split(r"(?<!\\)\|", line)[1] for line in report.splitlines() if line.startswith("| ")]
     for equation in EQUATIONS:
-        assert equation in report, equation
+        assert any(equation in cell for cell in checked), equation
     names = {f"{figure}.{kind}" for figure in FIGURES for kind in ("nc", "png", "pdf")} | {"report.md"}
     assert names <= {path.name for path in folder.iterdir()}
     for figure, variables in CONTENTS.items():

@@ -13,6 +13,8 @@ import pytest
 import scipy.linalg as sl
 
 import jaxlgks as lgks
+from jaxlgks._generator import resolve
+from jaxlgks._steady import at_rest
 
 from .by_hand import ByHand, commutator, davies, stationary, unvec, vec
 from .systems import draw, gibbs
@@ -359,3 +361,21 @@ def test_channel_response_against_finite_delta():
     scale = np.max(np.abs(slope))
     np.testing.assert_allclose(static[:, 2:4], slope, rtol=0, atol=1e-7 * scale)
     np.testing.assert_allclose(static[:, [0, 1, 4]], 0.0, rtol=0, atol=1e-14 * scale)
+
+
+def test_every_form_has_the_hamiltonian():
+    """Tr[H π] by populations and by the dense matrix (H without its trace), of a Gaussian state and of polynomials."""
+    system = draw(6).system
+    H = system.hamiltonian - jnp.trace(system.hamiltonian) / system.dim * jnp.eye(system.dim)
+    energy = eqx.filter_jit(lambda form, state: jnp.real(form.average(form.energy, state)))
+    for solver in (lgks.Populations(), lgks.Dense()):
+        rest = at_rest(resolve(system, lgks.Davies()), solver)
+        expected = float(jnp.trace(H @ rest.steady.rho).real)
+        assert float(energy(rest.form, rest.state)) == pytest.approx(expected, rel=1e-12)
+    a, b = lgks.modes(2)
+    baths = [lgks.Bath(x + x.dag, T, lgks.DrudeLorentz(0.01, 3.0)) for x, T in ((a, 0.9), (b, 0.5))]
+    model = lgks.QuasiFree(a.dag * a + 1.3 * b.dag * b + 0.2 * (a.dag * b + b.dag * a) + 0.1 * (a + a.dag), baths)
+    rest = at_rest(resolve(model, lgks.Davies()))
+    L, X = rest.generator()
+    for form, state in ((rest.form, rest.state), (L, X)):
+        assert float(energy(form, state)) == pytest.approx(float(rest.steady.expect(model.hamiltonian)), rel=1e-12)

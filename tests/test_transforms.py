@@ -248,7 +248,7 @@ def test_derivatives_at_exact_degeneracy_equal_differences(names):
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["response", "thermodynamic_response"])
 def test_the_derivative_of_a_response_at_coinciding_levels_is_nan(name):
-    """It would need second divided differences: NaN in either mode, never a plausible number."""
+    """It would need second divided differences: NaN (of `response` in either mode), never a plausible number."""
     function, _ = of_numbers(name, "degenerate", whole=False)
     value = lambda h: function((*START[:2], h)).sum()  # noqa: E731
     assert np.isnan(jax.jit(lambda h: jax.jvp(value, (h,), (1.0,))[1])(0.0))

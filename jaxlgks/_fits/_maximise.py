@@ -111,9 +111,11 @@ class Task(eqx.Module):
             return values[k], slopes[k] * scale
 
         def constraint(k: int) -> NonlinearConstraint:
+            def slope(x: Any) -> Any:
+                return at(x, k)[1]
+
             low, high = self.low[k - 1], self.high[k - 1]
-            slope: Any = lambda x: at(x, k)[1]  # noqa: E731
-            return NonlinearConstraint(lambda x: at(x, k)[0], low, high, jac=slope)
+            return NonlinearConstraint(lambda x: at(x, k)[0], low, high, jac=slope)  # pyright: ignore
 
         ends: Any = (lower / scale, upper / scale)
         end = minimize(

@@ -92,10 +92,8 @@ def as_parameters(init: Any, bounds: Bounds | None, where: str) -> tuple[Paramet
     names, theta, shapes, structure = _entries(init, where)
     lower, upper = np.full(len(names), -np.inf), np.full(len(names), np.inf)
     for key, value in (bounds or {}).items():
-        at, ends = (
-            addressed(key, names, f"{where}: bounds"),
-            range_of((0.0, None) if str(value) == "positive" else value),
-        )
+        at = addressed(key, names, f"{where}: bounds")
+        ends = range_of((0.0, None) if str(value) == "positive" else value)
         if ends is None:
             kind = "a pair (lower, upper), lower < upper, or 'positive'"
             raise InputError(f"{where}: the bounds of {key!r} are {kind}; got {value!r}.")

@@ -67,7 +67,7 @@ class AbstractForm(eqx.Module):
     @property
     @abc.abstractmethod
     def energy(self) -> Observables:
-        """H, up to a constant."""
+        """H: of matrices without its trace, of oscillators as it was given."""
 
     @abc.abstractmethod
     def steady(self) -> NullState:
