@@ -13,7 +13,7 @@ app = cyclopts.App(name="jaxlgks", help="Response theory of open quantum systems
 
 
 @app.command
-def reproduce(*figures: str, out: Path = Path("results")) -> int:
+def reproduce(*figures: str, out: Path = Path("results"), parallel: bool = True) -> int:
     """Compute and draw the figures of the source paper and check its equations.
 
     Parameters
@@ -22,6 +22,8 @@ def reproduce(*figures: str, out: Path = Path("results")) -> int:
         Any of fig2, fig3, fig4, fig5, crossover, resonance, or all (the default).
     out
         Folder for PNG, PDF, netCDF and report.md; made if missing.
+    parallel
+        Two figures or families of equations at a time, in two processes.
     """
     import jax
 
@@ -33,7 +35,7 @@ def reproduce(*figures: str, out: Path = Path("results")) -> int:
 
     console = Console()
     try:
-        outcome = _with_progress(console, lambda tick: paper.reproduce(figures, out, tick))
+        outcome = _with_progress(console, lambda tick: paper.reproduce(figures, out, tick, parallel))
     except (JaxlgksError, OSError) as error:
         Console(stderr=True).print(f"jaxlgks reproduce: {error}", style="red", markup=False)
         return 2

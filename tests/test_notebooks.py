@@ -18,8 +18,9 @@ def test_there_are_notebooks():
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_notebook_runs(path, tmp_path):
     notebook = nbformat.read(path, as_version=4)
-    client = nbclient.NotebookClient(notebook, timeout=300, resources={"metadata": {"path": str(tmp_path)}})
-    client.execute()
+    folder = {"metadata": {"path": str(tmp_path)}}
+    without_collection = ["--IPKernelApp.exec_lines=import gc; gc.disable()"]  # as in conftest.py
+    nbclient.NotebookClient(notebook, timeout=300, resources=folder, extra_arguments=without_collection).execute()
     for cell in notebook.cells:
         for output in cell.get("outputs", []):
             assert output.output_type != "error", (cell.source, output)

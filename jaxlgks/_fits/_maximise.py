@@ -12,6 +12,7 @@ how far the point is from stationary.
 
 import functools
 import warnings
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -28,6 +29,7 @@ CLOSE = 1e-6  # relative: figures that agree lead to the same optimum; a constra
 STATIONARY, FLAT = 1e-5, 1e-7  # first and second derivatives that count as zero, relative
 STEP = 1e-4  # between slopes whose difference is a second derivative, in sizes of the variables
 AT = 1e-9  # a variable closer to a bound than this part of its size is at the bound
+STILL = (100, 1e-12)  # so many values that differ by no more than that: the method walks on its figure's rounding
 HUGE = 1e10  # stands for minus a figure (in units of its size) that is not finite
 
 MISSED = "not finite, or constraints not met"
@@ -104,7 +106,14 @@ class Task(eqx.Module):
 
         variables, scale = self.variables, np.asarray(self.variables.scale)
         lower, upper = np.asarray(variables.lower), np.asarray(variables.upper)
-        known = functools.lru_cache(1)(lambda x: self.at(np.frombuffer(x) * scale))
+        last = deque(maxlen=STILL[0])
+
+        @functools.lru_cache(1)
+        def known(x: bytes) -> tuple[np.ndarray, np.ndarray]:
+            last.append(self.at(np.frombuffer(x) * scale))
+            if len(last) == STILL[0] and np.max(np.ptp([values for values, _ in last], axis=0)) < STILL[1]:
+                raise _Still(np.frombuffer(x))
+            return last[-1]
 
         def at(x: Any, k: int) -> tuple[float, np.ndarray]:
             values, slopes = known(np.asarray(x, float).tobytes())
@@ -118,17 +127,24 @@ class Task(eqx.Module):
             return NonlinearConstraint(lambda x: at(x, k)[0], low, high, jac=slope)  # pyright: ignore
 
         ends: Any = (lower / scale, upper / scale)
-        end = minimize(
-            lambda x: tuple(-part for part in at(x, 0)),
-            theta / scale,
-            jac=True,
-            method="SLSQP",
-            bounds=Bounds(*ends),
-            constraints=[constraint(k) for k in range(1, len(self.functions))],
-            options={"maxiter": steps, "ftol": 1e-15},
-        )
-        theta = end.x * scale
+        try:
+            end = minimize(
+                lambda x: tuple(-part for part in at(x, 0)),
+                theta / scale,
+                jac=True,
+                method="SLSQP",
+                bounds=Bounds(*ends),
+                constraints=[constraint(k) for k in range(1, len(self.functions))],
+                options={"maxiter": steps, "ftol": 1e-15},
+            ).x
+        except _Still as still:
+            (end,) = still.args
+        theta = end * scale
         return np.where(theta - lower <= AT * scale, lower, np.where(upper - theta <= AT * scale, upper, theta))
+
+
+class _Still(Exception):
+    """Where the values no longer change."""
 
 
 def maximise(
