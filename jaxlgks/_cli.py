@@ -239,6 +239,7 @@ def _compile_quickly() -> None:
     from importlib.metadata import version
 
     gc.disable()
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # its two processes fill two cores
     if version("jaxlib").startswith("0.9."):  # XLA stops at a flag that it does not know
         flags = "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true "
         flags += "--xla_cpu_use_fusion_emitters=false --xla_cpu_parallel_codegen_split_count=1"

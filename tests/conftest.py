@@ -16,6 +16,8 @@ if version("jaxlib").startswith("0.9."):
         "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true "
         "--xla_cpu_use_fusion_emitters=false --xla_cpu_parallel_codegen_split_count=1",
     )
+# Two workers fill two cores: threads of BLAS would wait for each other, spinning, in every factorisation.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 # A program from the cache names the tuning hints it was compiled with, and XLA reports each that is no instruction set
 # as an error of the machine.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")

@@ -53,13 +53,11 @@ def test_rotation_and_shift_without_splitting():
 
 @pytest.mark.slow
 def test_close_frequencies_and_strong_coupling_are_seen():
-    close = lgks.diagnose(near_degenerate(1e-5), np.diag([0.0, 1.0, 1.0]), 1e-7)
+    case, strong = v_type(), v_type(1.0)
+    close = lgks.diagnose(case.system, case.V, 1e-5)
     assert float(close.separation) < 1
     assert not in_range(close)["Davies"]
-    strong = lgks.System(
-        np.diag([0.0, 1.0]), [lgks.Bath(lgks.models.pauli("X"), T, lgks.DrudeLorentz(1.0, 2.0)) for T in (0.5, 0.8)]
-    )
-    verdict = lgks.diagnose(strong, np.diag([0.0, 1.0]), 0.01)
+    verdict = lgks.diagnose(strong.system, strong.V, 0.01)
     assert not any(in_range(verdict).values())
     assert verdict.equation.startswith("none")
 

@@ -13,45 +13,69 @@ from jaxlgks._quasifree import modes_problem
 from . import oscillators
 
 TEMPERATURES = (0.7, 1.3, 0.4)
+ALONG = np.array([1.0, -0.7, 0.3])
 SINGULAR = lgks.CallableSpectrum(lambda w: 0.001 * jnp.sqrt(w), at_zero="singular")
 
 
-@pytest.mark.parametrize(
-    ("modes", "degree", "equation", "spectrum"),
-    [
-        (2, 3, lgks.Davies(), SINGULAR),
-        *(
-            pytest.param(*case, None, marks=pytest.mark.slow)
-            for case in (
-                (1, 4, lgks.Davies()),
-                (1, 3, lgks.Davies(lamb_shift=True)),
-                (2, 3, lgks.Unified(width=1e-3)),
-                (3, 3, lgks.Davies()),
-            )
-        ),
-    ],
-    ids=["singular", "one-mode", "lamb-shift", "unified", "three-modes"],
-)
-def test_both_forms_of_the_first_order_generator_agree(modes, degree, equation, spectrum):
-    model = oscillators.model(modes, modes, TEMPERATURES[: max(2, modes)], spectrum or lgks.DrudeLorentz(0.001, 3.0))
-    rng = np.random.default_rng(3)
-    V, A = oscillators.polynomial(rng, modes, degree), oscillators.polynomial(rng, modes, 4 if modes == 1 else 2)
-    assert modes_problem(model, equation).generator().at.diagonal
+def both_forms(numbers, model, equation):
+    """`numbers` of a model's H where it is known and where it is traced; which of both forms served is looked at."""
     diagonal = []
 
     @eqx.filter_jit
-    def numbers(H):
-        r = lgks.response(model if H is None else lgks.QuasiFree(H, model.baths), V, A, equation)
+    def of(H):
+        r, results = numbers(model if H is None else lgks.QuasiFree(H, model.baths))
         diagonal.append(r.generator.at.diagonal)
-        results = (r.susceptibility([0.0, 0.3]), r.impulse(7.0))
-        return [getattr(x, part) for x in results for part in ("kubo", "rotation", "shift")]
+        return results
 
-    known, traced = numbers(None), numbers(model.hamiltonian)
+    assert modes_problem(model, equation).generator().at.diagonal
+    known, traced = of(None), of(model.hamiltonian)
     assert diagonal == [True, False]
+    return known, traced
+
+
+def parts(r):
+    results = (r.susceptibility([0.0, 0.3]), r.impulse(7.0))
+    return [getattr(x, part) for x in results for part in ("kubo", "rotation", "shift")]
+
+
+@pytest.mark.slow
+def test_both_forms_of_the_first_order_generator_agree():
+    """Of clusters, at degree four. (With a Lamb shift each against brute force: test_quasifree.)"""
+    model, equation = oscillators.model(1, 1, TEMPERATURES[:2], lgks.DrudeLorentz(0.001, 3.0)), lgks.Unified(width=1e-3)
+    rng = np.random.default_rng(3)
+    V, A = oscillators.polynomial(rng, 1, 4), oscillators.polynomial(rng, 1, 4)
+
+    def numbers(model):
+        r = lgks.response(model, V, A, equation)
+        return r, parts(r)
+
+    assert_close(*both_forms(numbers, model, equation))
+
+
+def test_both_forms_and_their_derivatives_agree():
+    """Of three modes, a density that is singular at zero; the derivatives along a direction that mixes temperatures and
+    strengths, with the values in one program."""
+    model, equation = oscillators.model(3, 3, TEMPERATURES, SINGULAR), lgks.Davies()
+    rng = np.random.default_rng(3)
+    V, A = oscillators.polynomial(rng, 3, 3), oscillators.polynomial(rng, 3, 2)
+
+    def numbers(model):
+        def at(x):
+            r = lgks.response(model.with_baths(model.temperatures + x * ALONG, 0.3 * x * ALONG), V, A, equation)
+            return parts(r), r
+
+        values, slopes, r = jax.jvp(at, (0.0,), (1.0,), has_aux=True)
+        return r, values + slopes
+
+    assert_close(*both_forms(numbers, model, equation))
+
+
+def assert_close(known, traced):
     for one, other in zip(known, traced, strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-10, atol=1e-11 * np.max(np.abs(one)))
-    assert known[1][0] != 0
-    assert known[2][0] != 0
+    for k in range(1, len(known), 6):
+        assert known[k][0] != 0
+        assert known[k + 1][0] != 0
 
 
 def test_known_numbers_stay_known_inside_jit():
@@ -65,17 +89,3 @@ def test_known_numbers_stay_known_inside_jit():
         return found.static().total
 
     assert float(inside(2000.0)) == pytest.approx(-32.3685, abs=1e-4)
-
-
-@pytest.mark.slow
-def test_derivatives_of_both_forms_agree():
-    """In temperatures and rates, a direction that mixes them, through both."""
-
-    def total(x, omega):
-        m = lgks.models.quasifree_oscillators(omega, 90.0, (x[2], 1.3), 5.0, (x[0], x[1]))
-        return lgks.response(m.system, m.cubic, m.occupation).static().rotation
-
-    x, along = jnp.array([30.0, 70.0, 2.0]), jnp.array([1.0, -0.7, 0.3])
-    known = jax.jit(lambda x: jax.jvp(lambda x: total(x, 100.0), (x,), (along,))[1])(x)
-    general = jax.jit(lambda x, omega: jax.jvp(lambda x: total(x, omega), (x,), (along,))[1])(x, 100.0)
-    assert float(known) == pytest.approx(float(general), rel=1e-10)

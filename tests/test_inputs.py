@@ -408,9 +408,10 @@ def test_no_refusal_where_the_slope_at_zero_does_not_count(spectrum, coupling, V
     assert np.all(np.isfinite(lgks.thermodynamic_response(system, V).heat_currents.static().total))
 
 
-@pytest.mark.parametrize("spectrum", UNSMOOTH)
-@pytest.mark.parametrize("transform", ["jit", "grad", "jit of grad", "jvp"])
-def test_the_refusal_reaches_compiled_code(spectrum, transform):
+@pytest.mark.parametrize(
+    ("transform", "spectrum"), [("jit", "Flat"), ("grad", "Ohmic"), ("jit of grad", "Flat"), ("jvp", "Ohmic")]
+)
+def test_the_refusal_reaches_compiled_code(transform, spectrum):
     """Inside `jit` the refusal is a run-time error of the same text, never a number."""
     system = three_levels(UNSMOOTH[spectrum], INSIDE)
     value = lambda d: lgks.heat_currents(system.perturbed(SPLITS, d))[0]  # noqa: E731
@@ -429,12 +430,14 @@ def test_derivatives_in_other_numbers_are_not_refused(spectrum):
     """√Γ(0) has a derivative in temperature and strength even where it has none in ω."""
 
     @jax.jit
-    def value(T):
+    @jax.value_and_grad
+    def current(T):
         system = eqx.tree_at(lambda s: s.baths[0].temperature, three_levels(UNSMOOTH[spectrum], INSIDE), T)
         return lgks.heat_currents(system)[0]
 
     h = 1e-4
-    assert float(jax.grad(value)(1.0)) == pytest.approx(float(value(1 + h) - value(1 - h)) / (2 * h), rel=1e-6)
+    difference = float(current(1 + h)[0] - current(1 - h)[0]) / (2 * h)
+    assert float(current(1.0)[1]) == pytest.approx(difference, rel=1e-6)
 
 
 # ----------------------------------------------------------------------------------------------------------------------

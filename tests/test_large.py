@@ -2,6 +2,7 @@
 
 import sys
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -106,13 +107,19 @@ def test_a_large_dissipator_is_the_same_superoperator():
 def test_the_hermitian_inverse_is_the_inverse():
     """Of Hermitian right-hand sides; of others their Hermitian part."""
     rng = np.random.default_rng(4)
-    L = operator_generator(dissipation(chain(3), lgks.Redfield())).core
-    B = jnp.asarray(hermitian(rng, 8))
-    X = L.hermitian_inverse(B)
+    B = hermitian(rng, 8)
+
+    @eqx.filter_jit
+    def inverses(system, B):
+        L = operator_generator(dissipation(system, lgks.Redfield())).core
+        X, other = jax.lax.map(L.hermitian_inverse, jnp.stack([B, B + 1j * B]))
+        return X, other, L.inverse(B, jnp.asarray(0.0)), L.regular(X)
+
+    X, other, inverse, applied = (np.asarray(x) for x in inverses(chain(3), B))
     np.testing.assert_allclose(X, X.conj().T, rtol=0, atol=0)
-    np.testing.assert_allclose(L.regular(X), B, rtol=0, atol=1e-11)
-    np.testing.assert_allclose(X, L.inverse(B, jnp.asarray(0.0)), rtol=0, atol=1e-10 * float(jnp.max(jnp.abs(X))))
-    np.testing.assert_allclose(L.hermitian_inverse(B + 1j * B), X, rtol=0, atol=1e-10 * float(jnp.max(jnp.abs(X))))
+    np.testing.assert_allclose(applied, B, rtol=0, atol=1e-11)
+    np.testing.assert_allclose(X, inverse, rtol=0, atol=1e-10 * np.max(np.abs(X)))
+    np.testing.assert_allclose(other, X, rtol=0, atol=1e-10 * np.max(np.abs(X)))
 
 
 def test_thermodynamic_response_without_an_axis_of_groups():

@@ -75,8 +75,13 @@ def test_impulse_response_equals_a_converged_fock_space():
     baths = [lgks.Bath(x / np.sqrt(2.0), T, lgks.Flat(1.0)) for T in temperatures]
     few = lgks.truncated(lgks.QuasiFree(10.0 * d.dag * d, baths), levels)
     A = np.asarray(few.operator(0.5 * (5.0 / 190.0) * x + 0.5 * d.dag * d))
-    linear = lgks.response(few.system, few.operator(10.0 * x**3), few.operator(x), lgks.Davies().fixed(few.system))
-    kubo_rotation = np.asarray(linear.generator.external(linear.sources))[:2]
+
+    @eqx.filter_jit
+    def first_order(system, V):  # with a traced H as one dense matrix, which compiles sooner than blocks
+        linear = lgks.response(system, V, V, lgks.Davies().fixed(few.system))
+        return linear.generator.external(linear.sources)
+
+    kubo_rotation = np.asarray(first_order(few.system, few.operator(10.0 * x**3)))[:2]
     # A cubic V moves only odd coherences, and Davies leaves each diagonal of ρ to itself: exponentiate diagonal by
     # diagonal.
     expected = np.stack(
@@ -105,69 +110,71 @@ def _diagonal_by_diagonal(source, A, few, temperatures, times):
 
 
 WEAK = lgks.DrudeLorentz(0.0005, 3.0)  # three random frequencies have combinations near zero; keep damping below
-EQUATIONS = [
-    lgks.Davies(),
-    lgks.Davies(lamb_shift=True),
-    lgks.Unified(),
-    lgks.UniversalLindblad(),
-    lgks.Redfield(lamb_shift=True),
-]
 CASES = [
-    (1, 13, 4, 4, EQUATIONS[0]),
-    (3, 5, 4, 2, EQUATIONS[0]),
-    *((2, 5, 3, 2, equation) for equation in EQUATIONS[1:-1]),
-    (2, 6, 3, 2, EQUATIONS[-1]),  # its Lamb shift feels the cut more: 5e−6 at five excitations, 1e−7 at six
+    (1, 13, 4, 4, lgks.Unified()),
+    (3, 5, 4, 2, lgks.Davies()),
+    (2, 5, 3, 2, lgks.Davies(lamb_shift=True)),
+    (2, 5, 3, 2, lgks.UniversalLindblad()),
+    (2, 6, 3, 2, lgks.Redfield(lamb_shift=True)),  # the Lamb shift feels the cut: 5e−6 at five excitations, 1e−7 at six
 ]
 
 
-def _against_fock(model, V, A, equation, excitations, tolerance, states=True):
-    few = lgks.truncated(model, excitations)
-    ours = lgks.response(model, V, A, equation)
-    theirs = lgks.response(few.system, few.operator(V), few.operator(A), equation)
-    ours, theirs = (r.susceptibility([0.0, 0.3, 1.1]) for r in (ours, theirs))
-    scale = max(1e-3, float(jnp.max(jnp.abs(theirs.total))))
-    for name in ("kubo", "rotation", "shift"):
-        a, b = (np.asarray(getattr(r, name)) for r in (ours, theirs))
-        assert np.max(np.abs(a - b)) < tolerance * scale, (name, a, b)
-    if not states:
-        return
-    rho = lgks.steady_state(few.system, equation, throw=False).rho
-    state = lgks.steady_state(model, equation)
-    assert float(state.expect(A)) == pytest.approx(float(jnp.trace(few.operator(A) @ rho).real), abs=tolerance * scale)
-    assert float(state.entropy()) == pytest.approx(float(lgks.von_neumann_entropy(rho)), abs=tolerance)
-    ours, theirs = (lgks.heat_currents(s, equation) for s in (model, few.system))
-    assert np.asarray(ours) == pytest.approx(
-        np.asarray(theirs), abs=tolerance * float(jnp.max(jnp.abs(theirs))) + 1e-15
+def _response_and_state(system, V, A, equation):
+    state = lgks.steady_state(system, equation, throw=False)
+    average, entropy = (
+        (state.expect(A), state.entropy())
+        if isinstance(system, lgks.QuasiFree)
+        else (jnp.trace(A @ state.rho).real, lgks.von_neumann_entropy(state.rho))
     )
+    r = lgks.response(system, V, A, equation).susceptibility([0.0, 0.3, 1.1])
+    return (r.kubo, r.rotation, r.shift), average, entropy, lgks.heat_currents(system, equation)
+
+
+def _against_fock(model, V, A, equation, excitations, tolerance):
+    """Every part of χ(ω), and the steady state. Where its H is traced a system of matrices has one dense generator,
+    which compiles in a fifth of the time of its many blocks; of more than 28 levels it would take longer to solve."""
+    few = lgks.truncated(model, excitations)
+    dense = eqx.filter_jit(_response_and_state) if few.system.dim <= 28 else _response_and_state
+    ours = _response_and_state(model, V, A, equation)
+    theirs = dense(few.system, few.operator(V), few.operator(A), equation)
+    scale = max(1e-3, float(np.max(np.abs(sum(theirs[0])))))
+    for name, a, b in zip(("kubo", "rotation", "shift"), ours[0], theirs[0], strict=True):
+        assert np.max(np.abs(a - b)) < tolerance * scale, (name, a, b)
+    assert float(ours[1]) == pytest.approx(float(theirs[1]), abs=tolerance * scale)
+    assert float(ours[2]) == pytest.approx(float(theirs[2]), abs=tolerance)
+    currents = np.asarray(theirs[3])
+    assert np.asarray(ours[3]) == pytest.approx(currents, abs=tolerance * np.max(np.abs(currents)) + 1e-15)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("case", CASES, ids=lambda c: f"{c[0]} modes, {type(c[4]).__name__}")
 def test_random_models_against_brute_force(case):
-    """M = 1…3, random stable H₀ with squeezing and fields, random V, each part of the response; states, currents,
-    entropy at one and two modes: to 1e−7, what the cut leaves at n̄ ≈ 1e−3."""
+    """M = 1…3, random stable H₀ with squeezing and fields, random V, each part of the response, states, currents,
+    entropy: to 1e−7, what the cut leaves at n̄ ≈ 1e−3."""
     modes, excitations, degree_V, degree_A, equation = case
     model = oscillators.model(modes, modes, (0.13, 0.1), WEAK if modes == 3 else None)
     rng = np.random.default_rng(100 + modes)
     V, A = oscillators.polynomial(rng, modes, degree_V), oscillators.polynomial(rng, modes, degree_A)
-    _against_fock(model, V, A, equation, excitations, 1e-7, states=modes == 1 or equation is EQUATIONS[-1])
+    _against_fock(model, V, A, equation, excitations, 1e-7)
 
 
 @pytest.mark.slow
 def test_a_degenerate_normal_frequency_against_brute_force():
-    """Two modes of exactly one frequency, cubic V with terms d₁†d₂ that split it: the group stays together."""
+    """Two modes of exactly one frequency, cubic V with terms d₁†d₂ that split it: the group stays together. With a Lamb
+    shift: here in the general form of L₁, above (two modes, Davies) in that of distinct frequencies."""
     model, rng = oscillators.degenerate(1, (0.13, 0.1)), np.random.default_rng(7)
     V, A = oscillators.polynomial(rng, 2, 3), oscillators.polynomial(rng, 2, 2)
-    _against_fock(model, V, A, lgks.Davies(), 5, 1e-7)
+    _against_fock(model, V, A, lgks.Davies(lamb_shift=True), 5, 1e-7)
 
 
 @pytest.mark.slow
-def test_three_routes_and_three_quantities():
+def test_three_routes_where_frequencies_coincide():
     """Explicit against the derivative of the Gaussian steady state to 1e−9, against differences to 1e−6, where
-    normal frequencies coincide (an eigendecomposition has no derivative there)."""
+    normal frequencies coincide (an eigendecomposition has no derivative there). Entropy production holds the currents
+    of all baths."""
     model = oscillators.degenerate(5, (0.9, 0.5))
     V, A = (oscillators.polynomial(np.random.default_rng(s), 2, 2) for s in (8, 9))
-    for quantity in (A, lgks.HeatCurrent(0), lgks.EntropyProduction()):
+    for quantity in (A, lgks.EntropyProduction()):
         check = lgks.cross_validate(model, V, quantity)
         assert float(check.autodiff_difference) < 1e-9, check
         assert float(check.finite_difference_difference) < 1e-6, check
@@ -201,18 +208,19 @@ def _gibbs_response(model, V, A, T):
     return total.real
 
 
-@pytest.mark.parametrize(("modes", "degree"), [(1, 4), (2, 4), (3, 3), (6, 2)])
+@pytest.mark.parametrize(("modes", "degree"), [(2, 4), (6, 2)])
 def test_at_one_temperature_the_static_response_is_that_of_the_gibbs_state(modes, degree):
-    """To 1e−10, n̄ of order one to ten; a linear V against −h⁻¹ at any number of modes."""
+    """To 1e−10, n̄ of order one to ten; a linear V against −h⁻¹ at many modes."""
     rng = np.random.default_rng(modes)
-    a = lgks.modes(modes)
     model = oscillators.model(20 + modes, modes, (3.0, 3.0), WEAK) if modes < 6 else _chain(6, 3.0)
     V, A = oscillators.polynomial(rng, modes, degree), oscillators.polynomial(rng, modes, 2)
     static = float(lgks.response(model, V, A).static().total)
     assert static == pytest.approx(_gibbs_response(model, V, A, 3.0), rel=1e-10)
-    x = (a[0] + a[0].dag) / np.sqrt(2.0)
-    pushed = lgks.response(model, x, x).static().total
-    assert float(pushed) == pytest.approx(-float(np.linalg.inv(model.quadratic)[0, 0]), rel=1e-10)
+    if modes == 6:
+        a = lgks.modes(modes)[0]
+        x = (a + a.dag) / np.sqrt(2.0)
+        pushed = lgks.response(model, x, x).static().total
+        assert float(pushed) == pytest.approx(-float(np.linalg.inv(model.quadratic)[0, 0]), rel=1e-10)
 
 
 def _chain(modes, T):
@@ -242,7 +250,7 @@ def test_gradients_in_every_parameter():
             for x, T in ((a, "Ta"), (b, "Tb"))
         ]
         model = lgks.QuasiFree(H + p["f"] * (a + a.dag), baths)
-        return lgks.response(model, p["u"] * (a + a.dag) ** 3, a.dag * a).static().total
+        return lgks.response(model, p["u"] * (a + a.dag) ** 2, a.dag * a).static().total
 
     p = {"w": 1.0, "v": 1.4, "g": 0.3, "s": 0.1, "c": 1.1, "lam": 0.01, "cut": 3.0}
     p |= {"Ta": 40.0, "Tb": 25.0, "f": 0.5, "u": 1.0}
