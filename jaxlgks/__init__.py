@@ -29,6 +29,7 @@ from ._fits import (
     optimal_plan as optimal_plan,
     sensitivity as sensitivity,
 )
+from ._frame import RotatingFrame as RotatingFrame
 from ._generator import (
     Blocks as Blocks,
     Channels as Channels,

@@ -89,6 +89,8 @@ def _enough(system: System, structure: Structure, t: Array, panels: int | None) 
     for bath in system.baths:
         for noise in bath.noises:
             require_finite(noise.spectrum)
+            if noise.quanta is not None:
+                raise InputError("Cumulant: the map exists where H does not depend on time, not in a rotating frame.")
     if not is_concrete(system, t):
         if panels is None:
             raise InputError("Cumulant: give the number of panels; it cannot be found inside jit, vmap or grad.")

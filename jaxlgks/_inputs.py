@@ -81,7 +81,7 @@ def as_operator(operator, name: str, dim: int | None = None, *, hermitian: bool 
         _require_numbers(matrix, name)
         if hermitian:
             _require_hermitian(matrix, name, tolerance)
-        return jnp.asarray(matrix, jnp.complex64 if single else complex)
+        return as_known(matrix, jnp.complex64 if single else complex)
     if hermitian:
         good = jnp.max(jnp.abs(matrix - matrix.conj().T)) <= tolerance * jnp.max(jnp.abs(matrix))
         matrix = jnp.where(good, matrix, jnp.nan)

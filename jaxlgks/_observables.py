@@ -113,11 +113,12 @@ class HeatCurrents(AbstractQuantity):
 
     def linear(self, L: AbstractGenerator, X: State) -> Observables:
         H = L.thermal_energy if self.thermal else L.energy
-        return stacked([D.adjoint(H) for D in L.dissipators()])
+        return stacked([_flow(D, H) for D in L.dissipators()])
 
     def explicit(self, L: AbstractGenerator, X: State, change: Change) -> Array:
         """⟨D_α⁽¹⁾†H⟩ + ⟨D_α†V⟩ (paper, Eq. 51)."""
         indirect = L.average(L.thermal_energy if self.thermal else L.energy, change.baths).real
+        indirect = indirect if change.carried is None else indirect + change.carried
         if self.thermal and not L.follows:
             return indirect
         return indirect + jnp.stack([L.average(D.adjoint(change.energy), X).real for D in L.dissipators()])
@@ -218,6 +219,11 @@ class ChannelCurrents(AbstractQuantity):
         return L.channel_changes(X, change)
 
 
+def _flow(D: Any, H: Observables) -> Observables:
+    """D†H, and what jumps carry beside it where the frame turns."""
+    return D.adjoint(H) if D.carried is None else jax.tree.map(jnp.add, D.adjoint(H), D.carried)
+
+
 def _scaled(A: Observables, factor: float) -> Observables:
     return jax.tree.map(lambda x: factor * x, A)
 
@@ -255,7 +261,8 @@ def heat_currents(
     `rho`: a state [d, d] (of a `QuasiFree` model a `GaussianState`) in the place of the steady one.
 
     **Returns:** real array, one entry for each bath in the order given; energy per time. At the steady state the
-    entries sum to zero (first law).
+    entries sum to zero (first law); of a driven system (`RotatingFrame`) to the power that the drive takes out, of one
+    with another `energy` than H to work.
 
     Of the steady state it is accurate to about 1e−15 of the largest decay rate times the largest energy: where baths
     are so cold that the currents themselves are of that size, they are rounding (less so with `Populations()`).

@@ -13,9 +13,10 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Complex, Float, Inexact
 
+from ._frame import RotatingFrame
 from ._inputs import Numbers, as_operator, as_scalar, as_temperature, is_concrete, require_x64, unpacked
 from ._polynomials import Polynomial, as_polynomial
-from ._spectra import AbstractSpectrum, as_spectrum
+from ._spectra import AbstractSpectrum, Moved, as_spectrum
 from .errors import InputError, NoBathError, ShapeError
 
 if TYPE_CHECKING:  # which of the two it is, System and QuasiFree see to
@@ -36,6 +37,11 @@ class Noise(eqx.Module):
     def rate(self, omega: Numbers) -> Array:
         """Γ(ω) on both signs."""
         return self.spectrum.rate(omega, self.temperature)
+
+    @property
+    def quanta(self) -> Float[Array, ""] | None:
+        """What a jump takes up beside the change of H, where the frame turns with the coupling; else None."""
+        return self.spectrum.shift if isinstance(self.spectrum, Moved) else None
 
 
 class Bath(eqx.Module):
@@ -131,6 +137,12 @@ class System(eqx.Module):
     - `dtype`: `None` for 64-bit (JAX's x64 mode must be on) or `jnp.complex64` for single precision.
     - `edge`: for a truncated infinite space, the projector onto its last levels; a steady state that holds more than
       1e−8 there is refused.
+    - `frame`: for a driven system, the `RotatingFrame` in which H does not depend on time. Without one a drive that was
+      turned away leaves rates and heat at the frequencies of the frame.
+    - `energy`: the operator whose flow is called heat, Hermitian, [d, d], H when left out. Local equations obey the
+      second law with the bare energy of the parts (De Chiara, Landi, Hewgill, Reid, Ferraro, Roncaglia, Antezza, New J.
+      Phys. 20, 113024 (2018); Hofer et al., ibid. 19, 123037 (2017)); what the currents of a steady state then add up
+      to is work. It stays what it is when H is perturbed.
 
     **Raises:** `NotHermitianError`, `ShapeError`, `NoBathError`, `PrecisionError`.
 
@@ -147,8 +159,9 @@ class System(eqx.Module):
     hamiltonian: Complex[Array, "*batch d d"]
     baths: tuple[Bath, ...]
     edge: Complex[Array, "*batch d d"] | None
+    energy: Complex[Array, "*batch d d"] | None
 
-    def __init__(self, hamiltonian, baths, *, dtype=None, edge=None):
+    def __init__(self, hamiltonian, baths, *, dtype=None, edge=None, frame=None, energy=None):
         if dtype is None:
             require_x64()
             dtype = jnp.complex128
@@ -170,8 +183,13 @@ class System(eqx.Module):
                     f"the coupling operator of baths[{position}] {bath.name!r} must have the shape of the "
                     f"Hamiltonian, ({dim}, {dim}); got {tuple(bath.coupling.shape)}."
                 )
+        if frame is not None:
+            if not isinstance(frame, RotatingFrame):
+                raise InputError(f"System: frame must be a RotatingFrame; got {type(frame).__name__}.")
+            baths = tuple(frame.seen(bath) for bath in baths)
         self.baths = tuple(_cast(bath, dtype) for bath in baths)
         self.edge = None if edge is None else as_operator(edge, "the edge projector", dim).astype(dtype)
+        self.energy = None if energy is None else as_operator(energy, "the energy operator", dim).astype(dtype)
 
     @property
     def dim(self) -> int:

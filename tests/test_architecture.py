@@ -25,6 +25,7 @@ STAGES = [
     ["errors"],
     ["_inputs"],
     ["_spectra", "_polynomials"],
+    ["_frame"],
     ["_system"],
     ["_bohr", "_entropy"],
     ["_equations"],
@@ -43,7 +44,7 @@ STAGES = [
 ]
 RANK = {name: rank for rank, names in enumerate(STAGES) for name in names}
 ONLY = {
-    "models": {"errors", "_inputs", "_spectra", "_polynomials", "_system", "_bohr", "_entropy"}
+    "models": {"errors", "_inputs", "_spectra", "_polynomials", "_frame", "_system", "_bohr", "_entropy"}
     | {"_equations", "_generator", "_quasifree", "models"}
 }  # stages that see less than all before them
 

@@ -113,11 +113,22 @@ class BathTable(Table):
     spectrum: Spectrum = None
 
 
+class Frame(Table):
+    """The rotating frame of a driven system."""
+
+    operator: Operator = None
+    operator_imag: list[Numbers] | None = None
+    frequency: float | None = None
+
+
 class Matrices(Table):
     """A system given by matrices."""
 
     hamiltonian: list[Numbers] | None = None
     hamiltonian_imag: list[Numbers] | None = None
+    energy: Operator = None
+    energy_imag: list[Numbers] | None = None
+    frame: Frame | None = None
     baths: list[BathTable] | None = None
 
 

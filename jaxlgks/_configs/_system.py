@@ -14,6 +14,7 @@ import numpy as np
 
 from .. import models
 from .._equations import AbstractEquation, Davies
+from .._frame import RotatingFrame
 from .._generator import AbstractSolver
 from .._inputs import as_operator
 from .._observables import entropy_production, expectation, heat_currents
@@ -23,6 +24,7 @@ from .._system import Bath, System
 from ..errors import InputError
 from ._schema import EQUATIONS, MODELS, SOLVERS, SPECTRA, hint
 
+GIVE = "give a model, or a hamiltonian and baths"
 MEAN, DIFFERENCE = "mean_temperature", "temperature_difference"
 PAIR = (MEAN, DIFFERENCE)
 Address = tuple[str | int, ...]
@@ -52,6 +54,8 @@ def addresses(config: dict) -> dict[str, Address]:
             result[f"temperature_{name}"] = ("system", "baths", i, "temperature")
             keys = _spectrum_keys(bath.get("spectrum"))
             result |= {f"{key}_{name}": ("system", "baths", i, "spectrum", key) for key in keys}
+        if "frame" in system:
+            result["frequency"] = ("system", "frame", "frequency")
     else:
         system.setdefault("temperatures", [None, None])
         lists = {"temperatures": "ab", "exchange": "xyz", "fields": range(len(system.get("fields", ())))}
@@ -133,7 +137,8 @@ def _system(config: dict) -> System:
             Bath(matrix(bath, "coupling"), bath["temperature"], _spectrum(bath["spectrum"]), bath["name"])
             for bath in table["baths"]
         ]
-        system = System(matrix(table, "hamiltonian"), baths)
+        energy = matrix(table, "energy") if table.get("energy") is not None else None
+        system = System(matrix(table, "hamiltonian"), baths, frame=_frame(table.get("frame")), energy=energy)
     if (perturbation := config.get("perturbation")) is None:
         return system
     if perturbation.get("delta") is None:
@@ -141,10 +146,17 @@ def _system(config: dict) -> System:
     return system.perturbed(matrix(perturbation, "operator"), perturbation["delta"])
 
 
-def _require_keys(table: dict, keys: tuple[str, ...], path: str) -> None:
+def _frame(table: dict | None) -> RotatingFrame | None:
+    if table is None:
+        return None
+    _require_keys(table, ("operator", "frequency"), "system.frame", "a frame is an operator and a frequency")
+    return RotatingFrame(matrix(table, "operator"), table["frequency"])
+
+
+def _require_keys(table: dict, keys: tuple[str, ...], path: str, rule: str = GIVE) -> None:
     for key in keys:
         if key not in table:
-            raise InputError(f"{path}.{key} is missing: give a model, or a hamiltonian and baths.")
+            raise InputError(f"{path}.{key} is missing: {rule}.")
 
 
 def _require_all(table: Any, path: str) -> None:

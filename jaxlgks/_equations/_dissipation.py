@@ -11,13 +11,14 @@ from typing import Any
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Complex
+from jaxtyping import Array, Bool, Complex, Float
 
 from .._bohr import (
     Groups,
     Structure,
     blocks,
     bohr_filter,
+    dagger,
     derivative,
     find_structure,
     needs_slope_at_zero,
@@ -66,6 +67,28 @@ class Dissipation(eqx.Module):
         """Every independent noise of every bath."""
         return tuple(noise for bath in self.system.baths for noise in bath.noises)
 
+    @property
+    def quanta(self) -> tuple[Float[Array, " j"] | None, ...]:
+        """What a jump takes up beside the change of H, noise by noise of each bath; None where the frame is still."""
+
+        def of(noises: tuple[Noise, ...]) -> Array | None:
+            each = [noise.quanta for noise in noises]
+            return (
+                None if all(x is None for x in each) else jnp.stack([jnp.zeros(()) if x is None else x for x in each])
+            )
+
+        return tuple(of(bath.noises) for bath in self.system.baths)
+
+    @property
+    def turns(self) -> bool:
+        """Whether the system is seen from a rotating frame."""
+        return any(x is not None for x in self.quanta)
+
+    @property
+    def energy(self) -> Complex[Array, "d d"]:
+        """The operator whose flow is heat, without its trace."""
+        return traceless(self.system.hamiltonian if self.system.energy is None else self.system.energy)
+
     def with_hamiltonian(self, H: Complex[Array, "d d"]) -> "Dissipation":
         """The same with other numbers in H, decomposition and groups kept: for derivatives at the H they belong to."""
         return eqx.tree_at(lambda d: (d.system.hamiltonian, d.structure.hamiltonian), self, (H, traceless_hermitian(H)))
@@ -86,7 +109,7 @@ class Dissipation(eqx.Module):
     def channels(self) -> tuple[Dissipator, ...]:
         """For each bath its dissipator group by group: arrays with a leading group axis."""
         resolved = self._over_noises(lambda noise: self._operators(noise, self._filter(noise)), self.system)
-        return tuple(jax.vmap(self.equation.assemble)(operators) for operators in resolved)
+        return tuple(self._assembled(*of_bath) for of_bath in zip(resolved, self.quanta, strict=True))
 
     def dissipators(self) -> tuple[Dissipator, ...]:
         """D_α, one for each bath."""
@@ -124,8 +147,8 @@ class Dissipation(eqx.Module):
         checked = tuple(_checked(basis, bath, V) for bath in self.system.baths)
         system = eqx.tree_at(lambda s: s.baths, self.system, checked)
         return tuple(
-            FirstOrder(self.tangent(value, rotation), self.tangent(value, shift))
-            for value, rotation, shift in self._over_noises(three, system)
+            FirstOrder(self.tangent(value, rotation, quanta), self.tangent(value, shift, quanta))
+            for (value, rotation, shift), quanta in zip(self._over_noises(three, system), self.quanta, strict=True)
         )
 
     def warmer(self) -> tuple[Dissipator, ...]:
@@ -138,16 +161,34 @@ class Dissipation(eqx.Module):
 
             return jax.jvp(at, (noise.temperature,), (jnp.ones_like(noise.temperature),))
 
-        return tuple(self.tangent(value, change) for value, change in self._over_noises(both, self.system))
+        pairs = zip(self._over_noises(both, self.system), self.quanta, strict=True)
+        return tuple(self.tangent(value, change, quanta) for (value, change), quanta in pairs)
 
-    def tangent(self, operators: Any, change: Any) -> Dissipator:
+    def tangent(self, operators: Any, change: Any, quanta: Array | None) -> Dissipator:
         """The change of the assembled dissipators, group by group, when the operators change (product rule)."""
-        value, tangent = jax.jvp(jax.vmap(self.equation.assemble), (operators,), (change,))
+        value, tangent = jax.jvp(lambda x: self._assembled(x, quanta), (operators,), (change,))
         return Dissipator(
             jnp.concatenate([tangent.left, value.left], axis=1),
             jnp.concatenate([value.right, tangent.right], axis=1),
             tangent.drift,
+            carried=tangent.carried,
         )
+
+    def _assembled(self, operators: Any, quanta: Array | None) -> Dissipator:
+        """The dissipators of all groups, from arrays [g, j, ..., d, d] and the quanta [j] of each noise. They are
+        bilinear in the operators: Σ_j ε_j (K_j + K_j†) is half of their change along ε_j A_j."""
+        assemble = self.equation.assemble
+        if quanta is None:
+            return jax.vmap(assemble)(operators)
+
+        def of_group(group: Any) -> Dissipator:
+            along = jax.tree.map(lambda x: x * quanta.reshape(-1, *[1] * (x.ndim - 1)).astype(x.dtype), group)
+            D, change = jax.jvp(assemble, (group,), (along,))
+            return eqx.tree_at(
+                lambda d: d.carried, D, (change.drift + dagger(change.drift)) / 2, is_leaf=lambda x: x is None
+            )
+
+        return jax.vmap(of_group)(operators)
 
     def one_level(self) -> Bool[Array, "d d"]:
         """Whether two states are one level to the explicit route; where a rate is not smooth at ω = 0, exactly."""
@@ -205,7 +246,8 @@ def traceless_hermitian(H: Complex[Array, "d d"]) -> Complex[Array, "d d"]:
 def _summed(stack: Dissipator) -> Dissipator:
     dim = stack.drift.shape[-1]
     left, right = (X.reshape(-1, dim, dim) for X in (stack.left, stack.right))
-    return Dissipator(left, right, jnp.sum(stack.drift, axis=0), stack.mirrored and len(stack.left) == 1)
+    carried = None if stack.carried is None else jnp.sum(stack.carried, axis=0)
+    return Dissipator(left, right, jnp.sum(stack.drift, axis=0), stack.mirrored and len(stack.left) == 1, carried)
 
 
 def each_noise(function: Callable[[Noise], Any], noises: tuple[Noise, ...]) -> tuple:

@@ -22,12 +22,14 @@ complex one on a CPU."""
 
 
 class Dissipator(eqx.Module):
-    """D ρ = Σ_j L_j ρ R_j† − K ρ − ρ K†. `mirrored`: the second half of the pairs (L, R) is the first exchanged."""
+    """D ρ = Σ_j L_j ρ R_j† − K ρ − ρ K†. `mirrored`: the second half of the pairs (L, R) is the first exchanged.
+    `carried`: the observable of the power that jumps take up beside H, where the frame turns (see `RotatingFrame`)."""
 
     left: Complex[Array, "*g j d d"]
     right: Complex[Array, "*g j d d"]
     drift: Complex[Array, "*g d d"]
     mirrored: bool = eqx.field(static=True, default=False)
+    carried: Complex[Array, "*g d d"] | None = None
 
     def __call__(self, rho: Complex[Array, "d d"]) -> Complex[Array, "d d"]:
         """D ρ."""
@@ -74,7 +76,8 @@ class Dissipator(eqx.Module):
             return jax.tree.map(rotate, self)
         first, second = (rotate(jnp.split(X, 2, axis=-3)[0]) for X in (self.left, self.right))
         left, right = jnp.concatenate([first, second], axis=-3), jnp.concatenate([second, first], axis=-3)
-        return Dissipator(left, right, rotate(self.drift), mirrored=True)
+        carried = None if self.carried is None else rotate(self.carried)
+        return Dissipator(left, right, rotate(self.drift), mirrored=True, carried=carried)
 
     def matrix(self) -> Complex[Array, "n n"]:
         """The d²×d² matrix in column stacking, vec(AρB) = (Bᵀ ⊗ A) vec(ρ)."""

@@ -47,6 +47,22 @@ def bath_rates(
     return tuple(of(bath) for bath in system.baths)
 
 
+def carried_rates(
+    frequencies: Float[Array, "d d"], vectors: Inexact[Array, "d d"], system: System
+) -> tuple[Float[Array, "d d"], ...] | None:
+    """Σ_k ε_k W^k_mn over the noises of each bath, ε_k what a jump takes up beside H; m = n too, since such a jump
+    leaves the state alone but not the bath. None where the frame is still."""
+
+    def of(bath: Bath) -> Array:
+        moved = [(noise, noise.quanta) for noise in bath.noises if noise.quanta is not None]
+        each = [quanta * noise.rate(frequencies) * coupling_weights(vectors, noise) for noise, quanta in moved]
+        return sum(each, jnp.zeros_like(frequencies))
+
+    if all(noise.quanta is None for bath in system.baths for noise in bath.noises):
+        return None
+    return tuple(of(bath) for bath in system.baths)
+
+
 def coupling_weights(vectors: Inexact[Array, "d d"], noise: Noise) -> Float[Array, "d d"]:
     """|S_mn|² between eigenstates."""
 

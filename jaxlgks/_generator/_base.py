@@ -43,7 +43,8 @@ class Change(eqx.Module):
 
     - `sources`: L₁π₀ by mechanism, a stack: kubo, rotation and shift for a perturbation of H.
     - `baths`: D_α⁽¹⁾π₀, a stack over baths. `energy`: the change of H, an observable.
-    - `betas`: the change of 1/T_α, [baths].
+    - `betas`: the change of 1/T_α, [baths]. `carried`: that of the power that jumps take up beside H, [baths], where
+      the frame turns.
     - `channels`: D_α⁽¹⁾ group by group, where the form has it.
     """
 
@@ -52,6 +53,7 @@ class Change(eqx.Module):
     energy: Observables
     betas: Float[Array, "*k baths"]
     channels: Any = None
+    carried: Float[Array, "*k baths"] | None = None
 
 
 class AbstractForm(eqx.Module):
@@ -67,7 +69,7 @@ class AbstractForm(eqx.Module):
     @property
     @abc.abstractmethod
     def energy(self) -> Observables:
-        """H: of matrices without its trace, of oscillators as it was given."""
+        """H, or the operator whose flow is heat: of matrices without its trace, of oscillators as it was given."""
 
     @abc.abstractmethod
     def steady(self) -> NullState:
@@ -91,7 +93,7 @@ class AbstractForm(eqx.Module):
 
     @abc.abstractmethod
     def currents(self, X: State) -> Float[Array, " baths"]:
-        """J^α = Tr[H D_α X] of each bath."""
+        """J^α = Tr[H D_α X] of each bath (with the operator whose flow is heat for H, and what the frame adds)."""
 
     @abc.abstractmethod
     def entropy(self, X: State) -> Float[Array, ""]:
@@ -159,7 +161,11 @@ class AbstractGenerator(AbstractForm):
         """∂L/∂T_α of each bath, then D_α of each, for Γ_α → (1 + s_α)Γ_α: a stack of `Change`, [2 baths]."""
 
     def currents(self, X: State) -> Float[Array, " baths"]:
-        return jnp.stack([self.average(self.energy, D(X)).real for D in self.dissipators()])
+        def flow(D: AbstractSuperoperator) -> Array:
+            flow = self.average(self.energy, D(X)).real
+            return flow if D.carried is None else flow + self.average(D.carried, X).real
+
+        return jnp.stack([flow(D) for D in self.dissipators()])
 
     def entropy_rate(self, X: State) -> Float[Array, ""]:
         """The commutator with H drops out: Tr([H, ρ] ln ρ) = 0."""
@@ -169,6 +175,11 @@ class AbstractGenerator(AbstractForm):
 
 class AbstractSuperoperator(eqx.Module):
     """The dissipator of one bath."""
+
+    @property
+    def carried(self) -> Observables | None:
+        """The power that its jumps take up beside the energy, an observable; None where the frame is still."""
+        return None
 
     @abc.abstractmethod
     def __call__(self, X: State) -> State:

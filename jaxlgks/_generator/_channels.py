@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Inexact
 
-from .._bohr import Groups, traceless
+from .._bohr import Groups
 from .._equations import Dissipation, Dissipator
 
 
@@ -32,7 +32,7 @@ def channel_currents(resolved: Dissipation, rho: Array) -> tuple[Channels, Array
     energies = jnp.diag(basis.to_eigenbasis(basis.hamiltonian)).real
     frequency = jnp.sum(groups.split(energies[None, :] - energies[:, None]), axis=(1, 2)) / jnp.maximum(size, 1)
     stacks = resolved.channels()
-    by_group = jnp.stack([channel_energies(D, traceless(resolved.system.hamiltonian), rho) for D in stacks])
+    by_group = jnp.stack([channel_energies(D, resolved.energy, rho) for D in stacks])
     sizes = [jnp.max(jnp.abs(jax.lax.stop_gradient(D.left)), axis=(1, 2, 3)) for D in stacks]
     weight = jnp.max(jnp.stack(sizes), axis=0)
     pairs = paired_groups(jnp.concatenate([by_group, weight[None]]), groups)
@@ -43,8 +43,14 @@ def channel_currents(resolved: Dissipation, rho: Array) -> tuple[Channels, Array
 
 
 def channel_energies(channels: Dissipator, X: Array, rho: Array) -> Array:
-    """Tr[X D_g ρ] for every group g."""
-    return jax.vmap(lambda D: jnp.einsum("ij,ji->", X, D(rho)).real)(channels)
+    """Tr[X D_g ρ] for every group g, and what its jumps carry where the frame turns."""
+    flows = jax.vmap(lambda D: jnp.einsum("ij,ji->", X, D(rho)).real)(still(channels))
+    return flows if channels.carried is None else flows + jnp.einsum("gij,ji->g", channels.carried, rho).real
+
+
+def still(channels: Dissipator) -> Dissipator:
+    """The same without what jumps carry."""
+    return eqx.tree_at(lambda d: d.carried, channels, None, is_leaf=lambda x: x is None)
 
 
 def paired_groups(values: Inexact[Array, "... g"], groups: Groups) -> Inexact[Array, "... c"]:

@@ -25,9 +25,9 @@ LIMIT = 1 << 26
 
 def known_blocks(resolved: Dissipation, above: int | None = None) -> BlockStructure | None:
     """The blocks of the generator, or None: another equation, a dimension not above `above` (`SMALL`), levels that are
-    not known, blocks that are too large."""
+    not known, blocks that are too large; a rotating frame, whose jumps carry what blocks do not keep."""
     dim = resolved.system.dim
-    if dim <= (SMALL if above is None else above) or not resolved.equation.secular:
+    if dim <= (SMALL if above is None else above) or not resolved.equation.secular or resolved.turns:
         return None
     if not is_concrete(resolved.system.hamiltonian, resolved.groups.labels):
         return None

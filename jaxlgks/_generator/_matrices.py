@@ -21,7 +21,7 @@ from .._equations import Dissipation, Dissipator
 from .._inputs import as_known, as_operator
 from ..errors import SolverMemoryError
 from ._base import AbstractGenerator, AbstractSuperoperator, Change, Frequency, converged, stacked
-from ._channels import channel_energies, paired_groups
+from ._channels import channel_energies, paired_groups, still
 
 CHANNELS = 32
 """Up to this dimension every group of a secular equation has an operator of its own."""
@@ -79,7 +79,9 @@ class MatrixGenerator(AbstractGenerator):
 
     @property
     def energy(self) -> Complex[Array, "d d"]:
-        return self.observable(self.resolved.structure.hamiltonian.astype(self.resolved.system.hamiltonian.dtype))
+        given, dtype = self.resolved.system.energy, self.resolved.system.hamiltonian.dtype
+        H = self.resolved.structure.hamiltonian.astype(dtype) if given is None else traceless(given)
+        return self.observable(H)
 
     @property
     def thermal_energy(self) -> Complex[Array, "d d"]:
@@ -126,25 +128,34 @@ class MatrixGenerator(AbstractGenerator):
         rotation = jnp.stack([_total(change.rotation, rho) for change in channels])
         shift = jnp.stack([_total(change.shift, rho) for change in channels])
         sources = jnp.stack([self.kubo(V, X), *map(self.internal, (jnp.sum(rotation, axis=0), jnp.sum(shift, axis=0)))])
-        return self.change(V, sources, self.internal(rotation + shift), channels)
+        carried = [_carried(one.rotation, rho) for one in channels], [_carried(one.shift, rho) for one in channels]
+        return self.change(V, sources, self.internal(rotation + shift), channels, _of_baths(*carried))
 
     def thermal_changes(self, X: Array) -> Change:
-        warmer = [self.internal(_total(stack, self.external(X))) for stack in self.resolved.warmer()]
-        return thermal_change(self, warmer, [D(X) for D in self.dissipators()])
+        rho, warmer, D = self.external(X), self.resolved.warmer(), self.dissipators()
+        carried = [_carried(stack, rho) for stack in warmer]
+        carried += [None if one.carried is None else self.average(one.carried, X).real for one in D]
+        return thermal_change(
+            self, [self.internal(_total(stack, rho)) for stack in warmer], [one(X) for one in D], carried
+        )
 
     def channel_flows(self) -> Complex[Array, "baths c d d"]:
         """D_g†H of each bath and channel."""
-        H = traceless(self.resolved.system.hamiltonian)
-        flows = jnp.stack([jax.vmap(lambda D: D.adjoint(H))(stack) for stack in self.resolved.channels()])
+        H = self.resolved.energy
+
+        def of_group(D: Dissipator) -> Array:
+            return D.adjoint(H) if D.carried is None else D.adjoint(H) + D.carried
+
+        flows = jnp.stack([jax.vmap(of_group)(stack) for stack in self.resolved.channels()])
         paired = paired_groups(jnp.moveaxis(flows, 1, -1), self.resolved.groups)
         return self.observable(jnp.moveaxis(paired, -1, 1))
 
     def channel_changes(self, X: Array, change: Change) -> Float[Array, "baths c"]:
         """What of the channels changes at once: ⟨D_g⁽¹⁾†H⟩ + ⟨D_g†V⟩."""
-        H, V, rho = traceless(self.resolved.system.hamiltonian), self.external(change.energy), self.external(X)
+        H, V, rho = self.resolved.energy, self.external(change.energy), self.external(X)
         first = self.resolved.first_order(V) if change.channels is None else change.channels
         indirect = [channel_energies(one.rotation, H, rho) + channel_energies(one.shift, H, rho) for one in first]
-        direct = [channel_energies(stack, V, rho) for stack in self.resolved.channels()]
+        direct = [channel_energies(still(stack), V, rho) for stack in self.resolved.channels()]
         return paired_groups(jnp.stack(indirect) + jnp.stack(direct), self.resolved.groups)
 
     def kubo(self, V: Complex[Array, "d d"], X: Array) -> Complex[Array, "d d"]:
@@ -152,9 +163,10 @@ class MatrixGenerator(AbstractGenerator):
         W = self.observable(V)
         return -1j * (W @ X - X @ W)
 
-    def change(self, V: Complex[Array, "d d"], sources: Array, baths: Array, channels=None) -> Change:
-        """What a perturbation of H changes."""
-        return Change(sources, baths, self.observable(traceless(V)), jnp.zeros_like(self.temperatures), channels)
+    def change(self, V: Complex[Array, "d d"], sources: Array, baths: Array, channels=None, carried=None) -> Change:
+        """What a perturbation of H changes; of the energy nothing, where that is another operator."""
+        change = traceless(V) if self.resolved.system.energy is None else jnp.zeros_like(V)
+        return Change(sources, baths, self.observable(change), jnp.zeros_like(self.temperatures), channels, carried)
 
 
 class OperatorDissipator(AbstractSuperoperator):
@@ -168,14 +180,19 @@ class OperatorDissipator(AbstractSuperoperator):
     def adjoint(self, A: Complex[Array, "d d"]) -> Complex[Array, "d d"]:
         return self.D.adjoint(A)
 
+    @property
+    def carried(self) -> Complex[Array, "d d"] | None:
+        return self.D.carried
+
 
 def rotated_dissipators(resolved: Dissipation) -> tuple[OperatorDissipator, ...]:
     """D_α in the eigenbasis of H."""
     return tuple(OperatorDissipator(D.rotated(resolved.structure.vectors)) for D in resolved.dissipators())
 
 
-def thermal_change(L: AbstractGenerator, warmer: list, stronger: list) -> Change:
-    """The stack of changes from ∂D_α/∂T_α π₀ and D_α π₀ of each bath."""
+def thermal_change(L: AbstractGenerator, warmer: list, stronger: list, carried: list | None = None) -> Change:
+    """The stack of changes from ∂D_α/∂T_α π₀ and D_α π₀ of each bath; `carried`: the change of what jumps carry, of
+    each."""
     count, sources = len(warmer), stacked([*warmer, *stronger])
     belongs = jnp.tile(jnp.eye(count), (2, 1))  # source k belongs to bath k mod count
     baths = jax.tree.map(
@@ -183,7 +200,14 @@ def thermal_change(L: AbstractGenerator, warmer: list, stronger: list) -> Change
     )
     betas = jnp.concatenate([-jnp.diag(1 / L.temperatures**2), jnp.zeros((count, count))])
     nothing = jax.tree.map(lambda x: jnp.zeros((2 * count, *x.shape), x.dtype), L.energy)
-    return Change(jax.tree.map(lambda x: x[:, None], sources), baths, nothing, betas)
+    each = None if carried is None else _of_baths(carried)
+    return Change(
+        jax.tree.map(lambda x: x[:, None], sources),
+        baths,
+        nothing,
+        betas,
+        carried=None if each is None else belongs * each[:, None],
+    )
 
 
 def halves(X: Complex[Array, "d d"]) -> Complex[Array, "2 d d"]:
@@ -210,6 +234,18 @@ def _resolvent(core: AbstractCore, B: Array, omegas: Array, A: Array) -> Array:
 
 def _total(groups: Dissipator, rho: Array) -> Array:
     return jnp.sum(jax.vmap(lambda D: D(rho))(groups), axis=0)
+
+
+def _carried(groups: Dissipator, rho: Array) -> Array | None:
+    """What jumps of all groups carry in a state; None where the frame is still."""
+    return None if groups.carried is None else jnp.einsum("gij,ji->", groups.carried, rho).real
+
+
+def _of_baths(*parts: list[Array | None]) -> Array | None:
+    """The sum of lists over baths; None if all of them are."""
+    if all(x is None for part in parts for x in part):
+        return None
+    return sum((jnp.stack([jnp.zeros(()) if x is None else x for x in part]) for part in parts), jnp.zeros(()))
 
 
 def _require_memory(resolved: Dissipation) -> None:

@@ -17,8 +17,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Complex, Float, Inexact
 
-from .._bohr import Groups, Structure, dagger, diagonal, product
-from .._equations import Dissipation, bath_rates
+from .._bohr import Groups, Structure, dagger, diagonal, product, traceless
+from .._equations import Dissipation, bath_rates, carried_rates
 from .._inputs import is_concrete
 from .._system import System
 from ._base import AbstractForm, NullState
@@ -29,19 +29,26 @@ LARGE = 64
 
 
 class LevelRates(eqx.Module):
-    """Eigenstates and the rates between them: `energies` ascending (of H − Tr H/d), `vectors` in columns, `rates`
-    W^α_mn of n → m, an array for each bath. Differentiable in every parameter where levels are distinct."""
+    """Eigenstates and the rates between them: `energies` of the levels of H in ascending order (of H − Tr H/d, or of
+    the operator whose flow is heat), `vectors` in columns, `rates` W^α_mn of n → m, an array for each bath; `carried`:
+    what these jumps take up beside, times their rate, where the frame turns. Differentiable in every parameter where
+    levels are distinct."""
 
     energies: Float[Array, " d"]
     vectors: Inexact[Array, "d d"]
     rates: tuple[Float[Array, "d d"], ...]
+    carried: tuple[Float[Array, "d d"], ...] | None = None
 
 
 def level_rates(structure: Structure, system: System) -> LevelRates:
     """W^α_mn = Γ_α(ω_mn)|S_mn|², zero for m = n."""
     energies, vectors = structure.eigenstates
     frequencies = energies[None, :] - energies[:, None]
-    return LevelRates(energies, vectors, bath_rates(frequencies, vectors, system))
+    rates = bath_rates(frequencies, vectors, system)
+    carried = carried_rates(frequencies, vectors, system)
+    if system.energy is not None:
+        energies = diagonal(product(dagger(vectors), traceless(system.energy), vectors)).real
+    return LevelRates(energies, vectors, rates, carried)
 
 
 def with_real_couplings(system: System) -> System:
@@ -125,7 +132,13 @@ class RateEquation(AbstractForm):
         return jnp.tensordot(X, A, axes=[[-1], [-1]])
 
     def currents(self, X: Float[Array, " d"]) -> Float[Array, " baths"]:
-        """J^α = Σ_{m>n} (E_m − E_n)(W^α_mn p_n − W^α_nm p_m): what goes up less what goes down."""
+        """J^α = Σ_{m>n} (E_m − E_n)(W^α_mn p_n − W^α_nm p_m), what goes up less what goes down, and what is carried."""
+        flows = self._flows(X)
+        if self.levels.carried is None:
+            return flows
+        return flows + jnp.stack([jnp.sum(carried * X) for carried in self.levels.carried])
+
+    def _flows(self, X: Float[Array, " d"]) -> Float[Array, " baths"]:
         E, p = self.levels.energies, X
         if len(p) <= UNROLLED:
             pairs = [(m, n) for m in range(len(p)) for n in range(m)]

@@ -96,7 +96,8 @@ class Blocks(AbstractSolver):
             # There is nothing to return instead, so `throw=False` does not silence it.
             raise NoPartitionError(
                 f"Blocks: no blocks are known for {type(resolved.equation).__name__} here. The solver is for Davies "
-                "and Unified, where H is known (not traced) and its frequencies fall into groups. Use Dense()."
+                "and Unified, where H is known (not traced), its frequencies fall into groups, and the frame does not "
+                "rotate. Use Dense()."
             )
         return blocks
 

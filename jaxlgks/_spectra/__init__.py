@@ -6,5 +6,6 @@ from ._callable import CallableSpectrum as CallableSpectrum, as_spectrum as as_s
 from ._drude import DrudeLorentz as DrudeLorentz
 from ._flat import Flat as Flat
 from ._lamb import folded_nodes as folded_nodes
+from ._moved import Moved as Moved
 from ._ohmic import Ohmic as Ohmic
 from ._tabulated import Tabulated as Tabulated

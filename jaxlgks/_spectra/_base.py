@@ -121,9 +121,10 @@ class AbstractSpectrum(eqx.Module):
 
 def require_finite(spectrum: AbstractSpectrum) -> None:
     """Raise for a density whose Lamb shift diverges."""
-    if spectrum.at_zero == "singular":
+    given = getattr(spectrum, "spectrum", spectrum)  # what stands behind `Checked` or `Moved`
+    if given.at_zero == "singular":
         raise LambShiftError(
-            f"The Lamb shift of {type(spectrum).__name__} diverges: its rate does not fall off at high frequency, or "
+            f"The Lamb shift of {type(given).__name__} diverges: its rate does not fall off at high frequency, or "
             "is singular at zero. Use a density with a cutoff (DrudeLorentz, Ohmic), or lamb_shift=False."
         )
 

@@ -9,14 +9,13 @@ Levels 1, 2, 3; the hot bath couples 1–3 (ω_h), the cold bath 2–3 (ω_c), t
 
     H_lab(t) = E₂|2⟩⟨2| + ω_h|3⟩⟨3| + ε(|1⟩⟨2| e^{iω_d t} + h.c.),      E₂ = ω_h − ω_c,     Δ = E₂ − ω_d.
 
-With U = exp(iω_d t |2⟩⟨2|): H = Δ|2⟩⟨2| + ω_h|3⟩⟨3| + ε(|1⟩⟨2| + |2⟩⟨1|). The coupling |1⟩⟨3| stays what it is, but the
-cold bath's |2⟩⟨3| turns with e^{∓iω_d t}: a component that lowers H by Ω > 0 gives the bath the energy Ω − ω_d, one
-that raises it by |Ω| takes |Ω| − ω_d. So its rates are Γ_c(Ω ∓ ω_d): the dissipator is that of Davies or the unified
-equation for dressed states, exact in ε (Geva and Kosloff 1996).
+In the `RotatingFrame` of N = |2⟩⟨2|: H = Δ|2⟩⟨2| + ω_h|3⟩⟨3| + ε(|1⟩⟨2| + |2⟩⟨1|). The coupling |1⟩⟨3| stays what it
+is; the cold bath's |2⟩⟨3| turns, so that a component that lowers H by Ω gives the bath Ω − ω_d: the dissipator is that
+of dressed states, exact in ε (Geva and Kosloff 1996), and each quantum from the cold bath is worth ω_d less than H
+counts.
 
-Power. The hot bath's heat is Tr[H D_h ρ], as `heat_currents` gives it. Each quantum from the cold bath makes one |3⟩
-and is worth ω_d less than H counts: its heat is Tr[(H − ω_d|3⟩⟨3|) D_c ρ]. At the steady state the two add up to what
-the field takes out (first law), and Tr[H(D_h + D_c)ρ] = Tr[|3⟩⟨3|(D_h + D_c)ρ] = 0, so that
+Power. At the steady state heat currents add up to what the field takes out (first law). Since
+Tr[H(D_h + D_c)ρ] = Tr[|3⟩⟨3|(D_h + D_c)ρ] = 0, that is
 
     P = ω_d Tr[|3⟩⟨3| D_h ρ].
 
@@ -24,48 +23,19 @@ The expectation of ∂H_lab/∂t agrees with it to lowest order in ε only: dres
 """
 
 from collections.abc import Sequence
-from typing import Any, ClassVar, Literal
+from typing import Any
 
 import equinox as eqx
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, ArrayLike, Complex, Float
 
 from .._equations import dissipation
-from .._inputs import Numbers, as_positive, as_real, as_scalar, is_concrete
+from .._frame import RotatingFrame
+from .._inputs import as_positive, as_scalar, is_concrete
 from .._spectra import AbstractSpectrum, Flat
 from .._system import Bath, System
 from ..errors import InputError
-
-
-class _Turning(AbstractSpectrum):
-    """A density seen by a coupling that turns with e^{−iφt}: Γ(Ω − φ) for Ω > 0, Γ(Ω + φ) for Ω < 0."""
-
-    spectrum: AbstractSpectrum
-    frequency: Float[Array, ""]
-    at_zero: ClassVar[Literal["smooth"]] = "smooth"  # the coupling has no component there
-
-    def _energy(self, omega: Numbers) -> Array:
-        omega = as_real(omega, "omega")
-        return omega - jnp.sign(omega) * self.frequency
-
-    def reduced(self, omega: Float[Array, "..."]) -> Float[Array, "..."]:
-        size = jnp.where(omega == 0, 1.0, jnp.abs(omega))
-        return self.spectrum.density(size - self.frequency) / size
-
-    def amplitude(self, omega: Float[Array, "..."], temperature: Float[Array, ""]) -> Float[Array, "..."]:
-        return self.spectrum.amplitude(self._energy(omega), temperature)
-
-    def rate(self, omega: Numbers, temperature: ArrayLike) -> Array:
-        return self.spectrum.rate(self._energy(omega), temperature)
-
-    def log_rate(self, omega: Float[Array, "..."], temperature: Float[Array, ""]) -> Float[Array, "..."]:
-        return self.spectrum.log_rate(self._energy(omega), temperature)
-
-    def lamb_shift(self, omega: Numbers, temperature: ArrayLike) -> Array:
-        return self.spectrum.lamb_shift(self._energy(omega), temperature)
-
-    def landmarks(self, temperature: Float[Array, ""]) -> Float[Array, " marks"]:
-        return self.spectrum.landmarks(temperature) + self.frequency
 
 
 class Maser(eqx.Module):
@@ -101,8 +71,8 @@ def three_level_maser(
 
     **Arguments:**
 
-    - `omega_hot`, `omega_cold`: transition frequencies, ω_h > ω_c > 0. `drive`: ε, with 2|ε| < ω_c. `detuning`: Δ.
-      (Both are checked where numbers are known, not inside `jit`.)
+    - `omega_hot`, `omega_cold`: transition frequencies, ω_h > ω_c > 0 (checked where they are known, not inside `jit`).
+      `drive`: ε. `detuning`: Δ.
     - `gamma`: constant rates (`Flat`), one or (hot, cold); or `spectrum`, one density or (hot, cold).
     - `temperatures`: (T_h, T_c).
 
@@ -134,20 +104,19 @@ def three_level_maser(
     strength = as_scalar(drive, "three_level_maser: drive")
     if is_concrete(omega_hot, omega_cold) and not float(omega_hot) > float(omega_cold):  # pyright: ignore
         raise InputError(f"three_level_maser: omega_hot must exceed omega_cold; got {omega_hot} and {omega_cold}.")
-    if is_concrete(drive, omega_cold) and not 2 * abs(float(drive)) < float(omega_cold):  # pyright: ignore
-        raise InputError(
-            f"three_level_maser: 2|drive| must be below omega_cold, or dressed levels cross; got {drive}, {omega_cold}."
-        )
     turning = upper - lower - delta
     H = jnp.diag(jnp.stack([jnp.zeros_like(upper), delta * jnp.ones_like(upper), upper])).astype(complex)
     H = H + strength * _unit(0, 1)
     baths = (
         Bath(_unit(0, 2), temperatures[0], hot, "hot"),
-        Bath(_unit(1, 2), temperatures[1], _Turning(cold, turning), "cold"),
+        Bath(_unit(1, 2), temperatures[1], cold, "cold"),
     )
-    return Maser(System(H, baths), turning, 1 - lower / upper)
+    frame = RotatingFrame(np.diag([0.0, 1.0, 0.0]), turning)
+    return Maser(System(H, baths, frame=frame), turning, 1 - lower / upper)
 
 
-def _unit(i: int, j: int) -> Array:
+def _unit(i: int, j: int) -> np.ndarray:
     """|i⟩⟨j| + |j⟩⟨i|."""
-    return jnp.zeros((3, 3), complex).at[i, j].set(1.0).at[j, i].set(1.0)
+    one = np.zeros((3, 3))
+    one[i, j] = one[j, i] = 1.0
+    return one

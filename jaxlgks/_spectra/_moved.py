@@ -1,0 +1,41 @@
+"""A density seen by a component of a coupling that turns with the frame.
+
+Takes: a density and the energy ε that the turning of the frame adds to each jump. Returns: Γ(ω − ε).
+"""
+
+from typing import ClassVar
+
+import jax.numpy as jnp
+from jaxtyping import Array, ArrayLike, Float
+
+from .._inputs import Numbers, as_real
+from ._base import AbstractSpectrum, ZeroBehaviour
+
+
+class Moved(AbstractSpectrum):
+    """A jump that takes ω from the energy in the frame gives ω − `shift` to the bath. `shift` is not zero, so that
+    ω = 0 is no special point."""
+
+    spectrum: AbstractSpectrum
+    shift: Float[Array, ""]
+    at_zero: ClassVar[ZeroBehaviour] = "smooth"
+
+    def reduced(self, omega: Float[Array, "..."]) -> Float[Array, "..."]:
+        raise NotImplementedError("A density seen from a rotating frame is no odd function of the frequency.")
+
+    def amplitude(self, omega: Float[Array, "..."], temperature: Float[Array, ""]) -> Float[Array, "..."]:
+        return self.spectrum.amplitude(omega - self.shift, temperature)
+
+    def rate(self, omega: Numbers, temperature: ArrayLike) -> Array:
+        return self.spectrum.rate(as_real(omega, "omega") - self.shift, temperature)
+
+    def log_rate(self, omega: Float[Array, "..."], temperature: Float[Array, ""]) -> Float[Array, "..."]:
+        return self.spectrum.log_rate(omega - self.shift, temperature)
+
+    def lamb_shift(self, omega: Numbers, temperature: ArrayLike) -> Array:
+        return self.spectrum.lamb_shift(as_real(omega, "omega") - self.shift, temperature)
+
+    def landmarks(self, temperature: Float[Array, ""]) -> Float[Array, " marks"]:
+        marks = self.spectrum.landmarks(temperature)
+        ends = jnp.abs(jnp.concatenate([marks + self.shift, marks - self.shift, jnp.reshape(self.shift, (1,))]))
+        return jnp.where(ends > 0, ends, temperature)
