@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import jaxlgks as lgks
-from jaxlgks.errors import InputError
+from jaxlgks.errors import DensityError, InputError
 
 from .systems import EQUATIONS, draw, hermitian
 
@@ -50,6 +50,28 @@ def test_bad_tables_are_refused():
     ):
         with pytest.raises(InputError, match="Tabulated"):
             lgks.Tabulated(frequencies, values, tail)
+
+
+def test_a_rate_that_is_missing_has_a_name():
+    """A transition beyond a table, a negative density: used to be called a steady state that is not unique, and
+    `log_populations` to leave the transition out."""
+    X, Z = lgks.models.pauli("X"), lgks.models.pauli("Z")
+    table = lgks.Tabulated([0.1, 0.2, 0.5], [0.1, 0.2, 0.3])
+    system = lgks.System(0.5 * Z, lgks.Bath(X, 0.4, table, "cold"))
+    for who, call in {
+        "steady_state": lambda: lgks.steady_state(system),
+        "log_populations": lambda: lgks.log_populations(system),
+        "liouvillian": lambda: lgks.liouvillian(system),
+        "heat_currents": lambda: lgks.heat_currents(system, rho=np.eye(2) / 2),
+        "evolve": lambda: lgks.evolve(system, np.eye(2) / 2, [0.0, 1.0]),
+    }.items():
+        with pytest.raises(DensityError, match=f"{who}: the density of bath 'cold'.* 1 of.*table ends at 0.5"):
+            call()
+    with pytest.raises(DensityError, match=r"frequency 1 of.*γ\(1\) = -0\.1"):
+        lgks.liouvillian(lgks.System(0.5 * Z, lgks.Bath(X, 0.4, lambda w: -0.1 * w)))
+    a = lgks.modes(1)[0]
+    with pytest.raises(DensityError, match=r"frequency 2 of.*table ends"):
+        lgks.steady_state(lgks.QuasiFree(2.0 * a.dag * a, lgks.Bath(a + a.dag, 0.4, table)))
 
 
 def test_the_brownian_line_is_that_of_its_formula():

@@ -11,7 +11,7 @@ from ._dissipation import (
 )
 from ._dissipator import Dissipator as Dissipator, combined as combined
 from ._local import Local as Local
-from ._rates import RootRate as RootRate
+from ._rates import RootRate as RootRate, unusable_rate as unusable_rate
 from ._redfield import Redfield as Redfield
 from ._secular import secular_drift as secular_drift
 from ._timescales import (

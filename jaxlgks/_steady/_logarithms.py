@@ -28,7 +28,7 @@ def log_populations(system: System, equation: AbstractEquation = Davies()) -> Fl
     **Returns:** real array [d], accurate to about d eps |ln p|. Differentiable: d ln p is exact where p underflows.
 
     **Raises:** `SolverError` where populations alone do not close, `NonUniqueSteadyStateError` where some levels have
-    no way down (NaN for both where numbers are traced).
+    no way down, `DensityError` where a density has no rate (NaN for all where numbers are traced).
 
     ```python
     import jax; jax.config.update("jax_enable_x64", True)
@@ -46,6 +46,8 @@ def log_populations(system: System, equation: AbstractEquation = Davies()) -> Fl
             f"{type(equation).__name__} couples populations to coherences. Use steady_state(system, solver=Dense())."
         )
     if is_concrete(closed, unique) and not unique:
+        if error := resolved.unusable("log_populations"):
+            raise error
         raise NonUniqueSteadyStateError(
             "log_populations: the steady state is not unique: a group of levels has no transition to lower ones. "
             "Couple the baths so that they connect all levels."
@@ -108,6 +110,7 @@ def _log_populations(resolved: Dissipation) -> tuple[Array, Array, Array]:
         return jnp.where(there, rate + jnp.log(jnp.where(there, size, 1.0)), -jnp.inf)
 
     each = jnp.stack([log_rates(noise) for noise in resolved.noises])
-    some = jnp.any(each > -jnp.inf, axis=0)  # the derivative of ln Σ exp is NaN where nothing is summed
+    # The derivative of ln Σ exp is NaN where nothing is summed. (A rate that is NaN is not nothing.)
+    some = jnp.any(~(each == -jnp.inf), axis=0)
     p, unique = _stationary(jnp.where(some, logsumexp(jnp.where(some, each, 0.0), axis=0), -jnp.inf))
     return p, populations_close(resolved.groups), unique

@@ -67,6 +67,12 @@ class _Turning(AbstractSpectrum):
     def landmarks(self, temperature: Float[Array, ""]) -> Float[Array, " marks"]:
         return self.spectrum.landmarks(temperature) + self.frequency
 
+    def cuts(self, temperature: Float[Array, ""]) -> Float[Array, " cuts"]:
+        return self.spectrum.cuts(temperature) + self.frequency
+
+    def require_lamb_shift(self) -> None:
+        self.spectrum.require_lamb_shift()
+
 
 class Maser(eqx.Module):
     """A driven three-level maser: the `system` in the turning frame, the frequency `omega_drive` of the field, and
