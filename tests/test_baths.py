@@ -74,6 +74,21 @@ def test_a_rate_that_is_missing_has_a_name():
         lgks.steady_state(lgks.QuasiFree(2.0 * a.dag * a, lgks.Bath(a + a.dag, 0.4, table)))
 
 
+def test_a_table_of_small_frequencies():
+    """The table ends below ω = 1, where the rates of no transition used to be asked for: the slope of a population,
+    1/(4 T²) · ω/cosh²(ω/2T), was NaN."""
+    X, Z = lgks.models.pauli("X"), lgks.models.pauli("Z")
+    table = lgks.Tabulated([0.1, 0.2, 0.5], [0.1, 0.2, 0.3])
+
+    def population(T):
+        return (
+            lgks.steady_state(lgks.System(0.15 * Z, lgks.Bath(X, T, table)), solver=lgks.Populations()).rho[0, 0].real
+        )
+
+    expected = 0.3 / (4 * 0.2**2 * np.cosh(0.3 / (2 * 0.2)) ** 2)
+    assert float(jax.grad(population)(0.2)) == pytest.approx(expected, rel=1e-12)
+
+
 def test_the_brownian_line_is_that_of_its_formula():
     omega = np.array([0.2, 1.5, 3.0])
     expected = 2 * 0.01 * 0.3 * omega / ((omega**2 - 2.25) ** 2 + 0.09 * omega**2)

@@ -16,6 +16,7 @@ from ._redfield import Redfield as Redfield
 from ._secular import secular_drift as secular_drift
 from ._timescales import (
     bath_rates as bath_rates,
+    between_states as between_states,
     correlation_time as correlation_time,
     coupling_weights as coupling_weights,
     relaxation_rate as relaxation_rate,

@@ -31,7 +31,7 @@ class UniversalLindblad(AbstractEquation):
 
         H_LS = ∫₀^∞ dν/(2πν) Σ_α ( B_α(−ν)†B_α(−ν) − B_α(ν)†B_α(ν) ),    B_α(ν) = √Γ_α(Ω_H + ν)[S_α].
 
-    It costs a filter at each of about 400 d² frequencies: meant for d ≤ 8.
+    It costs a filter at each of about 450 d² frequencies: meant for d ≤ 8.
 
     **Arguments:** `lamb_shift`: whether to add it.
 

@@ -11,7 +11,15 @@ import numpy as np
 from jax.nn import logsumexp
 from jaxtyping import Array, Float
 
-from .._equations import AbstractEquation, Davies, Dissipation, as_equation, coupling_weights, dissipation
+from .._equations import (
+    AbstractEquation,
+    Davies,
+    Dissipation,
+    as_equation,
+    between_states,
+    coupling_weights,
+    dissipation,
+)
 from .._generator import Populations, populations_close
 from .._inputs import is_concrete, nan_where
 from .._system import Noise, System
@@ -101,7 +109,7 @@ def _times(weight: Array, change: Array) -> Array:
 def _log_populations(resolved: Dissipation) -> tuple[Array, Array, Array]:
     energies, vectors = resolved.structure.eigenstates
     same = jnp.eye(len(energies), dtype=bool)
-    omega = jnp.where(same, 1.0, energies[None, :] - energies[:, None])
+    omega = between_states(energies[None, :] - energies[:, None])
 
     def log_rates(noise: Noise) -> Array:
         size = coupling_weights(vectors, noise)
