@@ -287,12 +287,11 @@ def test_an_infinite_rate_at_zero_is_refused_where_it_is_coupled(function):
 
 
 def test_where_traced_the_result_says_that_the_generator_is_not_finite():
-    """A rate at zero that is infinite, a density that is negative, a table that ends: NaN, and why."""
+    """A rate at zero that is infinite, a density that is negative: NaN, and why."""
     X, Z = lgks.models.pauli("X"), lgks.models.pauli("Z")
     densities = (
         (X + Z, lgks.CallableSpectrum(INFINITE[1])),
         (X, lgks.CallableSpectrum(lambda w: -0.1 * w)),
-        (X, lgks.Tabulated([0.1, 0.2, 0.5], [0.1, 0.2, 0.3])),
     )
     state = jax.jit(lambda s: lgks.steady_state(s, solver=lgks.Dense()))
     for S, density in densities:
