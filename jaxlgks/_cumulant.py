@@ -27,7 +27,7 @@ from ._bohr import Structure, bohr_structure
 from ._equations import Dissipator
 from ._generator import matrix_exponential, vec
 from ._inputs import as_scalar, is_concrete, nan_where
-from ._spectra import folded_nodes, require_finite
+from ._spectra import folded_nodes
 from ._system import Noise, System
 from .errors import DerivativeOrderError, InputError
 
@@ -88,7 +88,7 @@ def _enough(system: System, structure: Structure, t: Array, panels: int | None) 
     """A number of panels that is enough for times up to t."""
     for bath in system.baths:
         for noise in bath.noises:
-            require_finite(noise.spectrum)
+            noise.spectrum.require_lamb_shift()
             if noise.quanta is not None:
                 raise InputError("Cumulant: the map exists where H does not depend on time, not in a rotating frame.")
     if not is_concrete(system, t):

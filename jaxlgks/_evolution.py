@@ -47,7 +47,9 @@ def evolve(
 
     **Returns:** `Evolution`, of a `QuasiFree` model `GaussianEvolution`.
 
-    **Raises:** `InputError` (times not ascending, unknown method or option), `ShapeError`, `NotHermitianError`.
+    **Raises:** `InputError` (times not ascending, unknown method or option), `ShapeError`, `NotHermitianError`;
+    `DensityError`, `LambShiftError`, `SingularDensityError` where a density has no rate, or no Lamb shift, at a
+    frequency of the system.
 
     ```python
     import jax; jax.config.update("jax_enable_x64", True)
@@ -73,7 +75,9 @@ def evolve(
     problem = resolve(system, equation)
     rho0, ts = problem.initial(rho0, "evolve: rho0", method), as_times(ts, "evolve: ts")
     L: AbstractGenerator = problem.generator() if method == "expm" else problem.integrable()
-    return L.evolve(rho0, ts, **options)
+    if L.name == "operators" and is_concrete(problem) and (error := problem.unusable("evolve")):
+        raise error  # an integrator would make all its steps before it gives up
+    return problem.finite(L.evolve(rho0, ts, **options), "evolve")
 
 
 def as_times(ts: Numbers, name: str) -> Float[Array, " t"]:

@@ -6,6 +6,7 @@ they are known; inside `jit`, `vmap` or `grad` they are not, and a value that wo
 """
 
 import math
+import sys
 from collections.abc import Sequence
 
 import jax
@@ -174,3 +175,15 @@ def as_real(values: Numbers, name: str) -> Array:
 def as_temperature(value: ArrayLike, name: str) -> Array:
     """A temperature T > 0 in units of energy."""
     return as_positive(value, name, TemperatureError, "in units of energy, k_B = 1")
+
+
+def depth_outside() -> int:
+    """How many frames up the caller's own code is: a warning names the line that a user can change."""
+    frame, depth = sys._getframe(1), 1
+    while frame is not None and frame.f_globals.get("__name__", "").split(".")[0] in (
+        "jaxlgks",
+        "equinox",
+        "jaxtyping",
+    ):
+        frame, depth = frame.f_back, depth + 1
+    return depth

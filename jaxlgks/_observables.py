@@ -323,7 +323,7 @@ def channel_currents(system: Any, equation: AbstractEquation = Davies(), *, rho:
     """
     problem = resolve(system, equation)
     state = at_rest(problem).steady.state if rho is None else problem.state(rho, "the state rho")
-    return problem.channels(state)
+    return problem.finite(problem.channels(state), "channel_currents")
 
 
 def _thermodynamic_value(what: Any, system: Any, equation: Any, solver: Any, rho: Any, who: str) -> Array:
@@ -334,7 +334,7 @@ def _thermodynamic_value(what: Any, system: Any, equation: Any, solver: Any, rho
         rest = at_rest(problem, solver)
         return what(rest.form, rest.state)
     rho, form = problem.state(rho, "the state rho"), problem.momentary()
-    return what(form, _enter(form, rho))
+    return problem.finite(what(form, _enter(form, rho)), who)
 
 
 @eqx.filter_jit

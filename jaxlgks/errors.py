@@ -44,8 +44,12 @@ class PrecisionError(JaxlgksError, RuntimeError):
     """64-bit numbers are switched off and single precision was not asked for."""
 
 
+class DensityError(InputError):
+    """A spectral density has no rate where one is needed: it is negative or not a number there, or its table ends."""
+
+
 class SingularDensityError(JaxlgksError, ValueError):
-    """The derivative of a bath's rate at zero frequency is needed and does not exist."""
+    """A bath's rate at zero frequency, or its derivative there, is needed and does not exist."""
 
 
 class LambShiftError(JaxlgksError, ValueError):
@@ -112,6 +116,10 @@ class SweepWarning(UserWarning):
     """Some points of a sweep failed."""
 
 
+class DensityWarning(UserWarning):
+    """A function that is given as a spectral density looks like a power spectrum, which it is not."""
+
+
 class ValidityWarning(UserWarning):
     """A master equation is used outside its range."""
 
@@ -124,6 +132,11 @@ class RESULTS(eqx.Enumeration):  # pyright: ignore
         "The steady state is not unique to working precision: the generator has a second (almost) "
         "vanishing eigenvalue. Couple the baths so that they connect all levels, or start from a "
         "chosen state with `evolve`."
+    )
+    not_finite = (
+        "The generator holds NaN or infinity: a spectral density is negative or not a number at a transition "
+        "frequency, its table ends before, its rate at zero frequency is infinite and coupled, its Lamb shift is "
+        "not a number, or an argument failed a check that cannot raise here. Outside jit an error says which."
     )
     coupled = (
         "Populations alone do not close: levels coincide, or a group of Bohr frequencies couples populations to "

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import jaxlgks as lgks
-from jaxlgks.errors import InputError
+from jaxlgks.errors import DensityError, InputError
 
 from .systems import EQUATIONS, draw, hermitian
 
@@ -50,6 +50,55 @@ def test_bad_tables_are_refused():
     ):
         with pytest.raises(InputError, match="Tabulated"):
             lgks.Tabulated(frequencies, values, tail)
+
+
+SHORT = lgks.Tabulated([0.1, 0.2, 0.5], [0.1, 0.2, 0.3])
+
+
+def test_a_rate_that_is_missing_has_a_name():
+    """A transition beyond a table, a negative density: used to be called a steady state that is not unique, and
+    `log_populations` to leave the transition out."""
+    X, Z = lgks.models.pauli("X"), lgks.models.pauli("Z")
+    system = lgks.System(0.5 * Z, lgks.Bath(X, 0.4, SHORT, "cold"))
+    for who, call in {
+        "steady_state": lambda: lgks.steady_state(system),
+        "log_populations": lambda: lgks.log_populations(system),
+        "liouvillian": lambda: lgks.liouvillian(system),
+    }.items():
+        with pytest.raises(DensityError, match=f"{who}: the density of bath 'cold'.* 1 of.*table ends at 0.5"):
+            call()
+    with pytest.raises(DensityError, match=r"frequency 1 of.*γ\(1\) = -0\.1"):
+        lgks.liouvillian(lgks.System(0.5 * Z, lgks.Bath(X, 0.4, lambda w: -0.1 * w)))
+
+
+def test_a_rate_that_is_missing_has_a_name_everywhere():
+    """In states that are given, in time by both methods, and for oscillators."""
+    X, Z, a = lgks.models.pauli("X"), lgks.models.pauli("Z"), lgks.modes(1)[0]
+    system = lgks.System(0.5 * Z, lgks.Bath(X, 0.4, SHORT))
+    oscillator = lgks.QuasiFree(2.0 * a.dag * a, lgks.Bath(a + a.dag, 0.4, SHORT))
+    for call in (
+        lambda: lgks.heat_currents(system, rho=np.eye(2) / 2),
+        lambda: lgks.channel_currents(system, rho=np.eye(2) / 2),
+        lambda: lgks.evolve(system, np.eye(2) / 2, [0.0, 1.0]),
+        lambda: lgks.evolve(system, np.eye(2) / 2, [0.0, 1.0], method="diffrax"),
+        lambda: lgks.steady_state(oscillator),
+    ):
+        with pytest.raises(DensityError, match=r"table ends at 0\.5"):
+            call()
+
+
+def test_a_table_of_small_frequencies():
+    """The table ends below ω = 1, where the rates of no transition used to be asked for: the slope of a population,
+    1/(4 T²) · ω/cosh²(ω/2T), was NaN."""
+    X, Z = lgks.models.pauli("X"), lgks.models.pauli("Z")
+
+    def population(T):
+        return (
+            lgks.steady_state(lgks.System(0.15 * Z, lgks.Bath(X, T, SHORT)), solver=lgks.Populations()).rho[0, 0].real
+        )
+
+    expected = 0.3 / (4 * 0.2**2 * np.cosh(0.3 / (2 * 0.2)) ** 2)
+    assert float(jax.grad(population)(0.2)) == pytest.approx(expected, rel=1e-12)
 
 
 def test_the_brownian_line_is_that_of_its_formula():

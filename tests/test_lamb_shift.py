@@ -102,13 +102,70 @@ def test_derivatives_in_all_parameters(name):
         assert float(slope[i]) == pytest.approx(float((4 * q[1] - q[0]) / 3), rel=1e-7, abs=1e-10)
 
 
-def test_what_is_not_resolved_is_not_a_number():
-    """A line of width 1e−5 in a bare function, which announces no landmark: NaN, never a plausible value."""
-    line = lgks.CallableSpectrum(lambda w: w * 1e-8 / ((w**2 - 1) ** 2 + (1e-5 * w) ** 2), at_zero="smooth")
-    assert np.isnan(float(line.lamb_shift(0.4, 1.0)))
-    smooth = lgks.CallableSpectrum(lambda w: 0.3 * w / (1 + (w / 2) ** 2), at_zero="smooth")
-    expected = float(KAPPA["ohmic drude"][0].lamb_shift(0.8, T))
-    assert float(smooth.lamb_shift(0.8, T)) == pytest.approx(expected, rel=1e-8)
+def gap(w):
+    """The edge of a band at ω = 1."""
+    return jnp.where(w > 1, 0.01 * jnp.sqrt(w - 1) / w, 0.0)
+
+
+@mp.workdps(20)
+def exact_shift_of_the_gap(w, T) -> float:
+    """With ω' = ±(1 + u²) the edge is gone; of the pole what is integrable is left, since P∫₀^∞ du/(a − u²) = 0."""
+    w, T = mp.mpf(w), mp.mpf(T)
+    occupation = lambda u: 1 / mp.expm1((1 + u * u) / T)  # noqa: E731
+    emitted = lambda u: 2 * u * u / (1 + u * u) * (1 + occupation(u))  # noqa: E731
+    pole = mp.sqrt(w - 1) if w > 1 else 0
+    at_pole = emitted(pole) if w > 1 else 0
+    cuts = [0, pole / 2, pole, 2 * pole, 10, mp.inf] if w > 1 else [0, 1, 10, mp.inf]
+    up = mp.quad(lambda u: (emitted(u) - at_pole) / (w - 1 - u * u), cuts)
+    down = mp.quad(lambda u: 2 * u * u / (1 + u * u) * occupation(u) / (w + 1 + u * u), [0, 1, 10])
+    return float((up + down) / 100 / (2 * mp.pi))
+
+
+@pytest.mark.parametrize("landmarks", [None, [1.0]], ids=["found", "given"])
+def test_a_gap(landmarks):
+    """A square root above an edge, which the quadrature finds or is told: 1e−8 (1e−10 seen); NaN before."""
+    omega = [0.8, -0.8, 0.0, 1.5]
+    expected = [exact_shift_of_the_gap(w, 0.4) for w in omega]
+    np.testing.assert_allclose(expected, [-0.003486, -0.002104, -0.0025, -0.003294], atol=6e-7)
+    density = lgks.CallableSpectrum(gap, landmarks=landmarks)
+    np.testing.assert_allclose(density.lamb_shift(omega, 0.4), expected, rtol=1e-8)
+
+
+def test_narrow_lines():
+    """A line of width 1e−5 is a mode at ω₀ = 1 with g² = ∫dω γ/2π: S(ω) = g²[(n+1)/(ω−ω₀) + n/(ω+ω₀)] up to the width
+    over the distance, S(0) = −λ²/2ω₀² exactly; as a bare function and as the member of its name, both NaN before."""
+    strength, width = 0.05, 1e-5
+    function = lambda w: 2 * strength**2 * width * w / ((w**2 - 1) ** 2 + (width * w) ** 2)  # noqa: E731
+    omega, n = np.array([0.8, -0.8, 1.5]), 1 / np.expm1(1 / 0.4)
+    mode = strength**2 / 2 * ((n + 1) / (omega - 1) + n / (omega + 1))
+    for density in (lgks.CallableSpectrum(function), lgks.UnderdampedBrownian(strength, width, 1.0)):
+        *shifts, at_zero = np.asarray(density.lamb_shift([*omega, 0.0], 0.4))
+        np.testing.assert_allclose(shifts, mode, rtol=1e-4)
+        assert float(at_zero) == pytest.approx(-(strength**2) / 2, rel=1e-8)
+
+
+GROWING = lgks.CallableSpectrum(lambda w: 0.1 * w, landmarks=[1.0])
+
+
+@pytest.mark.slow
+def test_a_shift_of_the_universal_equation_that_is_not_resolved_is_refused_by_name():
+    """Its quadrature is its own, and used to give a plausible number."""
+    X, Z = lgks.models.pauli("X"), lgks.models.pauli("Z")
+    with pytest.raises(LambShiftError, match=r"bath 'b'.*landmarks"):
+        lgks.liouvillian(lgks.System(0.5 * Z, lgks.Bath(X, 1.0, GROWING, "b")), lgks.UniversalLindblad(True))
+
+
+def test_a_shift_that_is_not_resolved_is_refused_by_name():
+    """A density that does not fall off: an error, NaN where numbers are traced. A table that ends has no integral to
+    infinity."""
+    with pytest.raises(LambShiftError, match=r"ω = 0\.4.*landmarks"):
+        GROWING.lamb_shift(0.4, 1.0)
+    assert np.isnan(jax.jit(lambda w: GROWING.lamb_shift(w, 1.0))(0.4))
+    X, Z = lgks.models.pauli("X"), lgks.models.pauli("Z")
+    table = lgks.Tabulated([0.5, 1.0, 2.0], [0.1, 0.2, 0.1])
+    for equation in (lgks.Davies(lamb_shift=True), lgks.UniversalLindblad(True)):
+        with pytest.raises(LambShiftError, match="tail=p"):
+            lgks.liouvillian(lgks.System(0.5 * Z, lgks.Bath(X, 1.0, table)), equation)
 
 
 @pytest.mark.parametrize(

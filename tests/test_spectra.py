@@ -1,13 +1,18 @@
 """Γ(ω) and √Γ(ω) of every spectral density: detailed balance, value and slope through ω = 0, against fifty digits."""
 
+import contextlib
+import math
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import mpmath as mp
 import numpy as np
 import pytest
+import scipy.special
 
 import jaxlgks as lgks
+from jaxlgks.errors import RESULTS, DensityWarning, InputError, SingularDensityError
 
 S, CUTOFF, T = 0.3, 2.0, 0.7
 
@@ -199,7 +204,9 @@ CALLABLES = {
 def test_a_callable_is_as_good_as_the_built_in(name):
     """Value and slope of √Γ, near zero and far: κ = γ/ω is never formed by a division that loses digits. 1e−13 leaves
     ten roundings of the eight-point quadrature; at Flat's 1/ω the slope is measured relative to itself."""
-    wrapped, built_in = lgks.CallableSpectrum(CALLABLES[name]), DENSITIES[name][0]
+    with pytest.warns(DensityWarning) if name == "flat" else contextlib.nullcontext():
+        wrapped = lgks.CallableSpectrum(CALLABLES[name])
+    built_in = DENSITIES[name][0]
     assert wrapped.at_zero == built_in.at_zero
     omega = np.concatenate([BOTH, [0.0]])
     np.testing.assert_allclose(wrapped.rate(omega, T), built_in.rate(omega, T), rtol=1e-13)
@@ -217,13 +224,80 @@ def test_a_callable_is_as_good_as_the_built_in(name):
         (lambda w: w + 0.1, "singular"),
         (lambda w: jnp.sqrt(w), "singular"),
         (lambda w: w**3, "kink"),
-        (lambda w: 1 / w, "singular"),
+        (lambda w: 1 / jnp.asarray(w), "singular"),
     ],
     ids=["sine", "saturating", "offset", "sub-Ohmic", "super-Ohmic", "pole"],
 )
 def test_behaviour_at_zero_is_found(function, kind):
     """By value, slope and curvature at zero. With exponent 3 both vanish, and √Γ ∝ |ω| has a kink."""
-    assert lgks.CallableSpectrum(function).at_zero == kind
+    with pytest.warns(DensityWarning, match="0.1,") if function(0.0) == 0.1 else contextlib.nullcontext():
+        assert lgks.CallableSpectrum(function).at_zero == kind
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda w: 0.1 * w * np.exp(-w),
+        lambda w: 0.1 * math.tanh(w),
+        lambda w: 0.1 * w * scipy.special.erfc(w),
+        lambda w: np.interp(w, [0.0, 1.0, 2.0], [0.0, 0.1, 0.0]),
+        lambda w: 0.1 * w if w < 5 else 0.0,
+        lambda w: max(0.0, 1 - w) * w,
+        lambda w: jax.lax.cond(w > 1, lambda w: w, lambda w: 0.1 * w, w),  # of one frequency only
+    ],
+    ids=["numpy", "math", "scipy", "table", "if", "max", "cond"],
+)
+def test_what_jax_cannot_trace_is_refused_at_once(function):
+    """By name, with what to write instead, whether or not the behaviour at zero is said: the `if` used to pass with
+    known numbers and to end in a ValueError later, the others in an error of a tracer."""
+    for at_zero in (None, "kink"):
+        with pytest.raises(InputError, match=r"trace.*jax\.numpy.*Tabulated"):
+            lgks.CallableSpectrum(function, at_zero)
+
+
+def test_a_power_spectrum_is_told_from_a_density():
+    """S(ω) = γ(ω)(n + 1) of QuTiP, given as γ, would be taken n + 1 times too large: a warning, with a
+    conversion that gives S(ω) back, at zero too."""
+    power = lambda w: 0.3 / (1 + w**2)  # noqa: E731
+    with pytest.warns(DensityWarning, match=r"lambda w: -jnp\.expm1\(-w / T\) \* S\(w\)"):
+        lgks.Bath(jnp.eye(2), T, power)
+    bath = lgks.Bath(jnp.eye(2), T, lambda w: -jnp.expm1(-w / T) * power(w))
+    omega = np.array([0.0, 1e-6, 0.4, 3.0])
+    np.testing.assert_allclose(bath.rate(omega), power(omega), rtol=1e-13)
+    lgks.CallableSpectrum(power, at_zero="singular")  # meant so: no warning
+
+
+INFINITE = [lambda w: 0.001 / w, lambda w: 0.001 * jnp.sqrt(w)]
+
+
+@pytest.mark.parametrize("function", INFINITE, ids=["pole", "sub-Ohmic"])
+def test_an_infinite_rate_at_zero_is_refused_where_it_is_coupled(function):
+    """S = σz used to dephase not at all: Γ(0) was 0 in silence. A component at zero frequency that is the same in all
+    levels does nothing, and Flat has Γ(0) = 0 by its convention."""
+    X, Z = lgks.models.pauli("X"), lgks.models.pauli("Z")
+    system = lambda S, density: lgks.System(0.5 * Z, lgks.Bath(S, T, density, "b"))  # noqa: E731
+    for S in (Z, X + Z):
+        with pytest.raises(SingularDensityError, match="'b' couples to the system at zero frequency"):
+            lgks.liouvillian(system(S, function))
+    lgks.liouvillian(system(X + Z, lgks.Flat(0.001)))
+    L = lgks.liouvillian(system(X, function))
+    np.testing.assert_array_equal(lgks.liouvillian(system(X + 0.3 * jnp.eye(2), function)), L)
+    rates = lgks.CallableSpectrum(function).rate([1.0, -1.0], T)
+    assert float(L[1, 1].real) == pytest.approx(-float(rates.sum()) / 2, rel=1e-13)
+
+
+def test_where_traced_the_result_says_that_the_generator_is_not_finite():
+    """A rate at zero that is infinite, a density that is negative: NaN, and why."""
+    X, Z = lgks.models.pauli("X"), lgks.models.pauli("Z")
+    densities = (
+        (X + Z, lgks.CallableSpectrum(INFINITE[1])),
+        (X, lgks.CallableSpectrum(lambda w: -0.1 * w)),
+    )
+    state = jax.jit(lambda s: lgks.steady_state(s, solver=lgks.Dense()))
+    for S, density in densities:
+        steady = state(lgks.System(0.5 * Z, lgks.Bath(S, T, density)))
+        assert np.all(np.isnan(steady.rho))
+        assert steady.result == RESULTS.not_finite
 
 
 def test_super_ohmic_value_near_zero():

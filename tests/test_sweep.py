@@ -107,23 +107,37 @@ def test_one_program_a_sweep():
 @pytest.mark.parametrize(
     ("sizes", "points", "tile", "lanes", "expected"),
     [
-        ((3, 7, 5), 1000, 1000, 1, Layout((3, 7, 5), 0, 1)),
-        ((3, 7, 5), 10, 10, 1, Layout((1, 2, 5), 1, 1)),
-        ((3, 7, 5), 40, 10, 1, Layout((1, 8, 5), 1, 4)),  # four tiles of two rows, one row too many
-        ((3, 7, 5), 40, 3, 1, Layout((1, 1, 6), 2, 2)),  # a row in two tiles
-        ((100,), 33, 33, 1, Layout((25,), 0, 1)),
-        ((100,), 50, 10, 1, Layout((50,), 0, 5)),
-        ((3, 7), 28, 14, 2, Layout((4, 7), 0, 1)),  # two rows each
-        ((8, 7), 28, 7, 2, Layout((4, 7), 0, 2)),  # two rows each, one after the other
-        ((9, 1), 1, 1, 1, Layout((1, 1), 0, 1)),
+        ((3, 7, 5), 1000, 1000, 1, Layout((3, 7, 5), (1, 1, 1))),
+        ((3, 7, 5), 10, 10, 1, Layout((1, 2, 5), (1, 1, 1))),
+        ((3, 7, 5), 40, 10, 1, Layout((1, 8, 5), (1, 4, 1))),  # four tiles of two rows, one row too many
+        ((3, 7, 5), 40, 3, 1, Layout((1, 4, 6), (1, 4, 2))),  # a row in two tiles, four rows
+        ((2000, 5000), 65536, 4096, 1, Layout((13, 5000), (13, 2))),  # as long rows as short ones: 61,000 and
+        ((2500, 4000), 65536, 4096, 1, Layout((16, 4000), (16, 1))),  # 64,000 points
+        ((2, 10**7), 65536, 4096, 1, Layout((1, 65536), (1, 16))),
+        ((10, 4097, 2), 65536, 4096, 1, Layout((5, 4098, 2), (5, 3, 1))),
+        ((100,), 33, 33, 1, Layout((25,), (1,))),
+        ((100,), 50, 10, 1, Layout((50,), (5,))),
+        ((3, 7), 28, 14, 2, Layout((4, 7), (1, 1))),  # two rows each
+        ((8, 7), 28, 7, 2, Layout((4, 7), (2, 1))),  # two rows each, one after the other
+        ((8, 7), 28, 28, 2, Layout((4, 7), (1, 1))),  # both together no more than asked for
+        ((9, 1), 1, 1, 1, Layout((1, 1), (1, 1))),
     ],
 )
 def test_blocks_fill_inner_dimensions_first(sizes, points, tile, lanes, expected):
     assert layout(sizes, points, tile, lanes) == expected
 
 
+def test_long_rows_make_blocks_as_large_as_short_ones():
+    """Rows longer than a tile used to be blocks of their own, whatever `chunk` was: 40 calls here, now 4."""
+    axes = {"x": np.arange(40.0), "y": np.arange(5000.0)}
+    for chunk, block in ((None, "10 x 5000"), (20_000, "4 x 5000"), (3000, "1 x 2500")):
+        data = lgks.sweep(lambda x, y: x - 2 * y, axes, chunk=chunk)
+        assert data.attrs["block"] == block
+        np.testing.assert_array_equal(data.value, axes["x"][:, None] - 2 * axes["y"])
+
+
 def test_tiles_are_put_together(monkeypatch):
-    """Dimensions outside, along and inside the cut, results with axes of their own, derivatives: as without tiles."""
+    """Tiles along one, two and three dimensions, results with axes of their own, derivatives: as without tiles."""
     f = lambda x, y, z: {"a": x + 10 * y + 100 * z, "b": x * y**2 * jnp.array([z, 1.0, 2.0])}  # noqa: E731
     axes = {"x": np.arange(3.0), "y": np.arange(11.0), "z": np.arange(5.0)}
     whole = lgks.sweep(f, axes, derivatives=["y"])

@@ -11,11 +11,12 @@ from ._dissipation import (
 )
 from ._dissipator import Dissipator as Dissipator, combined as combined
 from ._local import Local as Local
-from ._rates import RootRate as RootRate
+from ._rates import RootRate as RootRate, unusable_rate as unusable_rate
 from ._redfield import Redfield as Redfield
 from ._secular import secular_drift as secular_drift
 from ._timescales import (
     bath_rates as bath_rates,
+    between_states as between_states,
     carried_rates as carried_rates,
     correlation_time as correlation_time,
     coupling_weights as coupling_weights,

@@ -28,8 +28,10 @@ from .._bohr import (
 from .._inputs import is_concrete
 from .._spectra import AbstractSpectrum, Checked
 from .._system import Bath, Noise, System
+from ..errors import JaxlgksError, SingularDensityError
 from ._base import AbstractEquation, Filter
 from ._dissipator import Dissipator
+from ._rates import unusable_rate
 
 NEAR = 3e-8
 """Levels closer than NEAR √(WΔ) whose transitions share all groups are one level to the explicit route, W the width of
@@ -88,6 +90,10 @@ class Dissipation(eqx.Module):
     def energy(self) -> Complex[Array, "d d"]:
         """The operator whose flow is heat, without its trace."""
         return traceless(self.system.hamiltonian if self.system.energy is None else self.system.energy)
+
+    def unusable(self, who: str) -> JaxlgksError | None:
+        """Why the generator is not finite, if a density is the reason."""
+        return unusable_rate(who, self.noises, self.basis.frequencies, self.equation.lamb_shift)
 
     def with_hamiltonian(self, H: Complex[Array, "d d"]) -> "Dissipation":
         """The same with other numbers in H, decomposition and groups kept: for derivatives at the H they belong to."""
@@ -235,7 +241,24 @@ def dissipation(system: System, equation: AbstractEquation) -> Dissipation:
         structure = find_structure(system.hamiltonian)
         frozen = None if H is None else find_structure(H)
         groups = equation.groups(structure if frozen is None else frozen, system)
+    system = _without_infinite_dephasing(system, structure if frozen is None else frozen)
     return Dissipation(system, equation, structure, frozen, groups)
+
+
+def _without_infinite_dephasing(system: System, basis: Structure) -> System:
+    """The system; `SingularDensityError` (NaN where traced) if a coupling has a component at zero frequency, other than
+    a multiple of the identity, and its rate there is infinite."""
+    for i, bath in enumerate(system.baths):
+        for noise in bath.noises:
+            if not noise.spectrum.dephases_infinitely:
+                continue
+            inside = traceless(jnp.where(basis.levels, basis.to_eigenbasis(noise.coupling), 0.0))
+            coupled = jnp.max(jnp.abs(inside)) > 1e-10 * jnp.max(jnp.abs(noise.coupling))
+            if is_concrete(coupled) and coupled:
+                raise SingularDensityError(_infinite(noise))
+            coupling = jnp.where(coupled, jnp.nan, bath.coupling)
+            system = eqx.tree_at(lambda s, i=i: s.baths[i].coupling, system, coupling)
+    return system
 
 
 def traceless_hermitian(H: Complex[Array, "d d"]) -> Complex[Array, "d d"]:
@@ -320,6 +343,17 @@ def _differentiable_at_distinct_levels_jvp(primals, tangents):
         shared = jnp.sum(levels) > levels.shape[0]
         tangent = tangent + jnp.where(shared, jnp.nan, 0.0).astype(V.real.dtype) * jnp.sum(dH)
     return V, tangent
+
+
+def _infinite(noise: Noise) -> str:
+    name = f"Bath {noise.name!r}" if noise.name else "A bath"
+    return (
+        f"{name} couples to the system at zero frequency (its coupling operator is not the same "
+        f"in all eigenstates, or acts inside a degenerate level), where the rate Γ(0) = T γ'(0) of its "
+        f"{type(noise.spectrum).__name__} is infinite: coherences would vanish at once. Use a density that is linear "
+        "at zero (DrudeLorentz, Ohmic) or falls faster, a coupling without that component, or Flat, whose Γ(0) is zero "
+        "by convention."
+    )
 
 
 def _message(noise: Noise) -> str:

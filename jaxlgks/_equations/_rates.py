@@ -1,13 +1,20 @@
 """The functions F of the filter, each of one bath: what distinguishes one master equation from another.
 
-Takes: a spectral density and a temperature. Returns: elementwise functions of the Bohr frequency.
+Takes: a spectral density and a temperature. Returns: elementwise functions of the Bohr frequency; the error where they
+are no numbers.
 """
 
+from collections.abc import Sequence
+
 import equinox as eqx
+import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array
 
 from .._spectra import AbstractSpectrum
+from .._system import Noise
+from ..errors import DensityError, JaxlgksError, LambShiftError
 
 
 class AbstractRate(eqx.Module):
@@ -56,3 +63,28 @@ class LambShift(AbstractRate):
 def one(omega: Array) -> Array:
     """F(ω) = 1."""
     return jnp.ones_like(omega)
+
+
+def unusable_rate(who: str, noises: Sequence[Noise], frequencies: Array, lamb_shift: bool) -> JaxlgksError | None:
+    """The error of a bath whose rate, or Lamb shift, at one of the transition frequencies is not a number, if there is
+    one. For a generator of known numbers that was found not to be finite."""
+    noises, frequencies = jax.tree.map(
+        lambda x: jax.lax.stop_gradient(x) if eqx.is_inexact_array(x) else x, (tuple(noises), frequencies)
+    )
+    omega = np.unique(np.asarray(frequencies))
+    omega = omega[np.argsort(np.where(omega == 0, np.inf, np.abs(omega)), stable=True)]  # zero, a limit, comes last
+    for noise in noises:
+        name = f"bath {noise.name!r}" if noise.name else "a bath"
+        bad = ~np.isfinite(np.asarray(noise.rate(omega)))
+        if bad.any():
+            at = float(np.abs(omega[bad][0]))
+            return DensityError(
+                f"{who}: the density of {name} has no rate at the transition frequency {at:.6g} of the system: "
+                f"{noise.spectrum.why_no_rate(at)}."
+            )
+        try:
+            if lamb_shift:
+                noise.spectrum.lamb_shift(omega, noise.temperature)
+        except LambShiftError as error:
+            return LambShiftError(f"{who}, {name}: {error}")
+    return None

@@ -34,8 +34,7 @@ def bath_rates(
 
     Not one array for all: under nested `vmap`s each then has the axes of its own temperature only."""
     same = jnp.eye(system.dim, dtype=bool)
-    # Γ(0) of m = n is never used: keep its derivative, which may not exist, out of the program.
-    omega = jnp.where(same, 1.0, frequencies)
+    omega = between_states(frequencies)
 
     def rate(noise: Noise) -> Array:
         return noise.rate(omega) * jnp.where(same, 0.0, coupling_weights(vectors, noise))
@@ -61,6 +60,13 @@ def carried_rates(
     if all(noise.quanta is None for bath in system.baths for noise in bath.noises):
         return None
     return tuple(of(bath) for bath in system.baths)
+
+
+def between_states(frequencies: Float[Array, "d d"]) -> Float[Array, "d d"]:
+    """ω_mn, with the largest of them in the place of ω_mm = 0, whose rate is never used: its derivative may not exist,
+    and where the system has no transition a table may have ended."""
+    largest = jax.lax.stop_gradient(jnp.max(frequencies))
+    return jnp.where(jnp.eye(len(frequencies), dtype=bool), jnp.where(largest > 0, largest, 1.0), frequencies)
 
 
 def coupling_weights(vectors: Inexact[Array, "d d"], noise: Noise) -> Float[Array, "d d"]:

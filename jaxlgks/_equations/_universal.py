@@ -8,10 +8,10 @@ from typing import Any, ClassVar, Literal
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array
+from jaxtyping import Array, Float
 
 from .._bohr import Structure
-from .._spectra import folded_nodes, require_finite
+from .._spectra import folded_nodes, resolved
 from .._system import Noise
 from ._base import AbstractEquation, Filter
 from ._dissipator import Dissipator, lindblad
@@ -31,7 +31,7 @@ class UniversalLindblad(AbstractEquation):
 
         H_LS = ∫₀^∞ dν/(2πν) Σ_α ( B_α(−ν)†B_α(−ν) − B_α(ν)†B_α(ν) ),    B_α(ν) = √Γ_α(Ω_H + ν)[S_α].
 
-    It costs a filter at each of about 400 d² frequencies: meant for d ≤ 8.
+    It costs a filter at each of about 450 d² frequencies: meant for d ≤ 8.
 
     **Arguments:** `lamb_shift`: whether to add it.
 
@@ -57,8 +57,10 @@ class UniversalLindblad(AbstractEquation):
         A = filtered(RootRate(noise.spectrum, noise.temperature))
         if not self.lamb_shift:
             return (A,)
-        require_finite(noise.spectrum)
+        noise.spectrum.require_lamb_shift()
         nodes, weights = _nodes(structure, noise)
+        weights = jnp.where(_resolved(structure, noise, nodes, weights), weights, jnp.nan).reshape(-1)
+        nodes = nodes.reshape(-1)
         at = jax.vmap(lambda nu: filtered(RootRate(noise.spectrum, noise.temperature, nu)), out_axes=1)
         root = jnp.sqrt(weights)[:, None, None]
         return A, root * at(-nodes), root * at(nodes)
@@ -72,11 +74,19 @@ class UniversalLindblad(AbstractEquation):
         return Dissipator(D.left, D.right, D.drift + 1j * (below - above))
 
 
-def _nodes(structure: Structure, noise: Noise) -> tuple[Array, Array]:
-    """Nodes and weights of ∫₀^∞ dν/(2πν), cut where ω_mn ± ν meets zero or a landmark of the density."""
+def _nodes(structure: Structure, noise: Noise) -> tuple[Float[Array, "p k"], Float[Array, "p k"]]:
+    """Nodes and weights of ∫₀^∞ dν/(2πν), cut where ω_mn ± ν meets zero or a place where the density is cut."""
     upper = jnp.triu_indices(structure.energies.size, 1)
     omega = structure.frequencies[upper]
-    marks = noise.spectrum.landmarks(noise.temperature).reshape(-1)
+    marks = jax.lax.stop_gradient(noise.spectrum.cuts(noise.temperature)).reshape(-1)
     cuts = jnp.abs(omega[:, None] - jnp.concatenate([jnp.zeros(1, marks.dtype), marks, -marks])).reshape(-1)
-    nodes, weights = folded_nodes(jnp.concatenate([cuts, marks]))
-    return nodes.reshape(-1), weights.reshape(-1)
+    return folded_nodes(jnp.concatenate([cuts, marks]))
+
+
+def _resolved(structure: Structure, noise: Noise, nodes: Float[Array, "p k"], weights: Float[Array, "p k"]) -> Array:
+    """Whether the nodes resolve the integrals of equal frequencies, Γ(ω − ν) − Γ(ω + ν), and so those of two."""
+
+    def one(omega: Array) -> Array:
+        return resolved(weights * (noise.rate(omega - nodes) - noise.rate(omega + nodes)))
+
+    return jnp.all(jax.lax.map(one, jax.lax.stop_gradient(structure.frequencies).reshape(-1)))

@@ -42,6 +42,7 @@ from ._solvers import (
     as_solver as as_solver,
 )
 from ._verdict import (
+    NOT_FINITE as NOT_FINITE,
     AbstractSteadyState as AbstractSteadyState,
     SteadyState as SteadyState,
     warnings_of as warnings_of,

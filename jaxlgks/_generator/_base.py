@@ -27,12 +27,14 @@ Frequency = Float[Array, ""] | float
 class NullState(eqx.Module):
     """The steady state of a form, and how far it can be trusted; `SteadyState` explains the numbers.
 
-    `applicable`, `unique`, `accurate`: whether the form holds the steady state at all, and whether it was found."""
+    `finite`, `applicable`, `unique`, `accurate`: whether the generator is made of numbers, whether the form holds the
+    steady state at all, and whether it was found."""
 
     state: State
     residual: Float[Array, ""]
     slowest: Float[Array, ""]
     condition: Float[Array, ""]
+    finite: Bool[Array, ""]
     applicable: Bool[Array, ""]
     unique: Bool[Array, ""]
     accurate: Bool[Array, ""]

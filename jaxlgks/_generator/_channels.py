@@ -39,7 +39,8 @@ def channel_currents(resolved: Dissipation, rho: Array) -> tuple[Channels, Array
     known = jnp.arange(pairs.shape[-1]) <= groups.zero
     up = jnp.minimum(groups.zero + jnp.arange(pairs.shape[-1]), groups.count - 1)
     frequencies = jnp.where(known, jnp.abs(frequency[up]), 0.0)
-    return Channels(frequencies, pairs[:-1]), pairs[-1] > 1e-12 * jnp.max(pairs[-1])
+    none = pairs[-1] <= 1e-12 * jnp.max(pairs[-1])  # not so where a rate is NaN: that channel is not left out
+    return Channels(frequencies, pairs[:-1]), ~none
 
 
 def channel_energies(channels: Dissipator, X: Array, rho: Array) -> Array:

@@ -112,13 +112,15 @@ def null_state(L: Array, pinned: Pinned, refine: int, as_state: Callable[[Array]
     L, x, slow, M = jax.lax.stop_gradient((L, solution[:, 0], solution[:, 1], pinned.matrix))
     residual = jnp.max(jnp.abs(L @ x)) / jnp.max(jnp.abs(M))
     slowest = 1.0 / jnp.linalg.norm(slow)
-    condition = slowest / jnp.max(jnp.sum(jnp.abs(M), axis=1))
+    norm = jnp.max(jnp.sum(jnp.abs(M), axis=1))
+    condition = slowest / norm
     eps = jnp.finfo(condition.dtype).eps
     return NullState(
         state=(rho + rho.conj().T) / 2,
         residual=residual,
         slowest=slowest,
         condition=condition,
+        finite=jnp.isfinite(norm),
         applicable=jnp.asarray(True),
         unique=condition > 100 * eps,  # NaN counts as not unique
         accurate=residual <= 100 * n * eps,

@@ -5,10 +5,12 @@ turn matrices into vectors and back.
 """
 
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Complex
 
 from .._bohr import traceless
 from .._equations import AbstractEquation, Davies, Dissipation, as_equation, dissipation
+from .._inputs import is_concrete
 from .._system import System, require_matrices
 
 
@@ -34,6 +36,9 @@ def liouvillian(system: System, equation: AbstractEquation = Davies()) -> Comple
 
     **Arguments:** `system`: the system between its baths. `equation`: the master equation.
 
+    **Raises:** `DensityError`, `LambShiftError`, `SingularDensityError` where a density has no rate, or no Lamb shift,
+    at a frequency of the system (NaN where numbers are traced).
+
     **Returns:** complex array [d², d²] acting on column-stacked states, vec(AρB) = (Bᵀ ⊗ A) vec(ρ); unit: energy (ħ=1).
 
     ```python
@@ -44,7 +49,11 @@ def liouvillian(system: System, equation: AbstractEquation = Davies()) -> Comple
     ```
     """
     require_matrices(system, "liouvillian")
-    return liouvillian_of(dissipation(system, as_equation(equation)))
+    resolved = dissipation(system, as_equation(equation))
+    L = liouvillian_of(resolved)
+    if is_concrete(L) and not np.all(np.isfinite(L)) and (error := resolved.unusable("liouvillian")):
+        raise error
+    return L
 
 
 def liouvillian_of(resolved: Dissipation) -> Complex[Array, "n n"]:

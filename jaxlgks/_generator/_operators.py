@@ -174,12 +174,14 @@ class OperatorGenerator(MatrixGenerator):
         fixed, state = jax.lax.stop_gradient((self.core, rho))
         _, slowest = fixed.secular_part(jnp.zeros((), rho.dtype))
         residual = jnp.max(jnp.abs(fixed.action.on_hermitian(state))) / fixed.fastest
-        condition = slowest / jnp.max(jnp.abs(fixed.diagonal()))
+        largest = jnp.max(jnp.abs(fixed.diagonal()))
+        condition = slowest / largest
         return NullState(
             state=rho,
             residual=residual,
             slowest=slowest,
             condition=condition,
+            finite=jnp.isfinite(largest),
             applicable=jnp.asarray(True),
             unique=condition > 100 * jnp.finfo(condition.dtype).eps,
             accurate=residual <= self.tolerance,

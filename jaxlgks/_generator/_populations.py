@@ -86,6 +86,7 @@ class RateEquation(AbstractForm):
             residual=residual,
             slowest=slowest,
             condition=slowest / fastest,
+            finite=jnp.isfinite(fastest),
             applicable=self.applicable,
             unique=slowest > 0,  # however slow: the elimination loses nothing
             accurate=residual <= 100 * len(p) * jnp.finfo(p.dtype).eps,

@@ -28,7 +28,7 @@ from .._equations import (
 )
 from .._inputs import as_operator, as_state, is_concrete
 from .._system import System
-from ..errors import RESULTS, InputError
+from ..errors import RESULTS, InputError, JaxlgksError
 from ._base import AbstractForm, AbstractGenerator, NullState
 from ._blocks import BlockGenerator, BlockStructure
 from ._channels import Channels, channel_currents
@@ -65,6 +65,17 @@ class AbstractProblem(eqx.Module):
     @abc.abstractmethod
     def resolved(self) -> Any:
         """What solvers make forms from."""
+
+    @abc.abstractmethod
+    def unusable(self, who: str) -> JaxlgksError | None:
+        """Why the generator is not finite, if a density is the reason."""
+
+    def finite(self, values: Any, who: str) -> Any:
+        """What was computed with the generator; raises where it is known not to be finite because of a density."""
+        arrays = jax.tree.leaves(eqx.filter(values, eqx.is_inexact_array))
+        if is_concrete(arrays) and not all(np.all(np.isfinite(x)) for x in arrays) and (error := self.unusable(who)):
+            raise error
+        return values
 
     @abc.abstractmethod
     def operator(self, A: Any, name: str, *, hermitian: bool = True) -> Any:
@@ -190,6 +201,9 @@ class SystemProblem(AbstractProblem):
     @property
     def resolved(self) -> Dissipation:
         return self.dissipation
+
+    def unusable(self, who: str) -> JaxlgksError | None:
+        return self.dissipation.unusable(who)
 
     def operator(self, A: Any, name: str, *, hermitian: bool = True) -> Complex[Array, "d d"]:
         return as_operator(A, name, self.model.dim, hermitian=hermitian).astype(self.model.hamiltonian.dtype)

@@ -10,7 +10,6 @@ from typing import Any, ClassVar
 import equinox as eqx
 
 from .._equations import Dissipation
-from .._spectra import require_finite
 from ..errors import InputError, NoPartitionError, SolverError, SolverMemoryError
 from ._base import AbstractForm
 from ._blocks import BlockStructure, block_generator
@@ -175,7 +174,7 @@ class Populations(AbstractSolver):
             )
         if resolved.equation.lamb_shift:  # it moves nothing here, but must exist
             for noise in resolved.noises:
-                require_finite(noise.spectrum)
+                noise.spectrum.require_lamb_shift()
         return couplings_are_real(resolved.system)
 
     def form(self, resolved: Dissipation, prepared: bool | None) -> AbstractForm:

@@ -30,6 +30,9 @@ DESCRIBED = 24
 """Up to this dimension an error names what is conserved, which takes a singular value decomposition of d²×d²."""
 
 
+NOT_FINITE = "steady_state: the generator holds NaN or infinity; check rates, temperatures and operators."
+
+
 class AbstractSteadyState(eqx.Module):
     """A steady state of any model and how it was found; `SteadyState` explains the numbers."""
 
@@ -97,6 +100,7 @@ def verdict(null: NullState, edge: Array) -> RESULTS:
     result = RESULTS.where(edge > EDGE_LIMIT, RESULTS.truncated, RESULTS.successful)
     result = RESULTS.where(null.accurate, result, RESULTS.large_residual)
     result = RESULTS.where(null.unique, result, RESULTS.non_unique)
+    result = RESULTS.where(null.finite, result, RESULTS.not_finite)
     return RESULTS.where(null.applicable, result, RESULTS.coupled)
 
 
@@ -118,6 +122,8 @@ def warnings_of(separation: float, spread: float, equation: AbstractEquation, wh
 
 def explained(state: SteadyState, resolved: Dissipation) -> Exception:
     """The error of a steady state that cannot be trusted."""
+    if state.result == RESULTS.not_finite:
+        return resolved.unusable("steady_state") or SteadyStateError(NOT_FINITE)
     if state.result == RESULTS.truncated:
         return TruncationError(
             f"steady_state: the last levels of the truncated space hold {float(state.edge):.2e} of the population, "
@@ -146,10 +152,7 @@ def explained(state: SteadyState, resolved: Dissipation) -> Exception:
 def _describe_conserved(resolved: Dissipation, condition: float) -> str:
     """Which quantities a degenerate generator conserves, in words: the null space of L†, read in the energy basis."""
     resolved = jax.tree.map(lambda x: jax.lax.stop_gradient(x) if eqx.is_inexact_array(x) else x, resolved)
-    L = np.asarray(liouvillian_of(resolved))
-    if not np.all(np.isfinite(L)):
-        return "steady_state: the generator holds NaN or infinity; check rates, temperatures and operators."
-    _, values, rows = np.linalg.svd(L.conj().T)
+    _, values, rows = np.linalg.svd(np.asarray(liouvillian_of(resolved)).conj().T)
     null = rows[values < 1e-13 * values.size * values[0]].conj()
     head = (
         f"steady_state: the steady state is not unique: {len(null)} independent quantities are conserved, or relax "

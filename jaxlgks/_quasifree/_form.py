@@ -57,6 +57,7 @@ class GaussianForm(AbstractForm):
             residual=left / (largest * jnp.max(jnp.abs(V))),
             slowest=slowest,
             condition=slowest / largest,
+            finite=jnp.isfinite(largest) & jnp.all(jnp.isfinite(N)),
             applicable=jnp.asarray(True),
             unique=~(slowest <= 0),
             accurate=(slowest > 0) & (lowest_pivot(V) > 0),

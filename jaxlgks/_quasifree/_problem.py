@@ -11,8 +11,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from .._equations import AbstractEquation, Davies, Local, as_equation
+from .._equations import AbstractEquation, Davies, Local, as_equation, unusable_rate
 from .._generator import (
+    NOT_FINITE,
     AbstractProblem,
     AbstractSolver,
     Channels,
@@ -27,13 +28,21 @@ from ..errors import (
     RESULTS,
     DerivativeOrderError,
     InputError,
+    JaxlgksError,
     NonUniqueSteadyStateError,
     SolverError,
     SteadyStateError,
     TruncationError,
 )
 from ._currents import gaussian_channels, same_channel
-from ._dynamics import Dynamics, damping_rates, nominal_frequencies, reference_model, separation
+from ._dynamics import (
+    Dynamics,
+    damping_rates,
+    nominal_frequencies,
+    one_noise_each,
+    reference_model,
+    separation,
+)
 from ._expansion import has_secular_terms, rate_scale
 from ._facts import mode_facts
 from ._first_order import require_first_order
@@ -85,6 +94,10 @@ class ModesProblem(AbstractProblem):
     def resolved(self) -> "ModesProblem":
         return self
 
+    def unusable(self, who: str) -> JaxlgksError | None:
+        nominal, lamb = jax.lax.stop_gradient(self.nominal), self.equation.lamb_shift
+        return unusable_rate(who, one_noise_each(self.model), jnp.concatenate([nominal, -nominal]), lamb)
+
     def operator(self, A: Any, name: str, *, hermitian: bool = True) -> Polynomial:
         return as_polynomial(A, name, self.model.modes, hermitian=hermitian)
 
@@ -110,7 +123,8 @@ class ModesProblem(AbstractProblem):
 
     def verdict(self, form: GaussianForm, null: NullState) -> RESULTS:
         result = RESULTS.where(null.accurate, RESULTS.successful, RESULTS.large_residual)
-        return RESULTS.where(null.unique, result, RESULTS.non_unique)
+        result = RESULTS.where(null.unique, result, RESULTS.non_unique)
+        return RESULTS.where(null.finite, result, RESULTS.not_finite)
 
     def record(self, form: GaussianForm, null: NullState, result: RESULTS, solver: str) -> GaussianSteadyState:
         apart = separation(normal_modes(self.reference), self.reference, self.nominal)
@@ -136,8 +150,8 @@ class ModesProblem(AbstractProblem):
                 f"steady_state: the steady state is not unique: no bath damps the mode(s) of {undamped(motion.total)}. "
                 "Couple a bath to it, or lift the degeneracy that lets it hide."
             )
-        if not np.isfinite(steady.slowest) or not np.all(np.isfinite(steady.covariance)):
-            return SteadyStateError("steady_state: the generator holds NaN or infinity; check rates and temperatures.")
+        if steady.result == RESULTS.not_finite:
+            return self.unusable("steady_state") or SteadyStateError(NOT_FINITE)
         eigenvalue = float(np.linalg.eigvalsh(steady.covariance)[0])
         return SteadyStateError(
             f"steady_state: {type(self.equation).__name__} has no Gaussian state as its steady state: the lowest "

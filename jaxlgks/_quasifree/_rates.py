@@ -21,7 +21,7 @@ import jax.numpy as jnp
 from jaxtyping import Array
 
 from .._equations import AbstractEquation
-from .._spectra import AbstractSpectrum, require_finite
+from .._spectra import AbstractSpectrum
 from .._system import Noise
 from ..errors import InputError
 
@@ -109,7 +109,7 @@ def kernel_of(equation: AbstractEquation, noise: Noise) -> AbstractKernel:
             "QuasiFree models; use Davies, Unified or Redfield, with a Lamb shift or without."
         )
     if equation.lamb_shift:
-        require_finite(noise.spectrum)
+        noise.spectrum.require_lamb_shift()
     if equation.kernel == "redfield":
         return RedfieldKernel(noise.spectrum, noise.temperature, equation.lamb_shift)
     return LindbladKernel(noise.spectrum, noise.temperature, equation.lamb_shift, equation.equal)

@@ -17,9 +17,10 @@ from typing import ClassVar, Literal
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, ArrayLike, Float
 
-from .._inputs import Numbers, as_real
+from .._inputs import Numbers, as_real, is_concrete
 from ..errors import LambShiftError
 from ._lamb import lamb_integral
 
@@ -61,10 +62,16 @@ class AbstractSpectrum(eqx.Module):
     """A bath's spectral density γ(ω); every number in it can be differentiated.
 
     Members define `reduced`, κ(ω) = γ(|ω|)/|ω|, and `at_zero`, how Γ behaves at ω = 0: "smooth" (Γ is
-    differentiable), "kink" (its slopes from the left and the right differ) or "singular" (Γ(0) is 0 by convention).
+    differentiable), "kink" (its slopes from the left and the right differ) or "singular" (Γ(0) is infinite, or 0 by
+    convention where `dephases_infinitely` is false).
     """
 
     at_zero: eqx.AbstractClassVar[ZeroBehaviour] | eqx.AbstractVar[ZeroBehaviour]
+
+    @property
+    def dephases_infinitely(self) -> bool:
+        """Whether Γ(0) is infinite, so that no coupling may have a component there; `Flat` has 0 by convention."""
+        return self.at_zero == "singular"
 
     @abc.abstractmethod
     def reduced(self, omega: Float[Array, "..."]) -> Float[Array, "..."]:
@@ -87,6 +94,10 @@ class AbstractSpectrum(eqx.Module):
         """Frequencies ω > 0 at which the density changes character (a cutoff, a resonance): quadratures cut there."""
         return jnp.asarray(temperature)[None]
 
+    def cuts(self, temperature: Float[Array, ""]) -> Float[Array, " cuts"]:
+        """Frequencies ω > 0 at which the quadrature of a Lamb shift cuts: the landmarks, and more where needed."""
+        return self.landmarks(temperature)
+
     def scale(self, temperature: Float[Array, ""]) -> Float[Array, ""]:
         """The shortest frequency over which Γ changes: the temperature or the first landmark; zero where Γ is not
         smooth at ω = 0."""
@@ -97,13 +108,37 @@ class AbstractSpectrum(eqx.Module):
     def lamb_shift(self, omega: Numbers, temperature: ArrayLike) -> Array:
         """S(ω) = P∫ dω'/2π Γ(ω')/(ω − ω'), to about 1e−10 of the integral of the absolute value.
 
-        **Raises:** `LambShiftError` where it diverges. NaN where a density given by a function has structure that the
-        quadrature does not resolve.
+        **Raises:** `LambShiftError` where it diverges, and where a density given by a function has structure that the
+        quadrature does not resolve (NaN where numbers are traced).
         """
-        require_finite(self)
+        self.require_lamb_shift()
         omega = as_real(omega, "omega")
         temperature = jnp.asarray(temperature, omega.dtype)
-        return lamb_integral(lambda w: self.rate(w, temperature), self.landmarks(temperature), omega)
+        shift = _lamb_shift(self, omega, temperature)
+        if is_concrete(shift) and not np.all(np.isfinite(shift)):
+            raise LambShiftError(
+                f"The Lamb shift of {type(self).__name__} is not a number at ω = "
+                f"{np.broadcast_to(omega, shift.shape)[~np.isfinite(shift)][0]:.6g}: the density does not fall off, is "
+                "negative or not a number somewhere, or has lines or edges that the quadrature did not find. Name "
+                "their frequencies, CallableSpectrum(function, landmarks=[...]), or use lamb_shift=False."
+            )
+        return shift
+
+    def require_lamb_shift(self) -> None:
+        """Raise `LambShiftError` for a density known to have none."""
+        if self.at_zero == "singular":
+            raise LambShiftError(
+                f"The Lamb shift of {type(self).__name__} diverges: its rate does not fall off at high frequency, or "
+                "is singular at zero. Use a density with a cutoff (DrudeLorentz, Ohmic), or lamb_shift=False."
+            )
+
+    def why_no_rate(self, omega: float) -> str:
+        """What is wrong with the density at a frequency ω ≥ 0, in words."""
+        what, value = (f"γ({omega:.6g})", self.density(omega)) if omega > 0 else ("γ'(0)", self.reduced(jnp.zeros(())))
+        return (
+            f"{what} = {float(value):.6g}, where a finite value that is not negative is needed; correct the function "
+            "or its numbers"
+        )
 
     def rate(self, omega: Numbers, temperature: ArrayLike) -> Array:
         """Γ(ω) = ∫ F(τ) e^{iωτ} dτ ≥ 0 at any sign of ω: emission into the bath for ω > 0 (paper, Eq. 9)."""
@@ -119,14 +154,9 @@ class AbstractSpectrum(eqx.Module):
         return jnp.where(present, jnp.log(jnp.where(present, scaled, 1.0)) + log_bose(omega / temperature), -jnp.inf)
 
 
-def require_finite(spectrum: AbstractSpectrum) -> None:
-    """Raise for a density whose Lamb shift diverges."""
-    given = getattr(spectrum, "spectrum", spectrum)  # what stands behind `Checked` or `Moved`
-    if given.at_zero == "singular":
-        raise LambShiftError(
-            f"The Lamb shift of {type(given).__name__} diverges: its rate does not fall off at high frequency, or "
-            "is singular at zero. Use a density with a cutoff (DrudeLorentz, Ohmic), or lamb_shift=False."
-        )
+@eqx.filter_jit  # traced once for all programs that hold it: it is a large part of each
+def _lamb_shift(spectrum: AbstractSpectrum, omega: Array, temperature: Array) -> Array:
+    return lamb_integral(lambda w: spectrum.rate(w, temperature), spectrum.cuts(temperature), omega)
 
 
 class Checked(AbstractSpectrum):
@@ -140,6 +170,12 @@ class Checked(AbstractSpectrum):
 
     def landmarks(self, temperature: Float[Array, ""]) -> Float[Array, " marks"]:
         return self.spectrum.landmarks(temperature)
+
+    def cuts(self, temperature: Float[Array, ""]) -> Float[Array, " cuts"]:
+        return self.spectrum.cuts(temperature)
+
+    def require_lamb_shift(self) -> None:
+        self.spectrum.require_lamb_shift()
 
     def scale(self, temperature: Float[Array, ""]) -> Float[Array, ""]:
         return self.spectrum.scale(temperature)  # not needed at ω = 0, but no smoother there

@@ -41,3 +41,7 @@ class UnderdampedBrownian(AbstractSpectrum):
 
     def landmarks(self, temperature: Float[Array, ""]) -> Float[Array, " marks"]:
         return jnp.stack([self.resonance, self.width])
+
+    def cuts(self, temperature: Float[Array, ""]) -> Float[Array, " cuts"]:
+        """Both sides of the line too, which may be narrow: its poles are half a width away from the real axis."""
+        return jnp.stack([self.resonance, self.width, self.resonance - self.width, self.resonance + self.width])

@@ -1,5 +1,6 @@
 """Any function γ(ω), ω > 0, as a spectral density."""
 
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -9,9 +10,10 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from .._inputs import is_concrete
-from ..errors import InputError
+from .._inputs import Numbers, as_real, depth_outside, is_concrete
+from ..errors import DensityWarning, InputError
 from ._base import AbstractSpectrum, ZeroBehaviour
+from ._rough import rough_places, with_surroundings
 
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(8)
 _NODES, _WEIGHTS = (_NODES + 1) / 2, _WEIGHTS / 2
@@ -23,11 +25,19 @@ class CallableSpectrum(AbstractSpectrum):
     The derivative of κ(ω) = γ(ω)/ω cancels near ω = 0. Where γ is still almost linear, κ(ω) = ∫₀¹ γ'(sω) ds is used
     instead (eight Gauss–Legendre nodes), provided that it gives the value of the quotient to 1e−12.
 
-    **Arguments:** `function`: elementwise in ω; an `equinox.Module` with `__call__` keeps its numbers
-    differentiable. `at_zero`: "smooth" (γ(0) = γ''(0) = 0 < γ'(0)), "kink" (γ(0) = 0 otherwise) or "singular"; found
-    from the function when left out, which needs its numbers to be known (not inside `jit` or `grad`).
+    **Arguments:**
 
-    **Raises:** `InputError`.
+    - `function`: elementwise in ω, written with `jax.numpy`; an `equinox.Module` with `__call__` keeps its numbers
+      differentiable. Functions of NumPy, SciPy or `math`, or with an `if` on ω, cannot be traced: sample them for
+      `Tabulated`.
+    - `at_zero`: "smooth" (γ(0) = γ''(0) = 0 < γ'(0)), "kink" (γ(0) = 0 otherwise) or "singular" (Γ(0) = T γ'(0) is
+      infinite; no coupling may have a component at zero frequency, where Γ is taken for 0); found from the function
+      when left out, which needs its numbers to be known (not inside `jit` or `grad`).
+    - `landmarks`: frequencies ω > 0 of edges, jumps and narrow lines, where the integral of a Lamb shift is cut. When
+      left out the six roughest places of the function are looked for, at each integral.
+
+    **Raises:** `InputError`. **Warns:** `DensityWarning` where γ(0) is finite and not zero: the function may be a power
+    spectrum S(ω), with the thermal occupation inside.
 
     ```python
     import jax; jax.config.update("jax_enable_x64", True)
@@ -39,12 +49,20 @@ class CallableSpectrum(AbstractSpectrum):
 
     function: Callable[[Array], Array]
     at_zero: ZeroBehaviour = eqx.field(static=True)
+    marks: Float[Array, " n"] | None
 
-    def __init__(self, function: Callable[..., Any], at_zero: ZeroBehaviour | None = None):
+    def __init__(
+        self, function: Callable[..., Any], at_zero: ZeroBehaviour | None = None, landmarks: Numbers | None = None
+    ):
         # A bare function holds no numbers: as a Partial it is a pytree without leaves.
         held: Any = function if isinstance(function, eqx.Module) else jax.tree_util.Partial(function)
+        name = getattr(function, "__name__", type(function).__name__)
+        if at_zero not in (None, "smooth", "kink", "singular"):
+            raise InputError(f"CallableSpectrum: at_zero must be 'smooth', 'kink' or 'singular'; got {at_zero!r}.")
+        _require_traceable(held, name)
         self.function = held
-        self.at_zero = _behaviour_at_zero(held) if at_zero is None else at_zero
+        self.at_zero = _behaviour_at_zero(held, name) if at_zero is None else at_zero
+        self.marks = None if landmarks is None else _as_landmarks(landmarks)
 
     def reduced(self, omega: Float[Array, "..."]) -> Float[Array, "..."]:
         omega = jnp.abs(omega)
@@ -62,22 +80,64 @@ class CallableSpectrum(AbstractSpectrum):
         near = (inner > 0) & (jnp.abs(mean - quotient) <= 1e-12 * jnp.abs(quotient))
         return jnp.where(near | (omega == 0), mean, quotient)
 
+    def landmarks(self, temperature: Float[Array, ""]) -> Float[Array, " marks"]:
+        first = jnp.asarray(temperature)[None]
+        return first if self.marks is None else jnp.concatenate([first, self.marks.astype(first.dtype)])
+
+    def cuts(self, temperature: Float[Array, ""]) -> Float[Array, " cuts"]:
+        fixed = jax.lax.stop_gradient(self.function)
+        places = rough_places(fixed, temperature) if self.marks is None else self.marks.astype(temperature.dtype)
+        return jnp.concatenate([temperature[None], with_surroundings(fixed, places)])
+
+
+def _require_traceable(function: Callable[[Array], Any], name: str) -> None:
+    """Raise for what JAX cannot trace, and for what does not act elementwise on real numbers."""
+    for shape in ((), (3,)):
+        try:
+            # eval_shape would hash the function itself, and one that holds arrays has no hash.
+            out = jax.eval_shape(lambda w: jnp.asarray(function(w)), jax.ShapeDtypeStruct(shape, jnp.zeros(()).dtype))
+        except Exception as error:
+            raise InputError(
+                f"JAX cannot trace the spectral density {name}(ω) for an array of frequencies "
+                f"({type(error).__name__}: {str(error).splitlines()[0]}). Write it elementwise with jax.numpy (not "
+                "numpy, scipy or math), with jnp.where in the place of `if`; or give samples of it, "
+                "Tabulated(omega, gamma, tail=...)."
+            ) from error
+        if out.shape not in ((), shape):
+            what = "a scalar" if shape == () else "an array [3]"
+            raise InputError(f"A spectral density must act elementwise; {name} of {what} has shape {out.shape}.")
+        if jnp.issubdtype(out.dtype, jnp.complexfloating):
+            raise InputError(f"A spectral density must be real; {name}(ω) is {out.dtype}.")
+
+
+def _as_landmarks(landmarks: Numbers) -> Float[Array, " n"]:
+    marks = jnp.atleast_1d(as_real(landmarks, "CallableSpectrum: landmarks"))
+    if marks.ndim != 1 or (is_concrete(marks) and not np.all(np.isfinite(marks) & (np.asarray(marks) > 0))):
+        raise InputError(f"CallableSpectrum: landmarks must be positive frequencies, an array [n]; got {landmarks}.")
+    return marks
+
 
 def _slope(function: Callable[[Array], Array], omega: Array) -> Array:
     return jax.jvp(function, (omega,), (jnp.ones_like(omega),))[1]
 
 
-def _behaviour_at_zero(function: Callable[[Array], Array]) -> ZeroBehaviour:
+def _behaviour_at_zero(function: Callable[[Array], Array], name: str) -> ZeroBehaviour:
     zero = jnp.zeros(())
-    value = function(zero)
-    if jnp.shape(value) != ():
-        raise InputError(f"A spectral density must act elementwise; γ(scalar) has shape {jnp.shape(value)}.")
-    slope = _slope(function, zero)
+    value, slope = jnp.asarray(function(zero)), _slope(function, zero)
     curvature = jax.jvp(lambda w: _slope(function, w), (zero,), (jnp.ones(()),))[1]
     if not is_concrete(value, slope, curvature):
         raise InputError(
             "The behaviour of a spectral density at ω = 0 cannot be read off while its numbers are traced: wrap it "
             "as CallableSpectrum(function, at_zero='smooth' | 'kink' | 'singular')."
+        )
+    if np.isfinite(value) and value != 0:
+        warnings.warn(
+            f"The spectral density {name} does not vanish at zero, γ(0) = {float(value):.6g}, so that Γ(0) is "
+            "infinite. If it is a power spectrum S(ω) = γ(ω)(n(ω) + 1), which holds the thermal occupation (what "
+            "QuTiP's brmesolve takes), a bath of temperature T needs γ(ω) = S(ω)(1 − exp(−ω/T)): "
+            "lambda w: -jnp.expm1(-w / T) * S(w). For a constant rate use Flat. Say at_zero='singular' if it is right.",
+            DensityWarning,
+            stacklevel=depth_outside(),
         )
     if not np.isfinite(value) or value != 0 or not np.isfinite(slope):
         return "singular"

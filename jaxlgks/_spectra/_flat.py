@@ -31,6 +31,15 @@ class Flat(AbstractSpectrum):
     def __init__(self, gamma: ArrayLike):
         self.gamma = as_positive(gamma, "Flat: gamma", InputError, "a rate")
 
+    @property
+    def dephases_infinitely(self) -> bool:
+        return False
+
     def reduced(self, omega: Float[Array, "..."]) -> Float[Array, "..."]:
-        at_zero = omega == 0
-        return jnp.where(at_zero, 0.0, self.gamma / jnp.abs(jnp.where(at_zero, 1.0, omega)))
+        return over_frequency(self.gamma, omega)
+
+
+def over_frequency(gamma: Float[Array, "..."], omega: Float[Array, "..."]) -> Float[Array, "..."]:
+    """γ/|ω|, zero at ω = 0."""
+    at_zero = omega == 0
+    return jnp.where(at_zero, 0.0, gamma / jnp.abs(jnp.where(at_zero, 1.0, omega)))

@@ -21,7 +21,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 _STEP = 0.05
-_T = _STEP * np.arange(-72, 73)
+_T = _STEP * np.arange(-84, 85)  # up to 1e22 on the half line: a rate that falls as ω^(−1/2) leaves 1e−11 beyond
 _INNER = np.pi / 2 * np.sinh(_T)
 # Finite piece [0, 1]: distance from the nearer end, and weight.
 _NEAR = 1 / (1 + np.exp(2 * np.abs(_INNER)))

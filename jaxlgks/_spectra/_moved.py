@@ -35,6 +35,12 @@ class Moved(AbstractSpectrum):
     def lamb_shift(self, omega: Numbers, temperature: ArrayLike) -> Array:
         return self.spectrum.lamb_shift(as_real(omega, "omega") - self.shift, temperature)
 
+    def require_lamb_shift(self) -> None:
+        self.spectrum.require_lamb_shift()
+
+    def why_no_rate(self, omega: float) -> str:
+        return f"{self.spectrum.why_no_rate(abs(omega - float(self.shift)))} (at {omega:.6g} in the rotating frame)"
+
     def landmarks(self, temperature: Float[Array, ""]) -> Float[Array, " marks"]:
         marks = self.spectrum.landmarks(temperature)
         ends = jnp.abs(jnp.concatenate([marks + self.shift, marks - self.shift, jnp.reshape(self.shift, (1,))]))

@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Array, ArrayLike, Float
 
 from .._inputs import Numbers, as_positive, is_concrete
-from ..errors import InputError
+from ..errors import InputError, LambShiftError
 from ._base import AbstractSpectrum, ZeroBehaviour
 
 
@@ -69,6 +69,23 @@ class Tabulated(AbstractSpectrum):
 
     def landmarks(self, temperature: Float[Array, ""]) -> Float[Array, " marks"]:
         return self.knots[self.knots.size // 2 :]
+
+    def require_lamb_shift(self) -> None:
+        if self.tail is None:
+            raise LambShiftError(
+                "The Lamb shift of a Tabulated density is an integral over all frequencies, and the table ends. Say "
+                "how the density goes on, Tabulated(frequencies, values, tail=p) for γ ∝ ω^(1−p), or use "
+                "lamb_shift=False."
+            )
+
+    def why_no_rate(self, omega: float) -> str:
+        last = float(self.knots[-1])
+        if self.tail is None and omega > last:
+            return (
+                f"the table ends at {last:.6g}; add measured points, or say how the density goes on, "
+                "Tabulated(frequencies, values, tail=p) for γ ∝ ω^(1−p)"
+            )
+        return super().why_no_rate(omega)
 
 
 def _require_table(frequencies: np.ndarray, values: np.ndarray) -> None:

@@ -11,7 +11,15 @@ import numpy as np
 from jax.nn import logsumexp
 from jaxtyping import Array, Float
 
-from .._equations import AbstractEquation, Davies, Dissipation, as_equation, coupling_weights, dissipation
+from .._equations import (
+    AbstractEquation,
+    Davies,
+    Dissipation,
+    as_equation,
+    between_states,
+    coupling_weights,
+    dissipation,
+)
 from .._generator import Populations, populations_close
 from .._inputs import is_concrete, nan_where
 from .._system import Noise, System
@@ -28,7 +36,7 @@ def log_populations(system: System, equation: AbstractEquation = Davies()) -> Fl
     **Returns:** real array [d], accurate to about d eps |ln p|. Differentiable: d ln p is exact where p underflows.
 
     **Raises:** `SolverError` where populations alone do not close, `NonUniqueSteadyStateError` where some levels have
-    no way down (NaN for both where numbers are traced).
+    no way down, `DensityError` where a density has no rate (NaN for all where numbers are traced).
 
     ```python
     import jax; jax.config.update("jax_enable_x64", True)
@@ -46,6 +54,8 @@ def log_populations(system: System, equation: AbstractEquation = Davies()) -> Fl
             f"{type(equation).__name__} couples populations to coherences. Use steady_state(system, solver=Dense())."
         )
     if is_concrete(closed, unique) and not unique:
+        if error := resolved.unusable("log_populations"):
+            raise error
         raise NonUniqueSteadyStateError(
             "log_populations: the steady state is not unique: a group of levels has no transition to lower ones. "
             "Couple the baths so that they connect all levels."
@@ -99,7 +109,7 @@ def _times(weight: Array, change: Array) -> Array:
 def _log_populations(resolved: Dissipation) -> tuple[Array, Array, Array]:
     energies, vectors = resolved.structure.eigenstates
     same = jnp.eye(len(energies), dtype=bool)
-    omega = jnp.where(same, 1.0, energies[None, :] - energies[:, None])
+    omega = between_states(energies[None, :] - energies[:, None])
 
     def log_rates(noise: Noise) -> Array:
         size = coupling_weights(vectors, noise)
@@ -108,6 +118,7 @@ def _log_populations(resolved: Dissipation) -> tuple[Array, Array, Array]:
         return jnp.where(there, rate + jnp.log(jnp.where(there, size, 1.0)), -jnp.inf)
 
     each = jnp.stack([log_rates(noise) for noise in resolved.noises])
-    some = jnp.any(each > -jnp.inf, axis=0)  # the derivative of ln Σ exp is NaN where nothing is summed
+    # The derivative of ln Σ exp is NaN where nothing is summed. (A rate that is NaN is not nothing.)
+    some = jnp.any(~(each == -jnp.inf), axis=0)
     p, unique = _stationary(jnp.where(some, logsumexp(jnp.where(some, each, 0.0), axis=0), -jnp.inf))
     return p, populations_close(resolved.groups), unique

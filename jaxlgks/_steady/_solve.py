@@ -4,7 +4,6 @@ Takes: a problem, a solver. Returns: π with L π = 0, Tr π = 1, π = π†, in
 of it. Raises, warns, or returns NaN where values are traced.
 """
 
-import sys
 import warnings
 from typing import Any
 
@@ -25,7 +24,7 @@ from .._generator import (
     resolve,
     scalars,
 )
-from .._inputs import is_concrete, nan_where
+from .._inputs import depth_outside, is_concrete, nan_where
 from ..errors import RESULTS, NoPartitionError, SolverError, SolverMemoryError, ValidityWarning
 
 
@@ -72,6 +71,8 @@ def steady_state(
     (unless `throw=False`), and `.result` says why.
 
     **Raises:** `NonUniqueSteadyStateError` (naming what is conserved), `TruncationError`, `SteadyStateError`;
+    `DensityError`, `LambShiftError`, `SingularDensityError` where a density has no rate, or no Lamb shift, at a
+    frequency of the system;
     `SolverError`, `SolverMemoryError` where the solver does not apply; `InputError` for what is no equation or solver.
     **Warns:** `ValidityWarning` where the equation treats Bohr frequencies apart that lie closer than they decay, or,
     for `Davies` and `Local`, as equal what is not.
@@ -105,7 +106,7 @@ def at_rest(problem: AbstractProblem, solver: AbstractSolver | None = None, *, t
                 if failed:
                     raise problem.explained(steady)
                 for sentence in problem.warnings(steady):
-                    warnings.warn(sentence, ValidityWarning, stacklevel=_depth())
+                    warnings.warn(sentence, ValidityWarning, stacklevel=depth_outside())
             return Rest(problem, form, state, steady)
     raise AssertionError("no solver to try")
 
@@ -133,15 +134,3 @@ def _spoiled(x: Array, failed: Array, source: Any) -> Array:
     if x.ndim == 1 and x.size <= UNROLLED:
         return jnp.stack([nan_where(one, failed, source) for one in scalars(x)])
     return nan_where(x, failed, source)
-
-
-def _depth() -> int:
-    """How many frames up the caller's own code is: a warning names the line that a user can change."""
-    frame, depth = sys._getframe(1), 1
-    while frame is not None and frame.f_globals.get("__name__", "").split(".")[0] in (
-        "jaxlgks",
-        "equinox",
-        "jaxtyping",
-    ):
-        frame, depth = frame.f_back, depth + 1
-    return depth

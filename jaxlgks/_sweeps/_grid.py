@@ -90,31 +90,31 @@ class Block(NamedTuple):
 
 
 class Layout(NamedTuple):
-    """How the grid is taken: the shape of a block, and in how many tiles along which dimension it is computed (on each
+    """How the grid is taken: the shape of a block, and in how many tiles along each dimension it is computed (on each
     device, which share the outermost dimension)."""
 
     shape: tuple[int, ...]
-    cut: int
-    tiles: int
+    tiles: tuple[int, ...]
 
 
 def layout(sizes: tuple[int, ...], points: int, tile: int, lanes: int = 1) -> Layout:
-    """Blocks of about `points` points in tiles of about `tile`, for `lanes` devices: inner dimensions whole before
-    outer ones are, so that what does not depend on them is shared."""
+    """Blocks of at most `points` points (one for each device at least) in tiles of at most `tile`, for `lanes` devices:
+    inner dimensions whole before outer ones are, so that what does not depend on them is shared."""
     share = (math.ceil(sizes[0] / lanes), *sizes[1:])  # of each device
-    shape, left = [], max(tile, 1)
-    for size in reversed(share):
-        pieces = math.ceil(size / min(size, left))
-        shape.append(math.ceil(size / pieces))
-        left = max(left // shape[-1], 1)
-    shape.reverse()
-    cut = max((i for i, size in enumerate(share) if shape[i] < size), default=0)  # dimensions inside it are whole
-    many = math.ceil(share[cut] / shape[cut])
-    most = max(points // lanes // math.prod(shape), 1)
-    tiles = math.ceil(many / math.ceil(many / most))
-    shape[cut] *= tiles
-    shape[0] *= lanes
-    return Layout(tuple(shape), cut, tiles)
+    inner = _pieces(share, min(tile, points // lanes))
+    many = tuple(math.ceil(size / n) for size, n in zip(share, inner, strict=True))
+    tiles = _pieces(many, points // lanes // math.prod(inner))
+    outermost, *rest = (n * k for n, k in zip(inner, tiles, strict=True))
+    return Layout((outermost * lanes, *rest), tiles)
+
+
+def _pieces(sizes: tuple[int, ...], most: int) -> tuple[int, ...]:
+    """The shape of equal pieces of a grid, at most `most` points each, that are whole along inner dimensions first."""
+    shape = []
+    for size in reversed(sizes):
+        shape.append(math.ceil(size / math.ceil(size / max(min(size, most), 1))))
+        most //= shape[-1]
+    return tuple(reversed(shape))
 
 
 def blocks(grid: tuple[Dimension, ...], shape: tuple[int, ...]) -> Iterator[Block]:

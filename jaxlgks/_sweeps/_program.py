@@ -111,7 +111,11 @@ def compiled(
 def _compile(at: Evaluation, finish: Callable, grid: tuple[Dimension, ...], plan: Layout, devices: list) -> Program:
     for one in reversed(grid):
         at = jax.vmap(at, ({name: 0 if name in one.values else None for other in grid for name in other.values},))
-    at = _tiled(finish(at), tuple(grid[plan.cut].values), plan)
+    at = finish(at)
+    # The innermost loop runs along the outermost dimension: what depends on inner names alone, most of a grid of
+    # temperatures, does not change in it, and XLA computes it before. The other way round costs five times as much.
+    for i, one in enumerate(grid):
+        at = _tiled(at, tuple(one.values), i, plan.tiles[i])
     if len(devices) > 1:
         mesh = Mesh(np.array(devices), ("grid",))
         outer = {name: PartitionSpec("grid" if i == 0 else None) for i, one in enumerate(grid) for name in one.values}
@@ -128,17 +132,17 @@ def _compile(at: Evaluation, finish: Callable, grid: tuple[Dimension, ...], plan
     return Program(program, plan.shape, needed)
 
 
-def _tiled(at: Evaluation, names: tuple[str, ...], plan: Layout) -> Evaluation:
-    """`at` of a block, tile after tile."""
-    if plan.tiles == 1:
+def _tiled(at: Evaluation, names: tuple[str, ...], along: int, tiles: int) -> Evaluation:
+    """`at` of a block, tile after tile along one of its dimensions, whose names are given."""
+    if tiles == 1:
         return at
 
     def join(x: jax.Array) -> jax.Array:
-        x = jnp.moveaxis(x, 0, plan.cut)
-        return x.reshape(*x.shape[: plan.cut], -1, *x.shape[plan.cut + 2 :])
+        x = jnp.moveaxis(x, 0, along)
+        return x.reshape(*x.shape[:along], -1, *x.shape[along + 2 :])
 
     def whole(points: Points) -> dict[str, Any]:
-        pieces = {name: points[name].reshape(plan.tiles, -1) for name in names}
+        pieces = {name: points[name].reshape(tiles, -1) for name in names}
         return jax.tree.map(join, jax.lax.map(lambda some: at({**points, **some}), pieces))
 
     return whole

@@ -5,6 +5,7 @@ in which H is diagonal and the truncation spoils nothing but the last levels.
 """
 
 from collections.abc import Sequence
+from typing import ClassVar, Literal
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -14,21 +15,26 @@ from jaxtyping import Array, ArrayLike, Complex, Float
 from .._inputs import as_known, as_positive, is_concrete
 from .._polynomials import Polynomial, modes
 from .._quasifree import QuasiFree
-from .._spectra import AbstractSpectrum, CallableSpectrum
+from .._spectra import AbstractSpectrum, over_frequency
 from .._system import Bath, System
 from ..errors import InputError
 from ._operators import lowering
 
 
-class _TwoRates(eqx.Module):
-    """γ(ω): the constant rate that belongs to the nearer of the two normal frequencies."""
+class _TwoRates(AbstractSpectrum):
+    """γ(ω): the constant rate that belongs to the nearer of the two normal frequencies; Γ(0) = 0 as for `Flat`."""
 
     rates: Float[Array, " 2"]
     frequencies: Float[Array, " 2"]
+    at_zero: ClassVar[Literal["singular"]] = "singular"
 
-    def __call__(self, omega: Array) -> Array:
-        distance = jnp.abs(omega[..., None] - self.frequencies)
-        return self.rates[jnp.argmin(distance, axis=-1)]
+    @property
+    def dephases_infinitely(self) -> bool:
+        return False
+
+    def reduced(self, omega: Float[Array, "..."]) -> Float[Array, "..."]:
+        distance = jnp.abs(jnp.abs(omega)[..., None] - self.frequencies)
+        return over_frequency(self.rates[jnp.argmin(distance, axis=-1)], omega)
 
 
 class Oscillators(eqx.Module):
@@ -135,8 +141,7 @@ def _numbers(
     if len(both) != 2:
         raise InputError(f"{who}: gamma is one rate or a pair (gamma_minus, gamma_plus); got {len(both)}.")
     positive = [as_positive(rate, f"{who}: gamma", InputError, "a rate") for rate in both]
-    rates = _TwoRates(jnp.stack(positive), jnp.stack([omega - g, omega + g]))
-    return omega, g, epsilon, CallableSpectrum(rates, at_zero="singular")
+    return omega, g, epsilon, _TwoRates(jnp.stack(positive), jnp.stack([omega - g, omega + g]))
 
 
 class QuasiFreeOscillators(eqx.Module):
