@@ -19,7 +19,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Float
 
-from .._inputs import Numbers, as_real
+from .._inputs import Numbers, as_real, as_temperature, is_concrete
 from ..errors import LambShiftError
 from ._lamb import lamb_integral
 
@@ -101,14 +101,12 @@ class AbstractSpectrum(eqx.Module):
         quadrature does not resolve.
         """
         require_finite(self)
-        omega = as_real(omega, "omega")
-        temperature = jnp.asarray(temperature, omega.dtype)
+        omega, temperature = _as_arguments(omega, temperature)
         return lamb_integral(lambda w: self.rate(w, temperature), self.landmarks(temperature), omega)
 
     def rate(self, omega: Numbers, temperature: ArrayLike) -> Array:
         """Γ(ω) = ∫ F(τ) e^{iωτ} dτ ≥ 0 at any sign of ω: emission into the bath for ω > 0 (paper, Eq. 9)."""
-        omega = as_real(omega, "omega")
-        temperature = jnp.asarray(temperature, omega.dtype)
+        omega, temperature = _as_arguments(omega, temperature)
         scaled = temperature * self.reduced(omega)
         return jnp.where(scaled < 0, jnp.nan, scaled) * root_bose(omega / temperature) ** 2
 
@@ -117,6 +115,14 @@ class AbstractSpectrum(eqx.Module):
         scaled = temperature * self.reduced(omega)
         present = ~(scaled == 0)  # NaN for a negative density
         return jnp.where(present, jnp.log(jnp.where(present, scaled, 1.0)) + log_bose(omega / temperature), -jnp.inf)
+
+
+def _as_arguments(omega: Numbers, temperature: ArrayLike) -> tuple[Array, Array]:
+    """Frequencies and a temperature, in their precision. A traced temperature that is not positive gives NaN by
+    itself."""
+    omega = as_real(omega, "omega")
+    known = is_concrete(temperature)
+    return omega, jnp.asarray(as_temperature(temperature, "the temperature") if known else temperature, omega.dtype)
 
 
 def require_finite(spectrum: AbstractSpectrum) -> None:

@@ -9,8 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from .._inputs import is_concrete
-from ..errors import InputError
+from .._inputs import as_function, as_word, described, is_concrete, is_real
+from ..errors import InputError, JaxlgksError
 from ._base import AbstractSpectrum, ZeroBehaviour
 
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(8)
@@ -42,9 +42,13 @@ class CallableSpectrum(AbstractSpectrum):
 
     def __init__(self, function: Callable[..., Any], at_zero: ZeroBehaviour | None = None):
         # A bare function holds no numbers: as a Partial it is a pytree without leaves.
+        as_function(function, "A spectral density")
         held: Any = function if isinstance(function, eqx.Module) else jax.tree_util.Partial(function)
         self.function = held
-        self.at_zero = _behaviour_at_zero(held) if at_zero is None else at_zero
+        _require_elementwise(held)
+        kinds = ("smooth", "kink", "singular")
+        known = at_zero is not None
+        self.at_zero = as_word(at_zero, "CallableSpectrum: at_zero", kinds) if known else _behaviour_at_zero(held)
 
     def reduced(self, omega: Float[Array, "..."]) -> Float[Array, "..."]:
         omega = jnp.abs(omega)
@@ -67,11 +71,27 @@ def _slope(function: Callable[[Array], Array], omega: Array) -> Array:
     return jax.jvp(function, (omega,), (jnp.ones_like(omega),))[1]
 
 
+def _require_elementwise(function: Callable[[Array], Any]) -> None:
+    """Raise unless a number gives a real number, as far as shapes and kinds say."""
+    try:
+        value = jax.eval_shape(lambda omega: jnp.asarray(function(omega)), jax.ShapeDtypeStruct((), float))
+    except JaxlgksError:
+        raise
+    except Exception as error:  # whatever a function of the user's raises
+        raise InputError(
+            f"A spectral density must be a JAX function of the frequency alone, elementwise: γ(scalar) raised "
+            f"{type(error).__name__}: {error}"
+        ) from error
+    if value.shape != () or not is_real(value):
+        raise InputError(
+            "A spectral density must act elementwise and be real; γ(scalar) is "
+            f"{value.dtype} of shape {tuple(value.shape)}."
+        )
+
+
 def _behaviour_at_zero(function: Callable[[Array], Array]) -> ZeroBehaviour:
     zero = jnp.zeros(())
-    value = function(zero)
-    if jnp.shape(value) != ():
-        raise InputError(f"A spectral density must act elementwise; γ(scalar) has shape {jnp.shape(value)}.")
+    value = jnp.asarray(function(zero))
     slope = _slope(function, zero)
     curvature = jax.jvp(lambda w: _slope(function, w), (zero,), (jnp.ones(()),))[1]
     if not is_concrete(value, slope, curvature):
@@ -89,6 +109,6 @@ def as_spectrum(spectrum) -> AbstractSpectrum:
     """A spectral density as it is, or a function of ω wrapped as one."""
     if isinstance(spectrum, AbstractSpectrum):
         return spectrum
-    if callable(spectrum):
+    if callable(spectrum) and not isinstance(spectrum, type):
         return CallableSpectrum(spectrum)
-    raise InputError(f"A bath's spectrum must be a spectral density or a function γ(ω); got {type(spectrum).__name__}.")
+    raise InputError(f"A bath's spectrum must be a spectral density or a function γ(ω); got {described(spectrum)}.")

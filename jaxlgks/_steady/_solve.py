@@ -25,7 +25,7 @@ from .._generator import (
     resolve,
     scalars,
 )
-from .._inputs import is_concrete, nan_where
+from .._inputs import as_flag, is_concrete, nan_where
 from ..errors import RESULTS, NoPartitionError, SolverError, SolverMemoryError, ValidityWarning
 
 
@@ -84,7 +84,7 @@ def steady_state(
     state.rho, state.residual, state.solver
     ```
     """
-    return at_rest(resolve(system, equation), solver, throw=throw).steady
+    return at_rest(resolve(system, equation), solver, throw=as_flag(throw, "steady_state: throw")).steady
 
 
 def at_rest(problem: AbstractProblem, solver: AbstractSolver | None = None, *, throw: bool = True) -> Rest:
