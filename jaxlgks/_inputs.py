@@ -86,7 +86,7 @@ def require_finite(array: Any, name: str, error: type[Exception] = InputError) -
     numbers, good = np.asarray(array), np.isfinite(array)
     if not np.all(good):
         raise error(f"{name} must be finite; got {numbers[~good].flat[0]} (it contains NaN or infinity).")
-    if (largest := np.max(np.abs(numbers), initial=0.0)) > LARGEST:
+    if (largest := float(np.max(np.abs(numbers), initial=0.0))) > LARGEST:
         raise error(f"{name} must be below {LARGEST:g} in size; got {largest:.3g}. Choose other units.")
 
 
