@@ -17,6 +17,8 @@ Drude density, λ = 0.05 ω, it is 2e−9 of Λ − 1 at ωt = 1 and 4e−12 at 
 is small (1e−9 absolute).
 """
 
+from typing import Any
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -26,12 +28,14 @@ from jaxtyping import Array, ArrayLike, Complex, Float
 from ._bohr import Structure, bohr_structure
 from ._equations import Dissipator
 from ._generator import matrix_exponential, vec
-from ._inputs import as_scalar, is_concrete, nan_where
+from ._inputs import as_count, as_scalar, is_concrete, nan_where
 from ._spectra import folded_nodes
-from ._system import Noise, System
+from ._system import Noise, System, require_matrices
 from .errors import DerivativeOrderError, InputError
 
 REACH = 500.0
+MOST = 10**8
+"""Panels that are worth waiting for: minutes."""
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(16)
 _CHUNK = 256
 _AVERAGED = 20.0  # phase from which on the half-line nodes no longer follow e^{iΩt}
@@ -56,6 +60,9 @@ class Cumulant(eqx.Module):
 
     panels: int | None = eqx.field(static=True, default=None)
 
+    def __check_init__(self) -> None:
+        _require_panels(self.panels)
+
 
 def cumulant_map(system: System, t: ArrayLike, panels: int | None = None) -> Complex[Array, "n n"]:
     """Λ(t) in the interaction picture, ρ_I(t) = e^{iHt} ρ(t) e^{−iHt} = Λ(t) ρ(0).
@@ -77,11 +84,18 @@ def cumulant_map(system: System, t: ArrayLike, panels: int | None = None) -> Com
     lgks.cumulant_map(system, 10.0).shape            # (16, 16)
     ```
     """
+    require_matrices(system, "cumulant_map")
+    _require_panels(panels)
     t = as_scalar(t, "cumulant_map: t")
     if is_concrete(t) and t < 0:
         raise InputError(f"cumulant_map: t must not be negative; got {float(t)}.")
     structure = bohr_structure(_held(system.hamiltonian))
     return _map(system, structure, t, _enough(system, structure, t, panels))
+
+
+def _require_panels(panels: Any) -> None:
+    if panels is not None:
+        as_count(panels, "Cumulant: panels", least=1, most=MOST)
 
 
 def _enough(system: System, structure: Structure, t: Array, panels: int | None) -> int:
@@ -98,6 +112,8 @@ def _enough(system: System, structure: Structure, t: Array, panels: int | None) 
     needed = float(_needed(structure, system, jnp.max(t)))
     if panels is not None and panels < needed:
         raise InputError(f"Cumulant: {panels} panels do not resolve the integral; at least {needed:.0f} are needed.")
+    if needed > MOST:
+        raise InputError(f"Cumulant: the time {float(jnp.max(t)):.3g} needs {needed:.3g} panels; at most {MOST:.0e}.")
     return int(np.ceil(needed / _CHUNK)) * _CHUNK if panels is None else panels
 
 

@@ -13,8 +13,8 @@ from jaxtyping import Array, Float
 
 from ._cumulant import Cumulant, cumulant_states
 from ._equations import AbstractEquation, Davies
-from ._generator import AbstractGenerator, Evolution, resolve
-from ._inputs import Numbers, as_known, as_operator, is_concrete
+from ._generator import AbstractGenerator, Evolution, require_known, resolve
+from ._inputs import Numbers, as_operator, as_real, as_word, is_concrete
 from ._system import require_matrices
 from .errors import InputError, ShapeError
 
@@ -59,8 +59,7 @@ def evolve(
     lgks.evolve(system, rho0, jnp.linspace(0.0, 100.0, 11)).expect(system.hamiltonian)
     ```
     """
-    if method not in ("expm", "diffrax"):
-        raise InputError(f"evolve: method must be 'expm' or 'diffrax'; got {method!r}.")
+    as_word(method, "evolve: method", ("expm", "diffrax"))
     unknown = sorted(set(options) - {"rtol", "atol", "max_steps", "progress", "adjoint"})
     if unknown or (options and method == "expm"):
         raise InputError(
@@ -77,18 +76,17 @@ def evolve(
     L: AbstractGenerator = problem.generator() if method == "expm" else problem.integrable()
     if L.name == "operators" and is_concrete(problem) and (error := problem.unusable("evolve")):
         raise error  # an integrator would make all its steps before it gives up
-    return problem.finite(L.evolve(rho0, ts, **options), "evolve")
+    evolution = problem.finite(L.evolve(rho0, ts, **options), "evolve")
+    require_known(evolution, "evolve")
+    return evolution
 
 
 def as_times(ts: Numbers, name: str) -> Float[Array, " t"]:
     """Ascending real times [t], known ones inside `jit` as well."""
-    ts = as_known(ts)
-    if ts.ndim != 1 or ts.size == 0 or jnp.issubdtype(ts.dtype, jnp.complexfloating):
+    ts = as_real(ts, name)
+    if ts.ndim != 1 or ts.size == 0:
         raise ShapeError(f"{name} must be a real array [t] with at least one time; got {ts.dtype}{tuple(ts.shape)}.")
-    ts = as_known(ts, jnp.result_type(ts.dtype, float))
     if is_concrete(ts):
-        if not np.all(np.isfinite(ts)):
-            raise InputError(f"{name} must be finite; got {ts[int(np.argmin(np.isfinite(ts)))]}.")
         rises = np.diff(ts) >= 0
         if not np.all(rises):
             raise InputError(f"{name} must ascend; the first descent is at index {int(np.argmin(rises)) + 1}.")

@@ -1,13 +1,17 @@
 """Operators and numbers from the outside world: converted, checked, named in errors.
 
-Takes: arrays, nested lists, QuTiP `Qobj`, dynamiqs `QArray`. Returns: complex JAX arrays. Values are checked where
-they are known; inside `jit`, `vmap` or `grad` they are not, and a value that would fail the check becomes NaN there
-(never a plausible number).
+Takes: arrays, nested lists, QuTiP `Qobj`, dynamiqs `QArray`; settings such as counts, tolerances, words. Returns: JAX
+arrays, and plain Python values for settings. What is of the wrong kind is refused here, by name, before anything is
+computed. Values are checked where they are known; inside `jit`, `vmap` or `grad` they are not, and a value that would
+fail the check becomes NaN there (never a plausible number).
 """
 
 import math
+import numbers
 import sys
-from collections.abc import Sequence
+import textwrap
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -20,7 +24,10 @@ from .errors import InputError, NotHermitianError, PrecisionError, ShapeError, T
 HERMITICITY_TOLERANCE = 1e-10
 STATE_TOLERANCE = 1e-8
 
-Numbers = ArrayLike | Sequence[float]
+SMALLEST, LARGEST = 1e-100, 1e100
+"""Beyond these sizes products of a few numbers vanish or overflow, and what follows is no longer what was asked."""
+
+Numbers = ArrayLike | Sequence[ArrayLike]
 """A number, an array of numbers, or a plain sequence of them."""
 
 
@@ -47,6 +54,43 @@ def require_x64() -> None:
         )
 
 
+def described(value: Any) -> str:
+    """What came, for messages: its kind and, shortened, how it prints."""
+    if isinstance(value, type):
+        return f"the class {value.__name__}"
+    if isinstance(getattr(value, "shape", None), tuple) and hasattr(value, "dtype"):
+        return f"{value.dtype} of shape {tuple(value.shape)}" if value.shape else f"{value.dtype} {value}"
+    return f"{type(value).__name__} {textwrap.shorten(repr(value), 60, placeholder=' ...')}"
+
+
+def is_real(array: Any) -> bool:
+    """Whether an array holds real numbers; truth values are none."""
+    return jnp.issubdtype(array.dtype, jnp.floating) or jnp.issubdtype(array.dtype, jnp.integer)
+
+
+def as_array(value: Any, name: str, error: type[Exception] = InputError, what: str = "numbers") -> Any:
+    """An array of numbers or truth values: NumPy's where they are known, since inside a traced function every JAX
+    operation is traced, on known values too."""
+    try:
+        array = np.asarray(value) if is_concrete(value) else jnp.asarray(value)
+        numeric = jnp.issubdtype(array.dtype, jnp.number) or array.dtype == bool
+    except (TypeError, ValueError, OverflowError) as problem:  # ragged lists, keys of mixed kinds, opaque objects
+        raise error(f"{name} must be {what}; got {type(value).__name__}: {problem}") from problem
+    if not numeric:
+        got = f"{described(value)}, of kind {array.dtype} and shape {tuple(array.shape)}"
+        raise error(f"{name} must be {what}; got {got}.")
+    return array
+
+
+def require_finite(array: Any, name: str, error: type[Exception] = InputError) -> None:
+    """Raise for known numbers that are NaN, infinite, or so large that their products are."""
+    numbers, good = np.asarray(array), np.isfinite(array)
+    if not np.all(good):
+        raise error(f"{name} must be finite; got {numbers[~good].flat[0]} (it contains NaN or infinity).")
+    if (largest := float(np.max(np.abs(numbers), initial=0.0))) > LARGEST:
+        raise error(f"{name} must be below {LARGEST:g} in size; got {largest:.3g}. Choose other units.")
+
+
 def unpacked(operator):
     """The array inside a QuTiP or dynamiqs object; anything else as it is."""
     if hasattr(operator, "full") and hasattr(operator, "dims"):  # qutip.Qobj
@@ -63,13 +107,7 @@ def as_operator(operator, name: str, dim: int | None = None, *, hermitian: bool 
     max|X − X†| exceeds 1e−10 of max|X|.
     """
     raw = unpacked(operator)
-    # Known values are checked in NumPy: inside a traced function every JAX operation is traced, on known values too.
-    try:
-        matrix = np.asarray(raw) if is_concrete(raw) else jnp.asarray(raw)
-    except (TypeError, ValueError) as error:
-        raise ShapeError(
-            f"{name} must be a square matrix [d, d] of numbers; got {type(raw).__name__}: {error}"
-        ) from error
+    matrix: Any = as_array(raw, name, ShapeError, "a square matrix [d, d] of numbers")
     if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1] or matrix.shape[0] == 0:
         raise ShapeError(f"{name} must be a square matrix [d, d]; got shape {tuple(matrix.shape)}.")
     if dim is not None and matrix.shape[0] != dim:
@@ -79,10 +117,11 @@ def as_operator(operator, name: str, dim: int | None = None, *, hermitian: bool 
     single = matrix.dtype in (np.float32, np.complex64)
     tolerance = 1e-5 if single else HERMITICITY_TOLERANCE
     if isinstance(matrix, np.ndarray):
-        _require_numbers(matrix, name)
+        matrix = matrix.astype(np.complex64 if single else complex)
+        require_finite(matrix, name, NotHermitianError)
         if hermitian:
             _require_hermitian(matrix, name, tolerance)
-        return as_known(matrix, jnp.complex64 if single else complex)
+        return as_known(matrix)
     if hermitian:
         good = jnp.max(jnp.abs(matrix - matrix.conj().T)) <= tolerance * jnp.max(jnp.abs(matrix))
         matrix = jnp.where(good, matrix, jnp.nan)
@@ -99,6 +138,7 @@ def as_state(rho, name: str, dim: int | None = None) -> Array:
     if not is_concrete(raw):
         return jnp.where(jnp.abs(jnp.trace(state) - 1) <= STATE_TOLERANCE, state, jnp.nan)
     matrix = np.asarray(raw)
+    matrix = matrix.astype(complex) if matrix.dtype == bool else matrix
     trace, lowest = np.trace(matrix).real, np.linalg.eigvalsh(matrix)[0]
     tolerance = max(STATE_TOLERANCE, 1e-5 if matrix.dtype in (np.float32, np.complex64) else 0.0)
     if abs(trace - 1) > tolerance or lowest < -tolerance:
@@ -107,13 +147,6 @@ def as_state(rho, name: str, dim: int | None = None) -> Array:
             f"{lowest:.3g}."
         )
     return state
-
-
-def _require_numbers(matrix: np.ndarray, name: str) -> None:
-    if not np.issubdtype(matrix.dtype, np.number) and matrix.dtype != bool:
-        raise ShapeError(f"{name} must hold numbers; got an array of {matrix.dtype}.")
-    if not np.all(np.isfinite(matrix)):
-        raise NotHermitianError(f"{name} must be finite; it contains NaN or infinity.")
 
 
 def _require_hermitian(matrix: np.ndarray, name: str, tolerance: float) -> None:
@@ -127,15 +160,18 @@ def _require_hermitian(matrix: np.ndarray, name: str, tolerance: float) -> None:
 
 def as_positive(value: ArrayLike, name: str, error: type[Exception], what: str) -> Array:
     """Convert to a real scalar that must be positive and finite; raise `error` otherwise (NaN when traced)."""
-    number = np.asarray(value) if is_concrete(value) else jnp.asarray(value)
-    if number.ndim != 0 or not (
-        jnp.issubdtype(number.dtype, jnp.floating) or jnp.issubdtype(number.dtype, jnp.integer)
-    ):
+    number = as_array(value, name, error, f"a real scalar ({what})")
+    if number.ndim != 0 or not is_real(number):
         raise error(f"{name} must be a real scalar ({what}); got {number.dtype} of shape {tuple(number.shape)}.")
     kind = jnp.float32 if number.dtype == jnp.float32 else float
     if isinstance(number, np.ndarray):
-        if not (math.isfinite(float(number)) and float(number) > 0):
-            raise error(f"{name} must be positive and finite ({what}); got {float(number)}.")
+        known = float(number)
+        if not (math.isfinite(known) and known > 0):
+            raise error(f"{name} must be positive and finite ({what}); got {known}.")
+        if not SMALLEST <= known <= LARGEST:
+            raise error(
+                f"{name} must lie between {SMALLEST:g} and {LARGEST:g} ({what}); got {known}. Choose other units."
+            )
         return jnp.asarray(number, kind)
     valid = (number > 0) & jnp.isfinite(number)
     return (number * jnp.where(valid, 1.0, jnp.nan)).astype(kind)  # a factor: derivatives become NaN too
@@ -143,15 +179,13 @@ def as_positive(value: ArrayLike, name: str, error: type[Exception], what: str) 
 
 def as_scalar(value: ArrayLike, name: str) -> Array:
     """A finite real number; `InputError` otherwise (NaN where it is traced and infinite)."""
-    number = np.asarray(value) if is_concrete(value) else jnp.asarray(value)
-    real = jnp.issubdtype(number.dtype, jnp.floating) or jnp.issubdtype(number.dtype, jnp.integer)
-    if number.ndim != 0 or not real:
+    number = as_array(value, name, what="a real scalar")
+    if number.ndim != 0 or not is_real(number):
         raise InputError(f"{name} must be a real scalar; got {number.dtype} of shape {tuple(number.shape)}.")
     if isinstance(number, np.ndarray):
-        if not math.isfinite(float(number)):
-            raise InputError(f"{name} must be finite; got {float(number)}.")
+        require_finite(number, name)
         return jnp.asarray(number)
-    return jnp.where(jnp.isfinite(number), number, jnp.nan)
+    return jnp.asarray(jnp.where(jnp.isfinite(number), number, jnp.nan))
 
 
 def nan_where(x: Array, bad: Array, source) -> Array:
@@ -165,11 +199,23 @@ def nan_where(x: Array, bad: Array, source) -> Array:
 
 
 def as_real(values: Numbers, name: str) -> Array:
-    """Real numbers as a floating array; single precision stays single."""
-    array = as_known(values)
-    if jnp.issubdtype(array.dtype, jnp.complexfloating):
+    """Finite real numbers as a floating array; single precision stays single."""
+    array = as_array(values, name, what="real numbers")
+    if array.size and not is_real(array):  # an empty list has no kind
         raise InputError(f"{name} must be real; got {array.dtype}.")
-    return array if jnp.issubdtype(array.dtype, jnp.floating) else as_known(array, float)
+    if isinstance(array, np.ndarray):
+        require_finite(array, name)
+    return as_known(values) if jnp.issubdtype(array.dtype, jnp.floating) else as_known(values, float)
+
+
+def as_delays(t: Numbers, name: str = "t") -> Array:
+    """Times t ≥ 0, a scalar or [t]."""
+    t = as_real(t, name)
+    if t.ndim > 1:
+        raise ShapeError(f"{name} must be a scalar or an array [t]; got shape {tuple(t.shape)}.")
+    if is_concrete(t) and np.any(np.asarray(t) < 0):
+        raise InputError(f"{name} must not be negative: what follows is causal; got {np.asarray(t).min()}.")
+    return t
 
 
 def as_temperature(value: ArrayLike, name: str) -> Array:
@@ -187,3 +233,67 @@ def depth_outside() -> int:
     ):
         frame, depth = frame.f_back, depth + 1
     return depth
+
+
+def as_setting(value: Any, name: str, least: float = 0.0, most: float = math.inf) -> float:
+    """A known real number between two ends, as a plain float."""
+    number = as_array(value, name, what="a real number") if is_concrete(value) else None
+    if number is None or number.ndim != 0 or not is_real(number) or not least <= float(number) <= most:
+        ends = f"of at least {least:g}" if most == math.inf else f"between {least:g} and {most:g}"
+        raise InputError(f"{name} must be a known real number {ends}; got {described(value)}.")
+    return float(number)
+
+
+def as_count(value: Any, name: str, least: int = 0, most: int = 10**6) -> int:
+    """A known whole number between two ends."""
+    whole = isinstance(value, numbers.Integral) and not isinstance(value, bool)
+    if not whole or not least <= int(value) <= most:
+        raise InputError(f"{name} must be a whole number between {least} and {most}; got {described(value)}.")
+    return int(value)
+
+
+def as_flag(value: Any, name: str) -> bool:
+    """True or False."""
+    if not isinstance(value, bool | np.bool):
+        raise InputError(f"{name} must be True or False; got {described(value)}.")
+    return bool(value)
+
+
+def as_word(value: Any, name: str, words: Iterable[Any] = ()) -> Any:
+    """A word; one of several where these are given (whole numbers can be among them)."""
+    words = tuple(words)
+    plain = isinstance(value, str | int) and not isinstance(value, bool) if words else isinstance(value, str)
+    if not plain or (words and value not in words):
+        expected = f"one of {', '.join(map(str, words))}" if words else "a word"
+        raise InputError(f"{name} must be {expected}; got {described(value)}.")
+    return value
+
+
+def as_several(values: Any, name: str, count: int | None = None) -> tuple[Any, ...]:
+    """A sequence or an array with one axis at least, as a tuple of so many members."""
+    listed = isinstance(values, list | tuple) or (isinstance(values, np.ndarray | jax.Array) and values.ndim > 0)
+    if not listed or (count is not None and len(values) != count):
+        expected = "a sequence" if count is None else f"a sequence of {count}"
+        got = f"{type(values).__name__} of {len(values)}" if listed else described(values)
+        raise InputError(f"{name} must be {expected}; got {got}.")
+    return tuple(values)
+
+
+def as_mapping(value: Any, name: str) -> dict[Any, Any]:
+    """A mapping from names, as a dictionary; an empty one from None."""
+    if value is not None and not isinstance(value, Mapping):
+        raise InputError(f"{name} must be a dictionary from names; got {described(value)}.")
+    return dict(value or {})
+
+
+def as_units(units: Any) -> dict[str, str]:
+    """Units by name."""
+    named = as_mapping(units, "units")
+    return {as_word(name, "units: a name"): as_word(unit, f"units: that of {name!r}") for name, unit in named.items()}
+
+
+def as_function(value: Any, name: str) -> Callable[..., Any]:
+    """What can be called, a class not among it."""
+    if not callable(value) or isinstance(value, type):
+        raise InputError(f"{name} must be a function; got {described(value)}.")
+    return value

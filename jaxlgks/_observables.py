@@ -30,6 +30,7 @@ from ._generator import (
     resolve,
     stacked,
 )
+from ._inputs import described
 from ._steady import Rest, at_rest
 from .errors import InputError
 
@@ -129,6 +130,10 @@ class HeatCurrent(AbstractQuantity):
 
     bath: int | str = eqx.field(static=True)
 
+    def __check_init__(self) -> None:
+        if not isinstance(self.bath, int | str) or isinstance(self.bath, bool):
+            raise InputError(f"HeatCurrent: bath must be a position or a name; got {described(self.bath)}.")
+
     @property
     def name(self) -> str:
         return f"heat current of bath {self.bath!r}"
@@ -139,7 +144,7 @@ class HeatCurrent(AbstractQuantity):
     def position(self, system: Any) -> int:
         """The bath's position in the system; `InputError` if there is none."""
         names = [bath.name for bath in system.baths]
-        if isinstance(self.bath, str) and names.count(self.bath) > 1:
+        if isinstance(self.bath, str) and names.count(self.bath) > 1:  # of baths without a name
             raise InputError(f"HeatCurrent: {names.count(self.bath)} baths are named {self.bath!r}; give the position.")
         if isinstance(self.bath, str) and self.bath in names:
             return names.index(self.bath)

@@ -4,7 +4,6 @@ Takes: operators and numbers. Returns: a pytree, H_0 with couplings S_α, temper
 (paper, Eqs. 2–5).
 """
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import equinox as eqx
@@ -14,10 +13,23 @@ import numpy as np
 from jaxtyping import Array, ArrayLike, Complex, Float, Inexact
 
 from ._frame import RotatingFrame
-from ._inputs import Numbers, as_operator, as_scalar, as_temperature, is_concrete, require_x64, unpacked
+from ._inputs import (
+    Numbers,
+    as_array,
+    as_operator,
+    as_real,
+    as_scalar,
+    as_temperature,
+    as_word,
+    described,
+    is_concrete,
+    require_finite,
+    require_x64,
+    unpacked,
+)
 from ._polynomials import Polynomial, as_polynomial
 from ._spectra import AbstractSpectrum, Moved, as_spectrum
-from .errors import InputError, NoBathError, ShapeError
+from .errors import InputError, NoBathError, ShapeError, TemperatureError
 
 if TYPE_CHECKING:  # which of the two it is, System and QuasiFree see to
     Coupling = Any
@@ -81,6 +93,7 @@ class Bath(eqx.Module):
     mixing: Float[Array, "*batch n k"] | None
 
     def __init__(self, coupling, temperature: ArrayLike, spectrum, name: str = "", mixing=None):
+        self.name = as_word(name, "the name of a bath")
         label = f"bath {name!r}" if name else "bath"
         several = _is_stack(coupling)
         if isinstance(coupling, Polynomial):
@@ -96,9 +109,8 @@ class Bath(eqx.Module):
             self.coupling = as_operator(coupling, f"the coupling operator of {label}")
         self.temperature = as_temperature(temperature, f"the temperature of {label}")
         self.mixing = None if mixing is None else _as_mixing(mixing, self.coupling, label)
-        sequence = isinstance(spectrum, Sequence)
+        sequence = isinstance(spectrum, list | tuple)
         self.spectrum = tuple(as_spectrum(one) for one in spectrum) if sequence else as_spectrum(spectrum)
-        self.name = name
         noises = self.mixing.shape[1] if self.mixing is not None else len(self.coupling) if several else 1
         if isinstance(self.spectrum, tuple) and (not several or len(self.spectrum) != noises):
             raise InputError(
@@ -165,14 +177,9 @@ class System(eqx.Module):
         if dtype is None:
             require_x64()
             dtype = jnp.complex128
-        if not jnp.issubdtype(dtype, jnp.complexfloating):
-            raise InputError(f"System: dtype must be complex64 or complex128; got {dtype}.")
-        baths = (baths,) if isinstance(baths, Bath) else tuple(baths or ())
-        if not baths:
-            raise NoBathError("System needs at least one bath; got an empty sequence.")
+        dtype = _as_kind(dtype)
+        baths = as_baths(baths, "System")
         for position, bath in enumerate(baths):
-            if not isinstance(bath, Bath):
-                raise InputError(f"System: baths[{position}] must be a Bath; got {type(bath).__name__}.")
             if isinstance(bath.coupling, Polynomial):
                 raise InputError(f"System: baths[{position}] is coupled by a Polynomial, not a matrix; use QuasiFree.")
         self.hamiltonian = as_operator(hamiltonian, "the Hamiltonian").astype(dtype)
@@ -208,7 +215,7 @@ class System(eqx.Module):
 
     def with_baths(self, temperatures: Float[Array, " baths"], strengths: Float[Array, " baths"]) -> "System":
         """The system with other temperatures, and rates Γ_α → (1 + s_α) Γ_α."""
-        roots = jnp.sqrt(1 + strengths)
+        temperatures, roots = as_bath_numbers(temperatures, strengths, len(self.baths))
         each = zip(self.baths, temperatures, roots, strict=True)
         numbers = [x for bath, T, root in each for x in (T, bath.coupling * root.astype(bath.coupling.dtype))]
         return eqx.tree_at(bath_numbers, self, numbers)
@@ -232,6 +239,38 @@ class System(eqx.Module):
         return eqx.tree_at(lambda s: s.hamiltonian, self, H.astype(self.hamiltonian.dtype))
 
 
+def as_baths(baths: Any, who: str) -> tuple[Bath, ...]:
+    """One bath or a sequence of them, as a tuple. Baths without a name may be several; a name belongs to one."""
+    if baths is not None and not isinstance(baths, Bath | list | tuple):
+        raise InputError(f"{who}: baths must be a Bath or a sequence of them; got {described(baths)}.")
+    baths = (baths,) if isinstance(baths, Bath) else tuple(baths or ())
+    if not baths:
+        raise NoBathError(f"{who} needs at least one bath; got an empty sequence.")
+    for position, bath in enumerate(baths):
+        if not isinstance(bath, Bath):
+            raise InputError(f"{who}: baths[{position}] must be a Bath; got {described(bath)}.")
+    names = [bath.name for bath in baths if bath.name]
+    if repeated := sorted({name for name in names if names.count(name) > 1}):
+        raise InputError(
+            f"{who}: each bath needs a name of its own, or none; got the names {[bath.name for bath in baths]}, in "
+            f"which {', '.join(map(repr, repeated))} stands more than once."
+        )
+    return baths
+
+
+def as_bath_numbers(temperatures: Any, strengths: Any, count: int) -> tuple[Array, Array]:
+    """New temperatures, and the factors √(1 + s) of the couplings."""
+    temperatures, strengths = as_real(temperatures, "temperatures"), as_real(strengths, "strengths")
+    if temperatures.shape != (count,) or strengths.shape != (count,):
+        raise ShapeError(
+            f"with_baths: temperatures and strengths must be one number a bath, [{count}]; got shapes "
+            f"{tuple(temperatures.shape)} and {tuple(strengths.shape)}."
+        )
+    if is_concrete(temperatures) and not np.all(np.asarray(temperatures) > 0):
+        raise TemperatureError(f"with_baths: temperatures must be positive; got {np.asarray(temperatures).tolist()}.")
+    return temperatures, jnp.sqrt(1 + strengths)
+
+
 def bath_numbers(model: Any) -> list[Any]:
     """Temperature and coupling of each bath, one after the other."""
     return [x for bath in model.baths for x in (bath.temperature, bath.coupling)]
@@ -240,21 +279,33 @@ def bath_numbers(model: Any) -> list[Any]:
 def _is_stack(coupling) -> bool:
     """Whether several operators were given: a sequence of matrices, or an array with three axes."""
     if isinstance(coupling, list | tuple) and coupling:
-        return len(np.shape(unpacked(coupling[0]))) == 2
+        first = unpacked(coupling[0])
+        return np.ndim(as_array(first, "the first coupling operator", ShapeError, "numbers")) == 2
     return getattr(coupling, "ndim", 2) == 3
+
+
+def _as_kind(dtype: Any) -> Any:
+    """The kind of the numbers of a system."""
+    try:
+        kind = jnp.dtype(dtype)
+    except (TypeError, ValueError):
+        kind = None
+    if kind not in (jnp.complex64, jnp.complex128):
+        raise InputError(f"System: dtype must be complex64 or complex128; got {kind or described(dtype)}.")
+    return kind
 
 
 def _as_mixing(mixing, coupling: Array | Polynomial, label: str) -> Array:
     if isinstance(coupling, Polynomial):
         raise InputError(f"{label} is coupled by one Polynomial, which needs no mixing.")
-    M = np.asarray(mixing) if is_concrete(mixing) else jnp.asarray(mixing)
+    M = as_array(mixing, f"the mixing of {label}", ShapeError, "a real matrix [n, noises]")
     if coupling.ndim != 3 or M.ndim != 2 or M.shape[0] != len(coupling) or jnp.issubdtype(M.dtype, jnp.complexfloating):
         raise ShapeError(
             f"the mixing of {label} must be a real matrix [n, noises] beside n coupling operators; got "
             f"{M.dtype}{tuple(M.shape)} beside coupling operators of shape {tuple(coupling.shape)}."
         )
-    if isinstance(M, np.ndarray) and not np.all(np.isfinite(M)):
-        raise InputError(f"the mixing of {label} must be finite.")
+    if isinstance(M, np.ndarray):
+        require_finite(M, f"the mixing of {label}")
     return jnp.asarray(M, float)
 
 

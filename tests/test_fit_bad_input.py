@@ -49,7 +49,7 @@ def test_missing_points_are_skipped_by_choice():
 def test_no_point_left():
     with pytest.raises(DataError, match="no data point is left"):
         lgks.fit(decay, data(observables={"y": np.full(5, np.nan)}), INIT, missing="skip")
-    with pytest.raises(DataError, match="missing must be 'raise' or 'skip'"):
+    with pytest.raises(InputError, match="missing must be one of raise, skip"):
         lgks.fit(decay, data(), INIT, missing="drop")
 
 
@@ -131,7 +131,7 @@ def test_arguments_that_do_not_fit():
         "no optimiser 'lm'": {"method": "lm"},
         "did you mean 'lbfgs'": {"method": "l-bfgs"},
         "method must be a name": {"method": 3},
-        "at least one start": {"starts": 0},
+        "starts must be a whole number between 1": {"starts": 0},
         "must have the entries": {"starts": [{"a": 1.0}]},
         "errors and weights": {"weights": 1.0},
     }.items():

@@ -92,7 +92,7 @@ def test_names_that_collide_and_steps_that_are_none():
     data = lgks.Data({"t": T}, {"y": np.exp(-T)}, 0.1)
     with pytest.raises(InputError, match=r"two start values are called 'a.b'"):
         lgks.fit(lambda p, x: p["a.b"] + p["a"]["b"] * x["t"], data, {"a.b": 1.0, "a": {"b": 1.0}})
-    with pytest.raises(InputError, match="steps is a number of steps, 0 or more; got -1"):
+    with pytest.raises(InputError, match="steps must be a whole number between 0 and 1000000; got int -1"):
         lgks.fit(decay, data, {"a": 1.0, "k": 1.0}, steps=-1)
 
 

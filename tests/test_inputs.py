@@ -181,7 +181,7 @@ def catalogue() -> dict:
         "evolve: method": (
             lambda: lgks.evolve(s, half, [0.0, 1.0], lgks.Davies(), method="euler"),
             "InputError",
-            ("method", "'expm' or 'diffrax'", "'euler'"),
+            ("method", "one of expm, diffrax", "'euler'"),
         ),
         "evolve ts: descending": (
             lambda: lgks.evolve(s, half, [0.0, 2.0, 1.0], lgks.Davies()),
@@ -264,12 +264,12 @@ def catalogue() -> dict:
         "two_qubits: temperatures": (
             lambda: lgks.models.two_qubits(1.0, 0.2, 0.1, (1.0,)),
             "InputError",
-            ("two temperatures", "got 1"),
+            ("two_qubits: temperatures", "a sequence of 2", "tuple of 1"),
         ),
         "two_oscillators: levels": (
             lambda: lgks.models.two_oscillators(2.0, 1.0, 1.0, 0.5, (1.0, 1.0), fock=(1, 3)),
             "InputError",
-            ("two levels", "fock=(1, 3)"),
+            ("two_oscillators: fock", "whole number between 2", "int 1"),
         ),
         "two_oscillators: inverted mode": (
             lambda: lgks.models.two_oscillators(1.0, 2.0, 1.0, 0.5, (1.0, 1.0)),
@@ -277,6 +277,7 @@ def catalogue() -> dict:
             ("omega", "g"),
         ),
     }
+    cases |= wrong_kinds()
     for value, came in (
         (0.0, "0.0"),
         (-1.0, "-1.0"),
@@ -315,6 +316,81 @@ def catalogue() -> dict:
                 ("zero", "smooth at zero", "gaussian"),
             )
     return cases
+
+
+def wrong_kinds() -> dict:
+    """Arguments of another kind, and numbers so large or small that products of them are not what was asked."""
+    s, (a,) = qubit(), lgks.modes(1)
+    model = lgks.QuasiFree(a.dag * a, lgks.Bath(a + a.dag, 0.5, DRUDE))
+    alike = [lgks.Bath(X, T, DRUDE, "hot") for T in (1.0, 0.5)]
+    gaussian = lgks.GaussianEvolution(jnp.zeros(1), jnp.zeros((1, 2)), jnp.eye(2)[None])
+    return {
+        "two baths of one name": (
+            lambda: lgks.System(Z, alike),
+            "InputError",
+            ("a name of its own", "['hot', 'hot']", "more than once"),
+        ),
+        "oscillators with two baths of one name": (
+            lambda: lgks.QuasiFree(a.dag * a, [lgks.Bath(a + a.dag, 0.5, DRUDE, "hot")] * 2),
+            "InputError",
+            ("a name of its own", "['hot', 'hot']"),
+        ),
+        "T = 5e-324": (
+            lambda: lgks.Bath(X, 5e-324, DRUDE, "hot"),
+            "TemperatureError",
+            ("the temperature of bath 'hot'", "between 1e-100 and 1e+100", "5e-324", "other units"),
+        ),
+        "H of 1e308": (lambda: lgks.System(1e308 * Z, s.baths), "InputError", ("the Hamiltonian", "1e+100", "1e+308")),
+        "HeatCurrent(True)": (lambda: lgks.HeatCurrent(True), "InputError", ("position or a name", "bool True")),
+        "Krylov(restart=0)": (lambda: lgks.Krylov(restart=0), "InputError", ("restart", "between 1 and", "int 0")),
+        "Dense(refine=1.5)": (lambda: lgks.Dense(1.5), "InputError", ("refine", "whole number", "float 1.5")),
+        "Davies(lamb_shift='yes')": (
+            lambda: lgks.Davies(lamb_shift="yes"),
+            "InputError",
+            ("Davies: lamb_shift", "True or False", "str 'yes'"),
+        ),
+        "a step of zero": (
+            lambda: lgks.cross_validate(s, Z, X, step=0),
+            "InputError",
+            ("cross_validate: step", "positive", "0.0"),
+        ),
+        "a step that leaves nothing": (
+            lambda: lgks.cross_validate(s, Z, X, step=1e30),
+            "InputError",
+            ("the step 1e+30", "no finite difference", "smaller step"),
+        ),
+        "heisenberg at NaN": (
+            lambda: lgks.heisenberg(model, a, np.nan),
+            "InputError",
+            ("heisenberg: t", "finite", "nan"),
+        ),
+        "heisenberg of a System": (lambda: lgks.heisenberg(s, a, 1.0), "InputError", ("QuasiFree", "System")),
+        "a coefficient of NaN": (lambda: np.nan * a, "InputError", ("coefficient", "finite", "nan")),
+        "an infinite coefficient": (lambda: a + np.inf, "InputError", ("coefficient", "finite", "inf")),
+        "division by zero": (lambda: a / 0, "InputError", ("divided by zero",)),
+        "a state that is not there": (lambda: gaussian.at(1), "InputError", ("at: index", "between -1 and 0", "int 1")),
+        "a dictionary as system": (
+            lambda: lgks.response({"H": 1}, Z, X),
+            "InputError",
+            ("System or a QuasiFree", "dict"),
+        ),
+        "a time beyond rounding": (
+            lambda: lgks.evolve(s, np.eye(2) / 2, [0.0, 1e30]),
+            "InputError",
+            ("evolve", "not finite", "too long", "steady_state"),
+        ),
+        "too few steps": (
+            lambda: lgks.evolve(s, np.eye(2) / 2, [0.0, 1e5], method="diffrax", max_steps=2),
+            "InputError",
+            ("evolve", "not finite", "max_steps"),
+        ),
+        "a class as density": (lambda: lgks.Bath(X, 1.0, lgks.Flat), "InputError", ("spectrum", "the class Flat")),
+        "a density of two arguments": (
+            lambda: lgks.Bath(X, 1.0, lambda w, T: w),
+            "InputError",
+            ("function of the frequency alone", "TypeError"),
+        ),
+    }
 
 
 def report() -> None:

@@ -82,7 +82,7 @@ def test_bad_input_is_named():
         lgks.response(model, c.dag * c, a.dag * a)
     with pytest.raises(InputError, match="must be a Polynomial"):
         lgks.response(model, np.eye(3), a.dag * a)
-    with pytest.raises(InputError, match="at least one mode"):
+    with pytest.raises(InputError, match="count must be a whole number between 1"):
         lgks.modes(0)
     with pytest.raises(ShapeError, match=r"[12] and [12] modes"):
         a * c

@@ -220,7 +220,7 @@ def test_a_bar_moves(capsys):
         ({}, {}, "at least"),
         (GRID, {"derivatives": ["T"]}, "no axes"),
         (GRID, {"values": False}, "nothing to compute"),
-        (GRID, {"chunk": 0}, "at least one point"),
+        (GRID, {"chunk": 0}, "chunk must be a whole number between 1"),
         (GRID, {"dims": {"J": ["a", "b"]}}, "which has 1"),
         (GRID, {"dims": {"K": ["a"]}}, "not among"),
     ],
@@ -236,7 +236,7 @@ def test_bad_input_is_named(axes, options, message):
         (lambda x: {"x": x}, {}, "returns \\['x'\\]"),
         (lambda x: {"failed": x}, {}, "returns \\['failed'\\]"),
         (lambda x: {"a": x * jnp.ones(2), "b": x * jnp.ones(3)}, {"dims": {"a": ["k"], "b": ["k"]}}, "'k' of 'b'"),
-        (lambda x: x, {"derivatives": "x"}, "sequence of names"),
+        (lambda x: x, {"derivatives": "x"}, "derivatives must be a sequence"),
     ],
 )
 def test_names_that_collide_are_named(f, options, message):

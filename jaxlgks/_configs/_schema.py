@@ -156,9 +156,9 @@ class Axis(Table):
 
     from_: float | None = Field(None, alias="from")
     to: float | None = None
-    points: int | None = Field(None, ge=1)
+    points: int | None = Field(None, ge=1, le=10**7)
     scale: Literal["linear", "log"] = "linear"
-    values: Numbers | None = None
+    values: Annotated[Numbers, Field(min_length=1)] | None = None
     unit: str | None = None
 
     @model_validator(mode="after")

@@ -86,4 +86,4 @@ def _axis(table: dict) -> np.ndarray:
     if "values" in table:
         return np.asarray(table["values"], float)
     spaced = np.geomspace if table.get("scale") == "log" else np.linspace
-    return spaced(table["from"], table["to"], table["points"])
+    return spaced(float(table["from"]), float(table["to"]), table["points"])

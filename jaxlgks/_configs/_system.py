@@ -183,13 +183,17 @@ def _spectrum(table: dict) -> AbstractSpectrum:
 def matrix(table: dict, key: str) -> Any:
     """An operator: a Pauli word, or a matrix with an imaginary part beside it."""
     if isinstance(table[key], str):
+        if f"{key}_imag" in table:
+            raise InputError(f"{key}_imag stands beside the word {table[key]!r}: it is for a {key} given by numbers.")
         return models.pauli(table[key])
     parts = [table[key], *([table[f"{key}_imag"]] if f"{key}_imag" in table else [])]
     try:
         arrays = [np.asarray(part, float) for part in parts]
-        return arrays[0] if len(arrays) == 1 else arrays[0] + 1j * arrays[1]
     except ValueError as error:
         raise InputError(f"{key} must be a word of Pauli letters or a square matrix of numbers: {error}.") from error
+    if arrays[0].shape != arrays[-1].shape:
+        raise InputError(f"{key} and {key}_imag must have one shape; got {arrays[0].shape} and {arrays[1].shape}.")
+    return arrays[0] if len(arrays) == 1 else arrays[0] + 1j * arrays[1]
 
 
 def equation_of(table: dict | None) -> tuple[AbstractEquation, AbstractSolver | None]:

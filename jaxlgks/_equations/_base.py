@@ -12,6 +12,7 @@ import equinox as eqx
 from jaxtyping import Array, Complex, Float
 
 from .._bohr import Groups, Reference, Structure, bohr_structure, one_group, reference_to
+from .._inputs import as_flag, described
 from .._system import Noise, System, require_matrices
 from ..errors import InputError
 from ._dissipator import Dissipator
@@ -33,6 +34,9 @@ class AbstractEquation(eqx.Module):
     """Whether the frequencies of one group are taken for equal."""
     follows: ClassVar[bool] = True
     """Whether the dissipators change with H."""
+
+    def __check_init__(self) -> None:
+        as_flag(self.lamb_shift, f"{type(self).__name__}: lamb_shift")
 
     @property
     def kernel(self) -> Literal["lindblad", "redfield"] | None:
@@ -80,7 +84,14 @@ def as_equation(equation: Any) -> AbstractEquation:
     """A master equation; `InputError` for anything else, a name or a class among them."""
     if isinstance(equation, AbstractEquation):
         return equation
-    what = f"the class {equation.__name__}" if isinstance(equation, type) else f"{type(equation).__name__} {equation!r}"
     raise InputError(
-        f"equation must be a master equation, such as Davies(), Unified() or Redfield(lamb_shift=True); got {what}."
+        "equation must be a master equation, such as Davies(), Unified() or Redfield(lamb_shift=True); got "
+        f"{described(equation)}."
     )
+
+
+def as_reference(reference: Any, who: str) -> Reference | None:
+    """Pinned groups, or None."""
+    if reference is None or isinstance(reference, Reference):
+        return reference
+    raise InputError(f"{who}: reference is what fixed(system) sets, or None; got {described(reference)}.")

@@ -9,9 +9,9 @@ import equinox as eqx
 from jaxtyping import Array, Float
 
 from .._bohr import Groups, Reference, Structure, find_groups, follow
+from .._inputs import as_setting
 from .._system import System
-from ..errors import InputError
-from ._base import Thunk
+from ._base import Thunk, as_reference
 from ._secular import AbstractSecular
 
 
@@ -45,11 +45,9 @@ class Davies(AbstractSecular):
     equal: ClassVar[bool] = True
 
     def __init__(self, tolerance: float = 1e-9, lamb_shift: bool = False, reference: Reference | None = None):
-        if not tolerance >= 0:
-            raise InputError(f"Davies: tolerance must not be negative; got {tolerance}.")
-        self.tolerance = tolerance
+        self.tolerance = as_setting(tolerance, "Davies: tolerance")
         self.lamb_shift = lamb_shift
-        self.reference = reference
+        self.reference = as_reference(reference, "Davies")
 
     def gap(self, largest: Float[Array, ""], fast: Thunk, memory: Thunk) -> Float[Array, ""]:
         return self.tolerance * largest

@@ -10,9 +10,9 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from .._bohr import Groups, Reference, Structure, find_groups, follow
+from .._inputs import as_setting
 from .._system import System
-from ..errors import InputError
-from ._base import Thunk
+from ._base import Thunk, as_reference
 from ._secular import AbstractSecular
 from ._timescales import correlation_time, relaxation_rate
 
@@ -51,11 +51,9 @@ class Unified(AbstractSecular):
     secular: ClassVar[bool] = True
 
     def __init__(self, width: float | None = None, lamb_shift: bool = False, reference: Reference | None = None):
-        if width is not None and not width >= 0:
-            raise InputError(f"Unified: width must not be negative (units of the relaxation rate); got {width}.")
-        self.width = width
+        self.width = None if width is None else as_setting(width, "Unified: width (units of the relaxation rate)")
         self.lamb_shift = lamb_shift
-        self.reference = reference
+        self.reference = as_reference(reference, "Unified")
 
     def gap(self, largest: Float[Array, ""], fast: Thunk, memory: Thunk) -> Float[Array, ""]:
         if self.width is not None:

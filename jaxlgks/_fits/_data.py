@@ -12,7 +12,8 @@ from typing import Any
 import equinox as eqx
 import numpy as np
 
-from ..errors import DataError
+from .._inputs import as_mapping, as_real, as_several, as_units, as_word, described
+from ..errors import DataError, InputError
 from ._parameters import nearest
 
 SUFFIX = "_error"
@@ -56,6 +57,8 @@ class Data(eqx.Module):
         units: Mapping[str, str] | None = None,
         relative_errors: Any = None,
     ):
+        coordinates = as_mapping(coordinates, "data: coordinates")
+        observables = as_mapping(observables, "data: observables")
         self.coordinates = {str(name): _numbers(x, f"the coordinate {name!r}") for name, x in coordinates.items()}
         self.observables = {str(name): _numbers(y, f"the observable {name!r}") for name, y in observables.items()}
         if not self.coordinates or not self.observables:
@@ -74,7 +77,7 @@ class Data(eqx.Module):
             zero = {name: np.zeros_like(y) for name, y in self.observables.items()}
             self.errors = zero | absolute
             self.relative = None if relative_errors is None else zero | relative
-        self.units = dict(units or {})
+        self.units = as_units(units)
 
     @property
     def points(self) -> int:
@@ -94,10 +97,10 @@ class Data(eqx.Module):
 
 
 def _numbers(values: Any, what: str) -> np.ndarray:
-    array = np.asarray(values)
-    if array.dtype.kind in "cmM":
-        raise DataError(f"data: {what} must hold real numbers; got {array.dtype}.")
     try:
+        array = np.asarray(values)
+        if array.dtype.kind in "cmMbSU":
+            raise DataError(f"data: {what} must hold real numbers; got {array.dtype}.")
         return np.array(array if array.dtype.kind in "fiu" else values, float)  # None and pandas' NA become NaN
     except (TypeError, ValueError) as error:
         raise DataError(f"data: {what} must hold real numbers: {error}") from error
@@ -138,8 +141,7 @@ def usable(data: Data, missing: str) -> np.ndarray:
 
     **Raises:** `DataError` naming points that are not finite, unless they are to be skipped.
     """
-    if missing not in ("raise", "skip"):
-        raise DataError(f"fit: missing must be 'raise' or 'skip'; got {missing!r}.")
+    as_word(missing, "fit: missing", ("raise", "skip"))
     bad = {name: ~np.isfinite(x) for name, x in data.coordinates.items()}
     lost = np.any(list(bad.values()), axis=0)
     skipped = {
@@ -162,6 +164,16 @@ def listed_points(at: np.ndarray, most: int = 8) -> str:
     """Numbers of points as text."""
     at = np.unique(at)
     return f"point(s) {', '.join(map(str, at[:most].tolist()))}{', ...' if len(at) > most else ''}"
+
+
+def as_coordinates(coordinates: Any, where: str) -> dict[str, np.ndarray]:
+    """A plan: finite settings [n] by name, equally many of each."""
+    named = as_mapping(coordinates, f"{where}: coordinates")
+    x = {name: np.atleast_1d(np.asarray(as_real(v, f"{where}: the coordinate {name!r}"))) for name, v in named.items()}
+    if not x or len({v.shape for v in x.values()}) > 1 or next(iter(x.values())).ndim > 1:
+        shapes = {name: v.shape for name, v in x.items()}
+        raise InputError(f"{where}: coordinates are numbers [n] by name, equally many of each; got {shapes}.")
+    return x
 
 
 def as_data(
@@ -189,13 +201,19 @@ def as_data(
     """
     if isinstance(table, Data):
         return table
-    measured = [observables] if isinstance(observables, str) else list(observables or ())
+    measured = _as_names(observables, "observables") or []
+    coordinates = _as_names(coordinates, "coordinates")
     named = errors if isinstance(errors, Mapping) else {}
     units = {}
     if hasattr(table, "to_dataset"):  # xarray.DataArray
         table = table.to_dataset(name=table.name or "value")
     if hasattr(table, "data_vars"):
         columns, units, measured = _flattened(table, measured, named)
+    elif not isinstance(table, Mapping) and not hasattr(table, "columns"):
+        raise DataError(
+            "data: a table is Data, an xarray object, a pandas DataFrame or a mapping of columns; got "
+            f"{described(table)}."
+        )
     else:
         labels = list(getattr(table, "columns", table))
         names = [str(label) for label in labels]
@@ -222,6 +240,14 @@ def as_data(
     sigma = {name: columns[value] if isinstance(value, str) else value for name, value in named.items()}
     x, y = ({name: columns[name] for name in names} for names in (coordinates, measured))
     return Data(x, y, sigma or None, units, relative_errors)
+
+
+def _as_names(names: Any, what: str) -> list[str] | None:
+    """Names of columns as a list: one, several, or None."""
+    if names is None:
+        return None
+    names = (names,) if isinstance(names, str) else as_several(names, f"data: {what}")
+    return [as_word(name, f"data: {what}") for name in names]
 
 
 def _is_numeric(column: np.ndarray) -> bool:

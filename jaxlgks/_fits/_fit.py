@@ -4,7 +4,6 @@ Takes: a model, data, start values. Returns: `Fit`. The optimisers work in coord
 are those of the parameters themselves.
 """
 
-import numbers
 import warnings
 from collections.abc import Mapping
 from typing import Any
@@ -12,7 +11,8 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
-from ..errors import DataError, FitWarning, IdentifiabilityError, InputError
+from .._inputs import as_count, as_flag, as_units
+from ..errors import DataError, FitWarning, IdentifiabilityError
 from ._data import Data, as_data, usable, weights_of
 from ._information import Information, information_of
 from ._optimisers import as_method
@@ -92,12 +92,12 @@ def fit(
     parameters, theta = as_parameters(init, bounds, "fit")
     problem = _problem(predict, measured, parameters, priors, weights, missing)
     optimiser = as_method(method, scaled=problem.known)
-    if steps is not None and (isinstance(steps, bool) or not isinstance(steps, numbers.Integral) or steps < 0):
-        raise InputError(f"fit: steps is a number of steps, 0 or more; got {steps!r}.")
+    steps = optimiser.steps if steps is None else as_count(steps, "fit: steps")
+    progress, throw = as_flag(progress, "fit: progress"), as_flag(throw, "fit: throw")
     rows = start_values(parameters, theta, starts, seed, "fit")
-    problem, ends = run(problem, optimiser, rows, optimiser.steps if steps is None else int(steps), progress)
+    problem, ends = run(problem, optimiser, rows, steps, progress)
     label = method if isinstance(method, str) else type(method).__name__
-    all_units = {**measured.units, **(units or {}), **units_of(units, parameters.names)}
+    all_units = {**measured.units, **as_units(units), **units_of(units, parameters.names)}
     result = _result(problem, measured, ends, label, all_units)
     saddle = result.starts.outcomes[int(np.argmin(result.starts.chi_squared))].startswith(NO_MINIMUM)
     if result.information.rank < len(theta) and throw and not saddle:

@@ -22,6 +22,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from .._inputs import as_count, as_flag, as_function, as_mapping
 from ..errors import FitError, FitWarning, InputError
 from ._parameters import Bounds, Parameters, as_parameters, range_of, start_values
 
@@ -182,11 +183,14 @@ def maximise(
     best.values["omega"]                           # 2.7899
     ```
     """
+    as_function(figure, "maximise: figure")
+    steps, progress = as_count(steps, "maximise: steps"), as_flag(progress, "maximise: progress")
     variables, theta = as_parameters(init, bounds, "maximise")
     value = np.asarray(figure(variables.tree(theta)))
     if value.shape != () or value.dtype.kind not in "fiu":
         raise InputError(f"maximise: the figure must be one real number; got {value.dtype}{value.shape}.")
-    names, pairs = list(constraints or {}), (constraints or {}).values()
+    constraints = as_mapping(constraints, "maximise: constraints")
+    names, pairs = list(constraints), constraints.values()
     levels = [_level(name, pair) for name, pair in zip(names, pairs, strict=True)]
     low, high = np.array(levels, float).reshape(-1, 2).T
     h = tuple(pair[0] for pair in pairs)

@@ -21,7 +21,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from .._inputs import require_x64
+from .._inputs import as_array, as_count, as_mapping, as_several, as_units, require_finite, require_x64
 from ..errors import InputError
 
 Bounds = Mapping[str, Any]
@@ -91,7 +91,7 @@ def as_parameters(init: Any, bounds: Bounds | None, where: str) -> tuple[Paramet
     require_x64()
     names, theta, shapes, structure = _entries(init, where)
     lower, upper = np.full(len(names), -np.inf), np.full(len(names), np.inf)
-    for key, value in (bounds or {}).items():
+    for key, value in as_mapping(bounds, f"{where}: bounds").items():
         at = addressed(key, names, f"{where}: bounds")
         ends = range_of((0.0, None) if str(value) == "positive" else value)
         if ends is None:
@@ -111,14 +111,13 @@ def _entries(init: Any, where: str) -> tuple[tuple[str, ...], np.ndarray, tuple,
     names, values = [], []
     for path, leaf in leaves:
         name = jax.tree_util.keystr(path, simple=True, separator=".") or "value"
-        array = np.asarray(leaf)
-        if array.dtype.kind not in "fiu":
+        array = as_array(leaf, f"{where}: the start value of {name!r}", what="real numbers")
+        if not isinstance(array, np.ndarray) or array.dtype.kind not in "fiu":
             raise InputError(
                 f"{where}: the start value of {name!r} must be real numbers; got {array.dtype}. Take real and "
                 "imaginary parts as parameters of their own."
             )
-        if not np.all(np.isfinite(array)):
-            raise InputError(f"{where}: the start value of {name!r} must be finite; got {leaf!r}.")
+        require_finite(array, f"{where}: the start value of {name!r}")
         values.append(array.astype(float))
         names += [name + "".join(f"[{i}]" for i in index) for index in np.ndindex(array.shape)]
     if repeated := [name for name in names if names.count(name) > 1]:
@@ -148,6 +147,7 @@ def _require_inside(parameters: Parameters, theta: np.ndarray, where: str) -> No
 
 def _matching(key: str, names: Sequence[str]) -> list[int]:
     """The entries that a name stands for: one, or all of an array or branch of the pytree."""
+    key = str(key)
     return [i for i, name in enumerate(names) if name == key or name.startswith((f"{key}[", f"{key}."))]
 
 
@@ -160,9 +160,9 @@ def addressed(key: str, names: Sequence[str], where: str) -> list[int]:
 
 def units_of(units: Mapping[str, str] | None, names: Sequence[str]) -> dict[str, str]:
     """Units of entries: their own, or that of the array or branch that they belong to."""
-    result = {}
-    for key in sorted(units or {}, key=len):  # the most special name comes last
-        result |= {names[i]: (units or {})[key] for i in _matching(key, names)}
+    units, result = as_units(units), {}
+    for key in sorted(units, key=len):  # the most special name comes last
+        result |= {names[i]: units[key] for i in _matching(key, names)}
     return result
 
 
@@ -175,14 +175,12 @@ def nearest(key: str, names: Iterable[str]) -> str:
 
 def start_values(parameters: Parameters, theta: np.ndarray, starts: Any, seed: int, where: str) -> np.ndarray:
     """Start values [s, p]: θ first, then those of a list, or as many as make up the number `starts`, drawn."""
-    if isinstance(starts, numbers.Integral):
-        if starts < 1:
-            raise InputError(f"{where}: at least one start is needed; got {starts}.")
-        return np.concatenate([theta[None], _drawn(parameters, theta, int(starts) - 1, seed)])
-    if isinstance(starts, Mapping | str) or not isinstance(starts, Iterable):
-        raise InputError(f"{where}: starts is a number or a list of start values like init; got {starts!r}.")
+    seed = as_count(seed, f"{where}: seed", most=2**63 - 1)
+    if isinstance(starts, numbers.Number):
+        starts = as_count(starts, f"{where}: starts", 1)
+        return np.concatenate([theta[None], _drawn(parameters, theta, starts - 1, seed)])
     rows, where = [theta], f"{where}: starts"
-    for start in starts:
+    for start in as_several(starts, f"{where}, a number or start values like init,"):
         names, row, *_ = _entries(start, where)
         if names != parameters.names:
             raise InputError(f"{where}: each must have the entries {parameters.names}; got {names}.")

@@ -15,8 +15,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from .._inputs import LARGEST, as_count, as_flag, as_function, as_mapping, as_units, described
 from ..errors import DataError, FitError, FitWarning, IdentifiabilityError, InputError
-from ._data import Data
+from ._data import Data, as_coordinates
 from ._information import Information, information_of
 from ._maximise import Task
 from ._parameters import Bounds, Parameters, as_parameters, start_values, units_of
@@ -56,6 +57,7 @@ def sensitivity(f: Callable[[Any], Any], params: Any, *, units: Mapping[str, str
     """
     import xarray
 
+    as_function(f, "sensitivity: f")
     parameters, theta = as_parameters(params, None, "sensitivity")
     value, jacobian = _with_jacobian(f, parameters, theta)
     names, columns = [], []
@@ -68,7 +70,7 @@ def sensitivity(f: Callable[[Any], Any], params: Any, *, units: Mapping[str, str
     values = np.concatenate(columns)
     derivative = np.concatenate([np.asarray(leaf).reshape(-1, len(theta)) for leaf in jax.tree.leaves(jacobian)])
     below = units_of(units, parameters.names)
-    above = [(units or {}).get(name, "1") for name, _ in names]
+    above = [as_units(units).get(name, "1") for name, _ in names]
     per = [[f"{unit} / {below[by]}" if by in below else unit for by in parameters.names] for unit in above]
     with np.errstate(divide="ignore", invalid="ignore"):
         elasticity = np.where(values[:, None] != 0, derivative * theta / values[:, None], np.nan)
@@ -123,6 +125,7 @@ def fisher_information(
     ```
     """
     parameters, theta = as_parameters(params, bounds, "fisher_information")
+    coordinates = as_coordinates(coordinates, "fisher_information")
     model = model_of(predict, parameters, coordinates, None, "fisher_information")
     jacobian, signal = _whitened(model, theta, coordinates, errors, "fisher_information")
     return information_of(parameters.scaled(theta, jacobian, signal), theta, jacobian, units)
@@ -132,19 +135,23 @@ def _whitened(
     model: Model, theta: np.ndarray, coordinates: Mapping[str, Any], errors: Any, where: str
 ) -> tuple[np.ndarray, float]:
     """The Jacobian of predictions over their errors, [m, p], and the length of these predictions."""
-    x = {name: np.atleast_1d(np.asarray(values, float)) for name, values in coordinates.items()}
+    x = dict(coordinates)
     y, jacobian = jax.tree.map(np.asarray, model.with_jacobian(jnp.asarray(theta), x))
     data = Data(x, y, _errors_of(errors, x, y))
     sigma = data.flat(data.errors or {})
     J = np.concatenate([jacobian[name].reshape(-1, len(theta)) for name in y]) / sigma[:, None]
-    if not np.all(np.isfinite(J)) or not np.all(np.isfinite(data.flat(y))):
-        raise DataError(f"{where}: predictions or their derivatives are not finite at these parameters and this plan.")
+    good = np.all(np.isfinite(sigma)) and np.all(np.abs(J) < LARGEST) and np.all(np.isfinite(data.flat(y)))
+    if not good:
+        raise DataError(
+            f"{where}: predictions, their errors or derivatives over these are not finite at these parameters and this "
+            "plan."
+        )
     return J, float(np.linalg.norm(data.flat(y) / sigma))
 
 
 def _errors_of(errors: Any, x: Mapping[str, Any], y: Mapping[str, Any]) -> Mapping[str, Any]:
     """Errors by observable from numbers, arrays or a function of (x, prediction), called with all points at once."""
-    if callable(errors):
+    if callable(errors) and not isinstance(errors, type):
         errors = errors(x, y["value"] if list(y) == ["value"] else y)
     return errors if isinstance(errors, Mapping) else dict.fromkeys(y, errors)
 
@@ -181,7 +188,7 @@ class _Volume(eqx.Module):
     def __call__(self, x: dict[str, Array]) -> Float[Array, ""]:
         y, jacobian = self.model.with_jacobian(self.theta, x)
         sigma = _errors_of(self.errors, x, y)
-        rows = [(jacobian[k] / jnp.asarray(sigma[k])[..., None]).reshape(-1, self.theta.size) for k in y]
+        rows = [(jacobian[k] / jnp.asarray(sigma[k], float)[..., None]).reshape(-1, self.theta.size) for k in y]
         J = jnp.concatenate([self.known, *(self.repeats**0.5 * row for row in rows)]) * self.size
         return jnp.sum(jnp.log(jnp.abs(jnp.diag(jnp.linalg.qr(J, mode="r")))))
 
@@ -225,12 +232,14 @@ def optimal_plan(
     """
     where = "optimal_plan"
     parameters, theta = as_parameters(params, bounds, where)
-    first = {name: np.atleast_1d(np.asarray(x, float)) for name, x in coordinates.items()}
+    first, limits = as_coordinates(coordinates, where), as_mapping(limits, f"{where}: limits")
+    progress = as_flag(progress, f"{where}: progress")
     plan, settings = as_parameters(first, limits, where)
     if not np.all(np.isfinite(plan.lower) & np.isfinite(plan.upper)):
-        raise InputError(f"{where}: every coordinate needs two limits; got {dict(limits)} for {list(first)}.")
-    if repeats < 1:
-        raise InputError(f"{where}: each setting is measured at least once; got repeats={repeats}.")
+        raise InputError(f"{where}: every coordinate needs two limits; got {limits} for {list(first)}.")
+    repeats = as_count(repeats, f"{where}: repeats", 1)
+    if known is not None and not isinstance(known, Information):
+        raise InputError(f"{where}: known must be an Information or None; got {described(known)}.")
     if known is not None and known.names != parameters.names:
         both = f"{list(parameters.names)} and {list(known.names)}"
         raise InputError(f"{where}: known must be about the same parameters; got {both}.")

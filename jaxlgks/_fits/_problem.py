@@ -14,6 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
+from .._inputs import as_function, as_mapping
 from ..errors import DataError, InputError
 from ._data import Data
 from ._parameters import Parameters, addressed, nearest
@@ -142,7 +143,7 @@ def settings_of(data: Data) -> tuple[dict[str, Array], np.ndarray]:
 def priors_of(priors: Mapping[str, Any] | None, names: tuple[str, ...]) -> tuple[np.ndarray, np.ndarray]:
     """Mean and width [p] from pairs (mean, standard deviation) by name."""
     mean, width = np.zeros(len(names)), np.full(len(names), np.inf)
-    for key, pair in (priors or {}).items():
+    for key, pair in as_mapping(priors, "fit: priors").items():
         at = addressed(key, names, "fit: priors")
         if np.isfinite(width[at]).any():
             raise InputError(f"fit: {key!r} has two priors; keep one.")
@@ -166,6 +167,8 @@ def model_of(
 
     **Raises:** `DataError` where it asks for coordinates that the data lack, or returns other observables or shapes.
     """
+
+    as_function(predict, f"{where}: predict")
 
     def number(shape: tuple[int, ...]) -> jax.ShapeDtypeStruct:
         return jax.ShapeDtypeStruct(shape, jnp.float64)

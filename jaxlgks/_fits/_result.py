@@ -20,8 +20,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from .._inputs import as_count, as_setting
 from ..errors import InputError
-from ._data import Data, listed_points
+from ._data import Data, as_coordinates, listed_points
 from ._information import Direction, Information
 from ._optimisers import as_method
 from ._problem import Problem, evaluate
@@ -121,12 +122,8 @@ class Fit(eqx.Module):
 
         **Raises:** `InputError` for coordinates that are not those of the data.
         """
-        x = {name: np.atleast_1d(v).astype(float) for name, v in (coordinates or self.data.coordinates).items()}
-        if (
-            set(x) != set(self.data.coordinates)
-            or len({v.shape for v in x.values()}) > 1
-            or next(iter(x.values())).ndim > 1
-        ):
+        x = self.data.coordinates if coordinates is None else as_coordinates(coordinates, "band")
+        if set(x) != set(self.data.coordinates):
             names, shapes = list(self.data.coordinates), {name: v.shape for name, v in x.items()}
             raise InputError(f"band: the coordinates are {names}, one number a point, equally many; got {shapes}.")
         values, jacobian = self.problem.model.with_jacobian(jnp.asarray(self.vector), x)
@@ -145,8 +142,7 @@ class Fit(eqx.Module):
         **Raises:** `InputError` where the data do not fix all parameters, and for a fit with priors.
         """
         problem, theta, sigmas = self.problem, self.vector, self.information.sigmas
-        if count < 1:
-            raise InputError(f"repeat: at least one repetition is needed; got {count}.")
+        count, seed = as_count(count, "repeat: count", 1), as_count(seed, "repeat: seed", most=2**63 - 1)
         if np.isfinite(problem.width).any():
             raise InputError("repeat: with priors the truth would have to be drawn from them as well; fit without.")
         if self.information.rank < len(theta):
@@ -280,7 +276,7 @@ def _quantile(level: float, degrees_of_freedom: int | None) -> float:
     """Of Student's t, or of the normal distribution for None."""
     from scipy.stats import norm, t
 
-    if not 0 < level < 1:
+    if not 0 < (level := as_setting(level, "intervals: level", 0.0, 1.0)) < 1:
         raise InputError(f"intervals: the level lies between 0 and 1; got {level}.")
     upper = (1 + level) / 2
     return float(norm.ppf(upper) if degrees_of_freedom is None else t.ppf(upper, degrees_of_freedom))

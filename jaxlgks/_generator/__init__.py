@@ -11,6 +11,7 @@ from ._base import (
     State as State,
     converged as converged,
     in_order as in_order,
+    require_known as require_known,
     stacked as stacked,
 )
 from ._blocks import (

@@ -17,7 +17,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float
 
 from .._inputs import as_known, is_concrete
-from ..errors import ConvergenceError
+from ..errors import ConvergenceError, InputError
 
 State = Any
 Observables = Any
@@ -219,3 +219,14 @@ def in_order(t: Array, dtype: Any) -> tuple[Array, Array]:
     times = xp.where(values < 0, xp.nan, values).reshape(-1)
     order = xp.argsort(times)
     return as_known(xp.concatenate([xp.zeros(1, times.dtype), times[order]]), dtype), as_known(xp.argsort(order) + 1)
+
+
+def require_known(values: Any, who: str) -> None:
+    """Raise where known results in time are no numbers: rounding grew without end, or an integrator gave up."""
+    known = [np.asarray(x) for x in jax.tree.leaves(values) if is_concrete(x) and jnp.issubdtype(x.dtype, jnp.inexact)]
+    if not all(np.isfinite(x).all() for x in known):
+        raise InputError(
+            f"{who}: the result is not finite: the times are too long. The exponential of a generator has an error of "
+            "1e-16 of its largest rate times the time; an integrator takes max_steps at most. After a few of the "
+            "slowest relaxation times nothing changes any more: ask steady_state or static()."
+        )

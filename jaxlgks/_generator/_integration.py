@@ -15,6 +15,7 @@ from jaxtyping import Array, Bool, Float
 
 from .._bohr import Structure
 from .._equations import Dissipator
+from .._inputs import as_count, as_flag, as_setting
 from ..errors import InputError
 from ._matrices import averaged
 
@@ -37,6 +38,9 @@ def integration(
     adjoint: eqx.Module | None = None,
 ) -> Integration:
     """Reverse mode unless told otherwise, no progress bar."""
+    rtol, atol = as_setting(rtol, "evolve: rtol", 1e-15, 0.1), as_setting(atol, "evolve: atol", 1e-30, 0.1)
+    max_steps = as_count(max_steps, "evolve: max_steps", 1, 10**9)
+    progress = as_flag(progress, "evolve: progress")
     meter = diffrax.TextProgressMeter() if progress else diffrax.NoProgressMeter()
     if adjoint is None:
         adjoint = diffrax.RecursiveCheckpointAdjoint()
@@ -105,6 +109,7 @@ def integrate(
         max_steps=by.max_steps,
         progress_meter=by.meter,
         adjoint=by.adjoint,
+        throw=False,  # inside a compiled program an error would have no name
     )
     assert solution.ys is not None
-    return solution.ys
+    return jnp.asarray(jnp.where(solution.result == diffrax.RESULTS.successful, solution.ys, jnp.nan))

@@ -26,7 +26,7 @@ from .._equations import (
     spread,
     transition_rates,
 )
-from .._inputs import as_operator, as_state, is_concrete
+from .._inputs import as_operator, as_state, described, is_concrete
 from .._system import System
 from ..errors import RESULTS, InputError, JaxlgksError
 from ._base import AbstractForm, AbstractGenerator, NullState
@@ -182,7 +182,7 @@ class AbstractProblem(eqx.Module):
 @functools.singledispatch
 def resolve(model: Any, equation: AbstractEquation) -> AbstractProblem:
     """The problem of a model and a master equation."""
-    raise InputError(f"a model must be a System or a QuasiFree; got {type(model).__name__}.")
+    raise InputError(f"a model must be a System or a QuasiFree; got {described(model)}.")
 
 
 class SystemProblem(AbstractProblem):
@@ -209,7 +209,7 @@ class SystemProblem(AbstractProblem):
         return as_operator(A, name, self.model.dim, hermitian=hermitian).astype(self.model.hamiltonian.dtype)
 
     def operators(self, A: Any, name: str) -> Complex[Array, "*a d d"]:
-        if not hasattr(A, "shape") or len(A.shape) <= 2:
+        if not isinstance(getattr(A, "shape", None), tuple) or len(A.shape) <= 2:
             return self.operator(A, name)
         stack = [self.operator(one, f"{name}[{i}]") for i, one in enumerate(A.reshape(-1, *A.shape[-2:]))]
         return jnp.stack(stack).reshape(A.shape)

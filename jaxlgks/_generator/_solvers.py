@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 import equinox as eqx
 
 from .._equations import Dissipation
+from .._inputs import as_count, as_setting, described
 from ..errors import InputError, NoPartitionError, SolverError, SolverMemoryError
 from ._base import AbstractForm
 from ._blocks import BlockStructure, block_generator
@@ -17,6 +18,9 @@ from ._choice import known_blocks
 from ._dense import dense_generator
 from ._operators import operator_generator
 from ._populations import couplings_are_real, rate_equation
+
+MOST = 100
+"""Steps of refinement, which are written out one after the other: two reach what rounding allows."""
 
 
 class AbstractSolver(eqx.Module):
@@ -56,6 +60,10 @@ class Dense(AbstractSolver):
     memory: float = eqx.field(static=True, default=8e9)
     name: ClassVar[str] = "dense"
 
+    def __check_init__(self) -> None:
+        as_count(self.refine, "Dense: refine", most=MOST)
+        as_setting(self.memory, "Dense: memory")
+
     def prepare(self, resolved: Dissipation) -> None:
         # L, its pinned copy, the factors, and at least as much for what they are made of.
         needed = 4.0 * resolved.system.hamiltonian.dtype.itemsize * resolved.system.dim**4
@@ -88,6 +96,9 @@ class Blocks(AbstractSolver):
 
     refine: int = eqx.field(static=True, default=1)
     name: ClassVar[str] = "blocks"
+
+    def __check_init__(self) -> None:
+        as_count(self.refine, "Blocks: refine", most=MOST)
 
     def prepare(self, resolved: Dissipation) -> BlockStructure:
         blocks = known_blocks(resolved, above=1)
@@ -130,6 +141,12 @@ class Krylov(AbstractSolver):
     cycles: int = eqx.field(static=True, default=5)
     memory: float = eqx.field(static=True, default=8e9)
     name: ClassVar[str] = "krylov"
+
+    def __check_init__(self) -> None:
+        as_setting(self.tolerance, "Krylov: tolerance", most=1.0)
+        as_count(self.restart, "Krylov: restart", least=1)
+        as_count(self.cycles, "Krylov: cycles", least=1)
+        as_setting(self.memory, "Krylov: memory")
 
     def prepare(self, resolved: Dissipation) -> None:
         operators, dim = 6 * len(resolved.noises) * resolved.groups.count, resolved.system.dim
@@ -185,8 +202,7 @@ def as_solver(solver: Any) -> AbstractSolver | None:
     """A solver or None; `InputError` for anything else, a name or a class among them."""
     if solver is None or isinstance(solver, AbstractSolver):
         return solver
-    what = f"the class {solver.__name__}" if isinstance(solver, type) else f"{type(solver).__name__} {solver!r}"
-    raise InputError(f"solver must be Dense(), Blocks(), Krylov(), Populations() or None; got {what}.")
+    raise InputError(f"solver must be Dense(), Blocks(), Krylov(), Populations() or None; got {described(solver)}.")
 
 
 def _require_memory(solver: AbstractSolver, what: str, needed: float, allowed: float) -> None:

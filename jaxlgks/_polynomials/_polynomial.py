@@ -6,7 +6,6 @@ arrays, of a degree known before anything is computed.
 
 import itertools
 import numbers
-import operator
 from typing import Any, SupportsIndex
 
 import equinox as eqx
@@ -14,7 +13,17 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
-from .._inputs import HERMITICITY_TOLERANCE, as_known, is_concrete, require_x64
+from .._inputs import (
+    HERMITICITY_TOLERANCE,
+    as_array,
+    as_count,
+    as_known,
+    as_several,
+    described,
+    is_concrete,
+    require_finite,
+    require_x64,
+)
 from ..errors import DegreeError, InputError, NotHermitianError, ShapeError
 from ._symbols import Symbol, adjoint, module, plus, product, scaled, vacuum
 
@@ -37,6 +46,20 @@ class Polynomial(eqx.Module):
 
     __array_ufunc__ = None  # a NumPy scalar on the left leaves the product to this class
 
+    def __check_init__(self) -> None:
+        as_count(self.modes, "Polynomial: modes", 1)
+        as_count(self.limit, "Polynomial: limit")
+        tensors = self.coefficients if isinstance(self.coefficients, tuple) else ()
+        shapes = [getattr(T, "shape", None) for T in tensors]
+        if not shapes or shapes != [(2 * self.modes,) * k for k in range(len(shapes))]:
+            raise ShapeError(
+                f"Polynomial: coefficients must be arrays of shapes (), ({2 * self.modes},), ({2 * self.modes}, "
+                f"{2 * self.modes}), … in a tuple; got {shapes or described(self.coefficients)}. Make polynomials from "
+                "modes(M)."
+            )
+        for T in tensors if is_concrete(tensors) else ():
+            require_finite(T, "a coefficient of a polynomial")
+
     @property
     def degree(self) -> int:
         """The highest number of operators in a term, known before any coefficient."""
@@ -55,9 +78,8 @@ class Polynomial(eqx.Module):
 
     def coefficient(self, creations, annihilations):
         """The coefficient of Π a_k†^{p_k} Π a_k^{q_k}. **Arguments:** p, q: tuples of M exponents."""
-        powers = (*annihilations, *creations)
-        if len(powers) != 2 * self.modes:
-            raise ShapeError(f"coefficient: {self.modes} exponents each are needed; got {creations}, {annihilations}.")
+        both = [as_several(p, "coefficient: exponents", self.modes) for p in (annihilations, creations)]
+        powers = [as_count(power, "coefficient: an exponent") for p in both for power in p]
         index = tuple(i for i, power in enumerate(powers) for _ in range(power))
         return multiplicity(index) * self.coefficients[len(index)][index] if len(index) <= self.degree else 0.0
 
@@ -113,15 +135,15 @@ class Polynomial(eqx.Module):
         return self.__mul__(other)
 
     def __truediv__(self, other) -> "Polynomial":
-        return self * (1.0 / _as_number(other)) if _is_number(other) else NotImplemented
+        if not _is_number(other):
+            return NotImplemented
+        divisor = _as_number(other)
+        if isinstance(divisor, np.ndarray) and divisor == 0:
+            raise InputError("a polynomial cannot be divided by zero.")
+        return self * (1.0 / divisor)
 
     def __pow__(self, power: SupportsIndex) -> "Polynomial":
-        try:
-            power = operator.index(power)
-        except TypeError:
-            power = -1
-        if power < 0:
-            raise InputError("a polynomial has powers 0, 1, 2, …; got another one.")
+        power = as_count(power, "the power of a polynomial")
         out = constant(1.0, self.modes, self.limit)
         for _ in range(power):
             out = out * self
@@ -129,6 +151,8 @@ class Polynomial(eqx.Module):
 
     def commutator(self, other: "Polynomial") -> "Polynomial":
         """[self, other], of degree two lower than the product (which may go beyond the limit)."""
+        if not isinstance(other, Polynomial):
+            raise InputError(f"commutator: the other operator must be a Polynomial; got {described(other)}.")
         other, C = self._like(other), vacuum(self.modes)
         pairs = (self._numbers, other._numbers), (other._numbers, self._numbers)
         ab, ba = (product(*pair, C) for pair in pairs)  # pyright: ignore[reportArgumentType]
@@ -165,15 +189,14 @@ def modes(count: int, degree: int = 4) -> tuple[Polynomial, ...]:
     ```
     """
     require_x64()
-    if not (isinstance(count, int) and isinstance(degree, int) and count >= 1 and degree >= 1):
-        raise InputError(f"modes: at least one mode and degree one are needed; got count={count!r}, degree={degree!r}.")
+    count, degree = as_count(count, "modes: count", 1, 1000), as_count(degree, "modes: degree", 1, 100)
     unit = np.eye(2 * count, dtype=complex)
     return tuple(Polynomial((as_known(0.0, complex), as_known(unit[k])), count, degree) for k in range(count))
 
 
 def constant(value, count: int, limit: int) -> Polynomial:
     """A number times the identity."""
-    return Polynomial((as_known(value, complex),), count, limit)
+    return Polynomial((as_known(_as_number(value), complex),), count, limit)
 
 
 def as_polynomial(A, what: str, count: int, degree: int | None = None, *, hermitian: bool = True) -> Polynomial:
@@ -184,7 +207,7 @@ def as_polynomial(A, what: str, count: int, degree: int | None = None, *, hermit
         A = constant(A, count, 1)
     if not isinstance(A, Polynomial):
         raise InputError(
-            f"{what} must be a Polynomial of {count} mode(s), made from modes({count}); got {type(A).__name__}."
+            f"{what} must be a Polynomial of {count} mode(s), made from modes({count}); got {described(A)}."
         )
     if A.modes != count:
         raise ShapeError(f"{what} must be a polynomial of {count} mode(s), as the Hamiltonian; got {A.modes}.")
@@ -194,8 +217,8 @@ def as_polynomial(A, what: str, count: int, degree: int | None = None, *, hermit
     defect = [xp.max(xp.abs(a - b)) for a, b in zip(A._numbers, A.dag._numbers, strict=True)]
     size = [xp.max(xp.abs(a)) for a in A._numbers]
     worst, largest = xp.max(xp.stack(defect)), xp.max(xp.stack(size))
-    if xp is np and not np.isfinite(largest):
-        raise NotHermitianError(f"{what} must be finite; it contains NaN or infinity.")
+    if xp is np:
+        require_finite(largest, what, NotHermitianError)
     if not hermitian:
         return A
     if xp is np and worst > HERMITICITY_TOLERANCE * largest:
@@ -243,4 +266,9 @@ def _is_number(x) -> bool:
 
 
 def _as_number(x: Any) -> Any:
-    return complex(x) if isinstance(x, int | float | complex) else module(x).asarray(x, complex)
+    """A finite number; a traced one as it is."""
+    if not is_concrete(x):
+        return jnp.asarray(x, complex)
+    number = as_array(x, "a coefficient of a polynomial")
+    require_finite(number, "a coefficient of a polynomial")
+    return number.astype(complex)

@@ -12,6 +12,7 @@ import jax
 from jaxtyping import Array, Float
 
 from .._generator import matrix_exponential
+from .._inputs import as_count
 from .._polynomials import Polynomial, as_polynomial
 from ._state import GaussianState, expectation
 
@@ -24,7 +25,9 @@ class GaussianEvolution(eqx.Module):
     covariances: Float[Array, "t n n"]
 
     def at(self, index: int) -> GaussianState:
-        """The state at ts[index]."""
+        """The state at ts[index]; negative from the end."""
+        count = self.ts.shape[0]
+        as_count(index, "GaussianEvolution.at: index", -count, count - 1)  # JAX would take the nearest in silence
         return GaussianState(self.means[index], self.covariances[index])
 
     def expect(self, A: Polynomial) -> Float[Array, " t"]:

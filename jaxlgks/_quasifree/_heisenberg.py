@@ -8,12 +8,12 @@ import equinox as eqx
 from jaxtyping import Array
 
 from .._equations import AbstractEquation, Davies
-from .._inputs import as_real
+from .._inputs import as_delays
 from .._polynomials import Polynomial, Symbol
 from ..errors import ShapeError
 from ._flow import evolved
 from ._frame import Frame
-from ._model import QuasiFree
+from ._model import QuasiFree, require_oscillators
 from ._problem import modes_problem
 
 
@@ -34,9 +34,10 @@ def heisenberg(model: QuasiFree, A: Polynomial, t, equation: AbstractEquation = 
     lgks.heisenberg(model, a.dag * a, 100.0)          # the occupation 1/(e^(1/2) − 1), and little of a†a
     ```
     """
+    require_oscillators(model, "heisenberg")
     problem = modes_problem(model, equation)
     A = problem.operator(A, "heisenberg: A", hermitian=False)
-    t = as_real(t, "heisenberg: t")
+    t = as_delays(t, "heisenberg: t")
     if t.ndim:
         raise ShapeError(f"heisenberg: t must be one time; got shape {tuple(t.shape)}.")
     at = problem.generator().at

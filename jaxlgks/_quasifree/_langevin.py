@@ -25,7 +25,7 @@ from jaxtyping import Array, Float
 from .._inputs import is_concrete
 from .._spectra import DrudeLorentz
 from ..errors import InputError, UnstableHamiltonianError
-from ._model import QuasiFree, linear_part, symplectic
+from ._model import QuasiFree, linear_part, require_oscillators, symplectic
 from ._state import GaussianState
 
 _GAUSS, _WEIGHTS = np.polynomial.legendre.leggauss(16)
@@ -62,6 +62,7 @@ def exact_steady_state(model: QuasiFree) -> ExactSteadyState:
     exact - lgks.heat_currents(lgks.QuasiFree(H, baths), lgks.Unified(lamb_shift=True))
     ```
     """
+    require_oscillators(model, "exact_steady_state")
     for position, bath in enumerate(model.baths):
         if not isinstance(bath.spectrum, DrudeLorentz):
             raise InputError(

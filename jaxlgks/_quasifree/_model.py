@@ -14,10 +14,10 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Complex, Float
 
-from .._inputs import as_scalar, is_concrete, require_x64
+from .._inputs import as_scalar, described, is_concrete, require_x64
 from .._polynomials import Polynomial, as_polynomial
-from .._system import Bath, bath_numbers
-from ..errors import InputError, NoBathError, UnstableHamiltonianError
+from .._system import Bath, as_bath_numbers, as_baths, bath_numbers
+from ..errors import InputError, UnstableHamiltonianError
 
 
 def lowering_forms(modes: int) -> Any:
@@ -72,13 +72,9 @@ class QuasiFree(eqx.Module):
                 "QuasiFree: the Hamiltonian must be a Polynomial, made from modes(M); for a matrix use System. Got "
                 f"{type(hamiltonian).__name__}."
             )
-        baths = (baths,) if isinstance(baths, Bath) else tuple(baths or ())
-        if not baths:
-            raise NoBathError("QuasiFree needs at least one bath; got an empty sequence.")
+        baths = as_baths(baths, "QuasiFree")
         for position, bath in enumerate(baths):
             label = f"QuasiFree: the coupling of baths[{position}]"
-            if not isinstance(bath, Bath):
-                raise InputError(f"QuasiFree: baths[{position}] must be a Bath; got {type(bath).__name__}.")
             as_polynomial(bath.coupling, label, hamiltonian.modes, degree=1)
         H = as_polynomial(hamiltonian, "the Hamiltonian of QuasiFree", hamiltonian.modes, degree=2)
         self.hamiltonian, self.baths = H, baths
@@ -106,7 +102,8 @@ class QuasiFree(eqx.Module):
 
     def with_baths(self, temperatures: Float[Array, " baths"], strengths: Float[Array, " baths"]) -> "QuasiFree":
         """The model with other temperatures, and rates Γ_α → (1 + s_α) Γ_α."""
-        each = zip(self.baths, temperatures, jnp.sqrt(1 + strengths), strict=True)
+        temperatures, roots = as_bath_numbers(temperatures, strengths, len(self.baths))
+        each = zip(self.baths, temperatures, roots, strict=True)
         return eqx.tree_at(bath_numbers, self, [x for bath, T, root in each for x in (T, bath.coupling * root)])
 
     def perturbed(self, V: Polynomial, delta: ArrayLike) -> "QuasiFree":
@@ -128,6 +125,12 @@ class QuasiFree(eqx.Module):
         V = as_polynomial(V, "the perturbation V of QuasiFree.perturbed", self.modes, degree=2)
         delta = as_scalar(delta, "the strength delta of the perturbation")
         return QuasiFree(self.hamiltonian + delta * V, self.baths)
+
+
+def require_oscillators(model: Any, who: str) -> None:
+    """Raise `InputError` for a model that is not a `QuasiFree`."""
+    if not isinstance(model, QuasiFree):
+        raise InputError(f"{who} is for a QuasiFree model of oscillators; got {described(model)}.")
 
 
 def quadratic_part(A: Polynomial) -> Float[Array, "n n"]:

@@ -274,6 +274,7 @@ class ModesProblem(AbstractProblem):
         size = jnp.max(jnp.abs(quadratic)) + jnp.max(jnp.abs(linear))
         lowest = jnp.minimum(modes.frequencies[0], jnp.min(self.model.temperatures))
         apart = jnp.diff(modes.frequencies) + jnp.min(damping_rates(modes, self.model))
+        size = jnp.where(size > 0, size, 1.0)  # a V that is a number moves nothing
         return 1e-2 * jnp.minimum(lowest, jnp.min(apart, initial=jnp.inf)) / size
 
     def _excitations(self, V: Polynomial) -> int:

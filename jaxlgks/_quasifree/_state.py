@@ -18,7 +18,7 @@ import numpy as np
 from jaxtyping import Array, Complex, Float
 
 from .._generator import AbstractSteadyState
-from .._inputs import is_concrete
+from .._inputs import Numbers, as_real, described, is_concrete
 from .._polynomials import Polynomial, as_polynomial, reordered, translated, vacuum
 from ..errors import RESULTS, InputError
 from ._kernel import matrix_function
@@ -71,6 +71,10 @@ class GaussianState(AbstractGaussian):
     mean: Float[Array, " n"]
     covariance: Float[Array, "n n"]
 
+    def __init__(self, mean: Numbers, covariance: Numbers):
+        self.mean = as_real(mean, "GaussianState: mean")
+        self.covariance = as_real(covariance, "GaussianState: covariance")
+
 
 class GaussianSteadyState(AbstractGaussian, AbstractSteadyState):
     """The steady state of a `QuasiFree` model, a `GaussianState` with its verdict.
@@ -99,10 +103,13 @@ class GaussianSteadyState(AbstractGaussian, AbstractSteadyState):
 
 def as_gaussian(state: Any, modes: int, name: str) -> GaussianState:
     """A Gaussian state of so many modes that exists; `InputError` otherwise."""
-    if not isinstance(state, AbstractGaussian) or state.modes != modes:
+    n = 2 * modes
+    shapes = (np.shape(state.mean), np.shape(state.covariance)) if isinstance(state, AbstractGaussian) else ()
+    if shapes != ((n,), (n, n)):
         raise InputError(
             f"{name} of a QuasiFree model of {modes} mode(s) must be a GaussianState of as many; got "
-            f"{type(state).__name__}. steady_state(model) is one; GaussianState(mean, covariance) makes another."
+            f"{f'one of shapes {shapes}' if shapes else described(state)}. steady_state(model) is one; "
+            "GaussianState(mean, covariance) makes another."
         )
     require_physical(state, name)
     return GaussianState(state.mean, state.covariance)

@@ -14,12 +14,12 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Complex
 
-from .._inputs import is_concrete
+from .._inputs import as_count, is_concrete
 from .._polynomials import Polynomial, Symbol, as_polynomial, monomials, multiplicity
 from .._system import Bath, System
 from ..errors import InputError
 from ._frame import about_minimum
-from ._model import QuasiFree
+from ._model import QuasiFree, require_oscillators
 from ._modes import NormalModes, normal_modes
 
 
@@ -52,8 +52,8 @@ def truncated(model: QuasiFree, excitations: int) -> Truncated:
     lgks.response(few.system, few.operator((a + a.dag) ** 4), few.operator(a.dag * a)).static().total
     ```
     """
-    if not isinstance(excitations, int) or excitations < 1:
-        raise InputError(f"truncated: at least one excitation must be kept; got {excitations!r}.")
+    require_oscillators(model, "truncated")
+    excitations = as_count(excitations, "truncated: excitations", 1)
     modes = _modes(model)
     size = math.comb(excitations + model.modes, model.modes)
     if size > 1000:

@@ -15,8 +15,8 @@ from jaxtyping import Array, Float
 
 from .._equations import AbstractEquation, Davies
 from .._generator import AbstractProblem, resolve
+from .._inputs import as_word
 from .._observables import AbstractQuantity, as_quantity, steady_value
-from ..errors import InputError
 
 
 def autodiff_response(
@@ -43,8 +43,7 @@ def autodiff_response(
     lgks.autodiff_response(system, lgks.models.pauli("ZZ"), lgks.HeatCurrent("a"))
     ```
     """
-    if order not in (1, 2):
-        raise InputError(f"autodiff_response: order must be 1 or 2; got {order!r}.")
+    as_word(order, "autodiff_response: order", (1, 2))
     problem = resolve(system, equation)
     V, quantity = problem.operator(V, "the perturbation V"), as_quantity(A, problem)
     problem, V, quantity = problem.differentiable(V, quantity, order)

@@ -10,10 +10,9 @@ import jax.numpy as jnp
 from jaxtyping import Array, Complex
 
 from .._equations import AbstractEquation, Davies
-from .._generator import AbstractGenerator, Observables, State, in_order, resolve
-from .._inputs import Numbers
+from .._generator import AbstractGenerator, Observables, State, in_order, require_known, resolve
+from .._inputs import Numbers, as_delays
 from .._steady import at_rest
-from ._linear import as_delays
 
 
 def correlation(system: Any, A: Any, B: Any, t: Numbers, equation: AbstractEquation = Davies()) -> Complex[Array, "*t"]:
@@ -48,7 +47,9 @@ def correlation(system: Any, A: Any, B: Any, t: Numbers, equation: AbstractEquat
     L, state = at_rest(problem).generator()
     start, observables, weights = _prepared(L, A, B, state)
     ascending, where = in_order(t, weights.real.dtype)
-    return _joined(L.propagate(start, ascending, observables), weights, where, t.shape)
+    values = L.propagate(start, ascending, observables)
+    require_known(values, "correlation")
+    return _joined(values, weights, where, t.shape)
 
 
 @eqx.filter_jit

@@ -16,12 +16,11 @@ from typing import Any, ClassVar
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Array, Float
 
-from .._generator import AbstractGenerator, in_order
-from .._inputs import Numbers, as_known, as_real, is_concrete
-from ..errors import InputError, ShapeError
+from .._generator import AbstractGenerator, in_order, require_known
+from .._inputs import Numbers, as_delays, as_known, as_real
+from ..errors import ShapeError
 
 
 class Parts(eqx.Module):
@@ -101,6 +100,7 @@ class LinearResponse(eqx.Module):
         t = as_delays(t)
         ascending, where = in_order(t, self.explicit.dtype)
         values = self.generator.propagate(start, ascending, self.observables, drive)
+        require_known(values, "response in time")
         return _at(self.explicit, values, where, t.shape)
 
 
@@ -132,18 +132,3 @@ def as_frequencies(omega: Numbers) -> Array:
     if omega.ndim > 1:
         raise ShapeError(f"susceptibility: omega must be a scalar or [w]; got shape {tuple(omega.shape)}.")
     return omega
-
-
-def as_delays(t: Numbers) -> Array:
-    """Times t ≥ 0, a scalar or [t]."""
-    t = as_real(t, "t")
-    if t.ndim > 1:
-        raise ShapeError(f"t must be a scalar or an array [t]; got shape {tuple(t.shape)}.")
-    if is_concrete(t):
-        known = np.asarray(t)
-        if not np.all(np.isfinite(known)):
-            bad = known[~np.isfinite(known)].flat[0]
-            raise InputError(f"t must be finite; got {bad}. What a step tends to is static().")
-        if np.any(known < 0):
-            raise InputError(f"t must not be negative: the response is causal; got {known.min()}.")
-    return t

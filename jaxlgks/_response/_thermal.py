@@ -52,7 +52,11 @@ def thermal_response(system: Any, A: Any, equation: AbstractEquation = Davies())
     ```
     """
     problem = resolve(system, equation)
-    quantity = as_quantity(A, problem)
+    return _explicit(problem, as_quantity(A, problem))
+
+
+def _explicit(problem: AbstractProblem, quantity: AbstractQuantity) -> ThermalResponse:
+    """The response of a checked quantity."""
     L, state = at_rest(problem).generator()
     observables, sources, explicit = _first_order(L, state, quantity)
     still = jnp.zeros(1, explicit.dtype)
@@ -119,9 +123,10 @@ def onsager_matrix(system: Any, equation: AbstractEquation = Davies()) -> Float[
     lgks.onsager_matrix(system)
     ```
     """
-    T = system.temperatures
+    problem = resolve(system, equation)
+    T = problem.model.temperatures
     equal = jnp.max(jnp.abs(T - T[0])) <= 1e-12 * T[0]
     if is_concrete(equal) and not equal:
         raise InputError(f"onsager_matrix: all baths must have one temperature; got {np.asarray(T).tolist()}.")
-    slopes = T[0] ** 2 * thermal_response(system, HeatCurrents(), equation).temperatures
+    slopes = T[0] ** 2 * _explicit(problem, HeatCurrents()).temperatures
     return jnp.asarray(jnp.where(equal, slopes, jnp.nan))

@@ -14,8 +14,10 @@ from jaxtyping import Array, ArrayLike, Float
 
 from .._equations import AbstractEquation, Davies
 from .._generator import AbstractProblem, resolve
+from .._inputs import as_positive, is_concrete
 from .._observables import AbstractQuantity, as_quantity, steady_value
 from .._steady import at_rest
+from ..errors import InputError
 from ._autodiff import derivative
 from ._expansion import expand
 from ._linear import Parts
@@ -93,17 +95,25 @@ def cross_validate(
     print(lgks.cross_validate(system, lgks.models.pauli("ZZ"), lgks.HeatCurrent("a")))
     ```
     """
+    if step is not None:
+        step = as_positive(step, "cross_validate: step", InputError, "a small strength of the perturbation")
     problem = resolve(system, equation)
     V, quantity = problem.operator(V, "the perturbation V"), as_quantity(A, problem)
     rest = at_rest(problem)
     explicit = expand(problem, V, quantity.degree, rest).linear(quantity).static()
     differentiable, direction, other = problem.differentiable(V, quantity, 1)
     slowest = (rest if type(differentiable) is type(problem) else at_rest(differentiable)).steady.slowest
-    h = _step(differentiable, direction, slowest) if step is None else jnp.asarray(step, float)
+    h = _step(differentiable, direction, slowest) if step is None else step
+    difference = _romberg(differentiable.pinned(), direction, other, h)
+    if step is not None and is_concrete(difference) and not np.all(np.isfinite(difference)):
+        raise InputError(
+            f"cross_validate: over the step {float(step):.3g} no finite difference exists: there the steady state is "
+            "not unique, or pinned groups cannot follow it. Take a smaller step, or leave it out."
+        )
     return CrossValidation(
         explicit=explicit,
         autodiff=derivative(differentiable, direction, other, 1),
-        finite_difference=_romberg(differentiable.pinned(), direction, other, h),
+        finite_difference=difference,
         name=A.name if isinstance(A, AbstractQuantity) else quantity.name,
     )
 

@@ -20,7 +20,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Float
 
-from .._inputs import Numbers, as_real, is_concrete
+from .._inputs import Numbers, as_real, as_temperature, is_concrete
 from ..errors import LambShiftError
 from ._lamb import lamb_integral
 
@@ -112,8 +112,7 @@ class AbstractSpectrum(eqx.Module):
         quadrature does not resolve (NaN where numbers are traced).
         """
         self.require_lamb_shift()
-        omega = as_real(omega, "omega")
-        temperature = jnp.asarray(temperature, omega.dtype)
+        omega, temperature = _as_arguments(omega, temperature)
         shift = _lamb_shift(self, omega, temperature)
         if is_concrete(shift) and not np.all(np.isfinite(shift)):
             raise LambShiftError(
@@ -142,8 +141,7 @@ class AbstractSpectrum(eqx.Module):
 
     def rate(self, omega: Numbers, temperature: ArrayLike) -> Array:
         """Γ(ω) = ∫ F(τ) e^{iωτ} dτ ≥ 0 at any sign of ω: emission into the bath for ω > 0 (paper, Eq. 9)."""
-        omega = as_real(omega, "omega")
-        temperature = jnp.asarray(temperature, omega.dtype)
+        omega, temperature = _as_arguments(omega, temperature)
         scaled = temperature * self.reduced(omega)
         return jnp.where(scaled < 0, jnp.nan, scaled) * root_bose(omega / temperature) ** 2
 
@@ -157,6 +155,14 @@ class AbstractSpectrum(eqx.Module):
 @eqx.filter_jit  # traced once for all programs that hold it: it is a large part of each
 def _lamb_shift(spectrum: AbstractSpectrum, omega: Array, temperature: Array) -> Array:
     return lamb_integral(lambda w: spectrum.rate(w, temperature), spectrum.cuts(temperature), omega)
+
+
+def _as_arguments(omega: Numbers, temperature: ArrayLike) -> tuple[Array, Array]:
+    """Frequencies and a temperature, in their precision. A traced temperature that is not positive gives NaN by
+    itself."""
+    omega = as_real(omega, "omega")
+    known = is_concrete(temperature)
+    return omega, jnp.asarray(as_temperature(temperature, "the temperature") if known else temperature, omega.dtype)
 
 
 class Checked(AbstractSpectrum):

@@ -10,8 +10,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from .._inputs import Numbers, as_real, depth_outside, is_concrete
-from ..errors import DensityWarning, InputError
+from .._inputs import Numbers, as_function, as_real, as_word, depth_outside, described, is_concrete
+from ..errors import DensityWarning, InputError, JaxlgksError
 from ._base import AbstractSpectrum, ZeroBehaviour
 from ._rough import rough_places, with_surroundings
 
@@ -55,13 +55,14 @@ class CallableSpectrum(AbstractSpectrum):
         self, function: Callable[..., Any], at_zero: ZeroBehaviour | None = None, landmarks: Numbers | None = None
     ):
         # A bare function holds no numbers: as a Partial it is a pytree without leaves.
+        as_function(function, "A spectral density")
         held: Any = function if isinstance(function, eqx.Module) else jax.tree_util.Partial(function)
         name = getattr(function, "__name__", type(function).__name__)
-        if at_zero not in (None, "smooth", "kink", "singular"):
-            raise InputError(f"CallableSpectrum: at_zero must be 'smooth', 'kink' or 'singular'; got {at_zero!r}.")
         _require_traceable(held, name)
         self.function = held
-        self.at_zero = _behaviour_at_zero(held, name) if at_zero is None else at_zero
+        kinds = ("smooth", "kink", "singular")
+        known = at_zero is not None
+        self.at_zero = as_word(at_zero, "CallableSpectrum: at_zero", kinds) if known else _behaviour_at_zero(held, name)
         self.marks = None if landmarks is None else _as_landmarks(landmarks)
 
     def reduced(self, omega: Float[Array, "..."]) -> Float[Array, "..."]:
@@ -96,7 +97,9 @@ def _require_traceable(function: Callable[[Array], Any], name: str) -> None:
         try:
             # eval_shape would hash the function itself, and one that holds arrays has no hash.
             out = jax.eval_shape(lambda w: jnp.asarray(function(w)), jax.ShapeDtypeStruct(shape, jnp.zeros(()).dtype))
-        except Exception as error:
+        except JaxlgksError:
+            raise
+        except Exception as error:  # whatever a function of the user's raises
             raise InputError(
                 f"JAX cannot trace the spectral density {name}(ω) for an array of frequencies "
                 f"({type(error).__name__}: {str(error).splitlines()[0]}). Write it elementwise with jax.numpy (not "
@@ -149,6 +152,6 @@ def as_spectrum(spectrum) -> AbstractSpectrum:
     """A spectral density as it is, or a function of ω wrapped as one."""
     if isinstance(spectrum, AbstractSpectrum):
         return spectrum
-    if callable(spectrum):
+    if callable(spectrum) and not isinstance(spectrum, type):
         return CallableSpectrum(spectrum)
-    raise InputError(f"A bath's spectrum must be a spectral density or a function γ(ω); got {type(spectrum).__name__}.")
+    raise InputError(f"A bath's spectrum must be a spectral density or a function γ(ω); got {described(spectrum)}.")

@@ -6,7 +6,7 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Float
 
-from .._inputs import as_positive
+from .._inputs import as_positive, as_word
 from ..errors import InputError
 from ._base import AbstractSpectrum, ZeroBehaviour
 
@@ -40,11 +40,9 @@ class Ohmic(AbstractSpectrum):
         cutoff: ArrayLike,
         shape: Literal["exponential", "gaussian", "drude"] = "exponential",
     ):
-        if shape not in _SHAPES:
-            raise InputError(f"Ohmic: shape must be one of {', '.join(_SHAPES)}; got {shape!r}.")
         self.strength = as_positive(strength, "Ohmic: strength", InputError, "dimensionless")
         self.cutoff = as_positive(cutoff, "Ohmic: cutoff", InputError, "a frequency")
-        self.shape = shape
+        self.shape = as_word(shape, "Ohmic: shape", _SHAPES)
 
     @property
     def at_zero(self) -> ZeroBehaviour:

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Float
 
-from .._inputs import Numbers, as_positive, is_concrete
+from .._inputs import Numbers, as_positive, as_real, is_concrete
 from ..errors import InputError, LambShiftError
 from ._base import AbstractSpectrum, ZeroBehaviour
 
@@ -38,6 +38,7 @@ class Tabulated(AbstractSpectrum):
     at_zero: ClassVar[ZeroBehaviour] = "smooth"
 
     def __init__(self, frequencies: Numbers, values: Numbers, tail: ArrayLike | None = None):
+        frequencies, values = as_real(frequencies, "Tabulated: frequencies"), as_real(values, "Tabulated: values")
         frequencies, values = jnp.asarray(frequencies, float), jnp.asarray(values, float)
         if frequencies.ndim != 1 or frequencies.size < 3 or values.shape != frequencies.shape:
             raise InputError(

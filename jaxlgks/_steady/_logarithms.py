@@ -22,7 +22,7 @@ from .._equations import (
 )
 from .._generator import Populations, populations_close
 from .._inputs import is_concrete, nan_where
-from .._system import Noise, System
+from .._system import Noise, System, require_matrices
 from ..errors import NonUniqueSteadyStateError, SolverError
 
 
@@ -45,6 +45,7 @@ def log_populations(system: System, equation: AbstractEquation = Davies()) -> Fl
     lgks.log_populations(system)                   # the last one: about -1.1e4
     ```
     """
+    require_matrices(system, "log_populations")
     resolved = dissipation(system, as_equation(equation))
     Populations().prepare(resolved)
     logarithms, closed, unique = _log_populations(resolved)

@@ -24,7 +24,7 @@ from .._generator import (
     resolve,
     scalars,
 )
-from .._inputs import depth_outside, is_concrete, nan_where
+from .._inputs import as_flag, depth_outside, is_concrete, nan_where
 from ..errors import RESULTS, NoPartitionError, SolverError, SolverMemoryError, ValidityWarning
 
 
@@ -85,7 +85,7 @@ def steady_state(
     state.rho, state.residual, state.solver
     ```
     """
-    return at_rest(resolve(system, equation), solver, throw=throw).steady
+    return at_rest(resolve(system, equation), solver, throw=as_flag(throw, "steady_state: throw")).steady
 
 
 def at_rest(problem: AbstractProblem, solver: AbstractSolver | None = None, *, throw: bool = True) -> Rest:

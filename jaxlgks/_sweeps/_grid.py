@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from .._inputs import as_array, as_function, as_several, is_concrete, require_finite
 from ..errors import InputError
 
 
@@ -34,7 +35,7 @@ def dimensions(axes: Mapping) -> tuple[Dimension, ...]:
     result, taken = [], set()
     for key, values in axes.items():
         names = key if isinstance(key, tuple) else (key,)
-        columns = values if isinstance(key, tuple) else (values,)
+        columns = as_several(values, f"sweep: axis {key!r}") if isinstance(key, tuple) else (values,)
         if not names or not all(isinstance(name, str) and name.isidentifier() for name in names):
             raise InputError(f"sweep: an axis is a name or a tuple of names; got {key!r}.")
         if len(columns) != len(names):
@@ -53,21 +54,22 @@ def dimensions(axes: Mapping) -> tuple[Dimension, ...]:
 
 
 def _column(name: str, values) -> np.ndarray:
-    array = np.asarray(values)
+    array = as_array(values, f"sweep: axis {name!r}", what="real numbers") if is_concrete(values) else np.zeros(())
     if array.ndim != 1 or array.size == 0 or array.dtype.kind not in "fiu":
         raise InputError(
             f"sweep: axis {name!r} must hold real numbers, an array [n] with n ≥ 1; got {array.dtype}{array.shape}."
         )
     if not np.all(np.isfinite(array)):
         raise InputError(f"sweep: axis {name!r} must be finite; entry {int(np.argmin(np.isfinite(array)))} is not.")
+    require_finite(array, f"sweep: axis {name!r}")
     return array.astype(float) if array.dtype.kind != "f" else array
 
 
 def require_parameters(f: Callable, names: list[str]) -> None:
     """Raise unless `f` can be called with these names and no others."""
-    parameters = inspect.signature(f).parameters.values()
+    parameters = inspect.signature(as_function(f, "sweep: f")).parameters.values()
     if not any(p.kind is p.VAR_KEYWORD for p in parameters):
-        known = [p.name for p in parameters if p.kind is not p.POSITIONAL_ONLY]
+        known = [p.name for p in parameters if p.kind not in (p.POSITIONAL_ONLY, p.VAR_POSITIONAL)]
         for name in names:
             if name not in known:
                 near = difflib.get_close_matches(name, known, 1)

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import jax
 import numpy as np
 
+from .._inputs import as_count, as_flag, as_mapping, as_setting, as_several, as_units, as_word
 from ..errors import InputError, SweepError, SweepWarning, ValidityWarning
 from ._grid import Block, Dimension, blocks, dimensions, point, require_parameters
 from ._program import compiled, evaluate, named, with_slopes
@@ -80,7 +81,10 @@ def sweep(
     grid = dimensions(axes)
     names = [name for one in grid for name in one.values]
     require_parameters(f, names)
-    _require_options(names, derivatives, values, chunk, on_error)
+    _require_options(names, derivatives, values, on_error)
+    chunk = None if chunk is None else as_count(chunk, "sweep: chunk", 1, 10**9)
+    memory, progress = as_setting(memory, "sweep: memory", 1.0), as_flag(progress, "sweep: progress")
+    units, dims = as_units(units), _as_dims(dims)
     at = evaluate(f)
     finish = functools.partial(with_slopes, values=values, derivatives=tuple(derivatives))
 
@@ -104,22 +108,29 @@ def sweep(
         assert reasons is not None  # no program ran to its end
         raise SweepError(f"sweep: every point failed, the first with {reasons.flat[0]}")
     attrs = _attributes(f, program.shape, results, compile_seconds, run_seconds)
-    extra = _named_axes(results, dims or {}, derivatives)
-    return _dataset(results, reasons, units or {}, extra, _labels(results, dims or {}, extra), attrs)
+    extra = _named_axes(results, dims, derivatives)
+    return _dataset(results, reasons, units, extra, _labels(results, dims, extra), attrs)
 
 
-def _require_options(names: list[str], derivatives: Sequence[str], values: bool, chunk: int | None, on_error: str):
-    if isinstance(derivatives, str):
-        raise InputError(f"sweep: derivatives must be a sequence of names; got the word {derivatives!r}.")
-    unknown = [name for name in derivatives if name not in names]
-    if unknown:
+def _require_options(names: list[str], derivatives: Sequence[str], values: bool, on_error: str) -> None:
+    asked = [as_word(name, "sweep: derivatives") for name in as_several(derivatives, "sweep: derivatives")]
+    if unknown := [name for name in asked if name not in names]:
         raise InputError(f"sweep: derivatives are asked for in {unknown}, which are no axes; there are {names}.")
-    if not values and not derivatives:
+    if not as_flag(values, "sweep: values") and not asked:
         raise InputError("sweep: nothing to compute: values=False without derivatives.")
-    if on_error not in ("record", "raise"):
-        raise InputError(f"sweep: on_error must be 'record' or 'raise'; got {on_error!r}.")
-    if chunk is not None and chunk < 1:
-        raise InputError(f"sweep: chunk must be at least one point; got {chunk}.")
+    as_word(on_error, "sweep: on_error", ("record", "raise"))
+
+
+def _as_dims(dims: Any) -> dict[str, Any]:
+    """Names of axes by variable, or names with labels."""
+    named = as_mapping(dims, "sweep: dims")
+    for name, axes in named.items():
+        labelled = isinstance(axes, Mapping)
+        for axis in axes if labelled else as_several(axes, f"sweep: dims of {name!r}"):
+            as_word(axis, f"sweep: an axis in dims of {name!r}")
+        if labelled:
+            named[name] = {axis: as_several(labels, f"sweep: labels of {axis!r}") for axis, labels in axes.items()}
+    return named
 
 
 def _attempt(call: Callable[[dict], dict], values: dict) -> dict | None:

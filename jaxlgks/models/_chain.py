@@ -5,14 +5,15 @@ from collections.abc import Sequence
 import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike
 
+from .._inputs import Numbers, as_real, as_scalar, as_several
 from .._spectra import AbstractSpectrum
 from .._system import Bath, System
 from ..errors import InputError
-from ._operators import pauli
+from ._operators import LONGEST, pauli
 
 
 def spin_chain(
-    fields: ArrayLike | Sequence[ArrayLike],
+    fields: Numbers,
     exchange: Sequence[ArrayLike],
     spectrum: AbstractSpectrum,
     temperatures: Sequence[ArrayLike],
@@ -36,13 +37,12 @@ def spin_chain(
     lgks.heat_currents(chain, solver=lgks.Populations())
     ```
     """
-    h = jnp.asarray(fields)
+    h = as_real(fields, "spin_chain: fields")
     count = h.size
-    if h.ndim != 1 or count < 2 or len(exchange) != 3 or len(temperatures) != 2:
-        raise InputError(
-            "spin_chain: two or more fields in a row, three exchange energies and two temperatures are needed; got "
-            f"shape {h.shape}, {len(exchange)} and {len(temperatures)}."
-        )
+    if h.ndim != 1 or not 2 <= count <= LONGEST:
+        raise InputError(f"spin_chain: fields must be 2 to {LONGEST} energies in a row; got shape {tuple(h.shape)}.")
+    exchange = [as_scalar(J, "spin_chain: exchange") for J in as_several(exchange, "spin_chain: exchange", 3)]
+    temperatures = as_several(temperatures, "spin_chain: temperatures", 2)
 
     def word(letters: str, i: int) -> Array:
         return pauli("I" * i + letters + "I" * (count - i - len(letters)))

@@ -32,8 +32,8 @@ from jaxtyping import Array, ArrayLike, Complex, Float
 
 from .._equations import dissipation
 from .._frame import RotatingFrame
-from .._inputs import as_positive, as_scalar, is_concrete
-from .._spectra import AbstractSpectrum, Flat
+from .._inputs import as_positive, as_scalar, as_several, is_concrete
+from .._spectra import AbstractSpectrum, Flat, as_spectrum
 from .._system import Bath, System
 from ..errors import InputError
 
@@ -91,13 +91,11 @@ def three_level_maser(
     """
     if (gamma is None) == (spectrum is None):
         raise InputError("three_level_maser: give either gamma (constant rates) or spectrum, and not both.")
-    if len(temperatures) != 2:
-        raise InputError(f"three_level_maser: two temperatures are needed, (T_h, T_c); got {len(temperatures)}.")
+    temperatures = as_several(temperatures, "three_level_maser: temperatures", 2)
     densities: Any = gamma if spectrum is None else spectrum
-    pair = tuple(densities) if isinstance(densities, Sequence) else (densities, densities)
-    if len(pair) != 2:
-        raise InputError(f"three_level_maser: one rate or density for both baths or two are needed; got {len(pair)}.")
-    hot, cold = (Flat(one) for one in pair) if spectrum is None else pair
+    several = isinstance(densities, list | tuple)
+    pair = as_several(densities, "three_level_maser: gamma or spectrum", 2) if several else (densities, densities)
+    hot, cold = (Flat(one) if spectrum is None else as_spectrum(one) for one in pair)
     upper = as_positive(omega_hot, "three_level_maser: omega_hot", InputError, "a frequency")
     lower = as_positive(omega_cold, "three_level_maser: omega_cold", InputError, "a frequency")
     delta = as_scalar(detuning, "three_level_maser: detuning")

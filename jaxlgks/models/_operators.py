@@ -5,6 +5,7 @@ import functools
 import jax.numpy as jnp
 from jaxtyping import Array, Complex
 
+from .._inputs import as_word
 from ..errors import InputError
 
 _PAULI = {
@@ -13,6 +14,9 @@ _PAULI = {
     "Y": [[0, -1j], [1j, 0]],
     "Z": [[1, 0], [0, -1]],
 }
+
+
+LONGEST = 14
 
 
 def pauli(word: str) -> Complex[Array, "d d"]:
@@ -30,8 +34,10 @@ def pauli(word: str) -> Complex[Array, "d d"]:
     lgks.models.pauli("ZI").shape                  # (4, 4)
     ```
     """
-    if not word or any(letter not in _PAULI for letter in word):
+    if not as_word(word, "pauli: word") or any(letter not in _PAULI for letter in word):
         raise InputError(f"pauli: a word of letters I, X, Y, Z is needed; got {word!r}.")
+    if len(word) > LONGEST:
+        raise InputError(f"pauli: a word has {LONGEST} letters at most, matrices of 4 GB; got {len(word)}.")
     return functools.reduce(jnp.kron, [jnp.array(_PAULI[letter], dtype=complex) for letter in word])
 
 

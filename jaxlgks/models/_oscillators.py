@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Complex, Float
 
-from .._inputs import as_known, as_positive, is_concrete
+from .._inputs import as_count, as_known, as_positive, as_scalar, as_several, is_concrete
 from .._polynomials import Polynomial, modes
 from .._quasifree import QuasiFree
 from .._spectra import AbstractSpectrum, over_frequency
@@ -100,8 +100,8 @@ def two_oscillators(
     lgks.response(model.system, model.cubic, model.occupation).static().total
     ```
     """
-    if min(fock) < 2:
-        raise InputError(f"two_oscillators: at least two levels are needed of each mode; got fock={fock}.")
+    first, second = as_several(fock, "two_oscillators: fock", 2)
+    fock = as_count(first, "two_oscillators: fock", 2, 1000), as_count(second, "two_oscillators: fock", 2, 1000)
     omega, g, epsilon, spectrum = _numbers("two_oscillators", omega, g, gamma, epsilon, temperatures)
     plus, minus = omega + g, omega - g
 
@@ -132,14 +132,12 @@ def _numbers(
     who: str, omega: ArrayLike, g: ArrayLike, gamma, epsilon: ArrayLike, temperatures: Sequence[ArrayLike]
 ) -> tuple[Array, Array, Array, AbstractSpectrum]:
     """Checked arguments of both models; the density of the baths last."""
-    if len(temperatures) != 2:
-        raise InputError(f"{who}: two temperatures are needed, (T_a, T_b); got {len(temperatures)}.")
-    if is_concrete((omega, g)) and not np.asarray(omega) > abs(np.asarray(g)):
+    as_several(temperatures, f"{who}: temperatures", 2)
+    numbers = {"omega": omega, "g": g, "epsilon": epsilon}
+    omega, g, epsilon = (as_known(as_scalar(x, f"{who}: {name}"), float) for name, x in numbers.items())
+    if is_concrete(omega, g) and not np.asarray(omega) > abs(np.asarray(g)):
         raise InputError(f"{who}: both normal frequencies omega ± g must be positive; got {omega} ± {g}.")
-    omega, g, epsilon = (as_known(x, float) for x in (omega, g, epsilon))
-    both = tuple(gamma) if isinstance(gamma, tuple | list) else (gamma, gamma)
-    if len(both) != 2:
-        raise InputError(f"{who}: gamma is one rate or a pair (gamma_minus, gamma_plus); got {len(both)}.")
+    both = as_several(gamma, f"{who}: gamma", 2) if isinstance(gamma, tuple | list) else (gamma, gamma)
     positive = [as_positive(rate, f"{who}: gamma", InputError, "a rate") for rate in both]
     return omega, g, epsilon, _TwoRates(jnp.stack(positive), jnp.stack([omega - g, omega + g]))
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from jaxtyping import ArrayLike
 
+from .._inputs import as_scalar, as_several
 from .._spectra import AbstractSpectrum, Flat
 from .._system import Bath, System
 from ..errors import InputError
@@ -41,14 +42,11 @@ def two_qubits(
     """
     if (gamma is None) == (spectrum is None):
         raise InputError("two_qubits: give either gamma (constant rate) or spectrum, and not both.")
-    if len(temperatures) != 2:
-        raise InputError(f"two_qubits: two temperatures are needed, (T_a, T_b); got {len(temperatures)}.")
+    hot, cold = as_several(temperatures, "two_qubits: temperatures", 2)
+    omega, g = as_scalar(omega, "two_qubits: omega"), as_scalar(g, "two_qubits: g")
     if gamma is not None:
         spectrum = Flat(gamma)
-    spectra = tuple(spectrum) if isinstance(spectrum, Sequence) else (spectrum, spectrum)
-    if len(spectra) != 2:
-        raise InputError(f"two_qubits: one spectrum for both baths or two are needed; got {len(spectra)}.")
+    one = not isinstance(spectrum, list | tuple)
+    spectra = (spectrum, spectrum) if one else as_several(spectrum, "two_qubits: spectrum", 2)
     H = 0.5 * omega * (pauli("ZI") + pauli("IZ")) + 0.5 * g * (pauli("XX") + pauli("YY"))
-    hot = Bath(pauli("XI"), temperatures[0], spectra[0], "a")
-    cold = Bath(pauli("IX"), temperatures[1], spectra[1], "b")
-    return System(H, (hot, cold))
+    return System(H, (Bath(pauli("XI"), hot, spectra[0], "a"), Bath(pauli("IX"), cold, spectra[1], "b")))
