@@ -14,7 +14,7 @@ from jaxtyping import Array, Float
 from ._cumulant import Cumulant, cumulant_states
 from ._equations import AbstractEquation, Davies
 from ._generator import AbstractGenerator, Evolution, require_known, resolve
-from ._inputs import Numbers, as_operator, as_real, as_word, is_concrete
+from ._inputs import Numbers, as_real, as_state, as_word, is_concrete
 from ._system import require_matrices
 from .errors import InputError, ShapeError
 
@@ -31,7 +31,7 @@ def evolve(
 
     **Arguments:**
 
-    - `rho0`: Hermitian, [d, d], the state at the first of the times. `ts`: ascending times, [t], unit 1/energy.
+    - `rho0`: Hermitian and of trace one, [d, d], the state at the first of the times. `ts`: ascending times, [t], unit 1/energy.
     - `equation`: a master equation, or `Cumulant()` for the cumulant map from ts[0] on (`method` is then not used).
     - `method`: "expm", the exponential of the generator, exact to eps·‖L‖t, block by block for `Davies` and `Unified`
       where levels are known, of d²×d² otherwise (by the integrator above d = 24 where operators are few:
@@ -68,7 +68,7 @@ def evolve(
         )
     if isinstance(equation, Cumulant):
         require_matrices(system, "evolve with Cumulant()")
-        rho0 = as_operator(rho0, "evolve: rho0", system.dim).astype(system.hamiltonian.dtype)
+        rho0 = as_state(rho0, "evolve: rho0", system.dim, positive=False).astype(system.hamiltonian.dtype)
         ts = as_times(ts, "evolve: ts")
         return Evolution(ts, cumulant_states(system, rho0, ts - ts[0], equation.panels))
     problem = resolve(system, equation)

@@ -23,6 +23,7 @@ from .errors import InputError, NotHermitianError, PrecisionError, ShapeError, T
 
 HERMITICITY_TOLERANCE = 1e-10
 STATE_TOLERANCE = 1e-8
+TRACE_TOLERANCE = 1e-6
 
 SMALLEST, LARGEST = 1e-100, 1e100
 """Beyond these sizes products of a few numbers vanish or overflow, and what follows is no longer what was asked."""
@@ -128,23 +129,25 @@ def as_operator(operator, name: str, dim: int | None = None, *, hermitian: bool 
     return matrix.astype(jnp.complex64 if single else complex)
 
 
-def as_state(rho, name: str, dim: int | None = None) -> Array:
-    """A density matrix: Hermitian, trace one, no eigenvalue below −1e−8.
+def as_state(rho, name: str, dim: int | None = None, *, positive: bool = True) -> Array:
+    """A density matrix: Hermitian, of trace one to 1e−6 (what an evolution over 1e9 decay times keeps); for an entropy
+    no eigenvalue below −1e−8. Expectations and currents are linear, and Redfield's states may have negative ones.
 
     **Raises:** `InputError` beside what `as_operator` raises. Where traced, only the trace is checked (NaN).
     """
     state = as_operator(rho, name, dim)
     raw = unpacked(rho)
     if not is_concrete(raw):
-        return jnp.where(jnp.abs(jnp.trace(state) - 1) <= STATE_TOLERANCE, state, jnp.nan)
+        return jnp.where(jnp.abs(jnp.trace(state) - 1) <= TRACE_TOLERANCE, state, jnp.nan)
     matrix = np.asarray(raw)
     matrix = matrix.astype(complex) if matrix.dtype == bool else matrix
-    trace, lowest = np.trace(matrix).real, np.linalg.eigvalsh(matrix)[0]
-    tolerance = max(STATE_TOLERANCE, 1e-5 if matrix.dtype in (np.float32, np.complex64) else 0.0)
-    if abs(trace - 1) > tolerance or lowest < -tolerance:
+    trace, rounding = np.trace(matrix).real, 1e-5 if matrix.dtype in (np.float32, np.complex64) else 0.0
+    if abs(trace - 1) > max(TRACE_TOLERANCE, rounding):
+        raise InputError(f"{name} must have trace 1; got trace {trace:.9g}.")
+    if positive and (lowest := np.linalg.eigvalsh(matrix)[0]) < -max(STATE_TOLERANCE, rounding):
         raise InputError(
-            f"{name} must have trace 1 and no negative eigenvalue; got trace {trace:.9g} and lowest eigenvalue "
-            f"{lowest:.3g}."
+            f"{name} must have no negative eigenvalue, since its entropy is asked for; got {lowest:.3g}. States of "
+            "Redfield() may have them: their currents and expectations exist, their entropy does not."
         )
     return state
 

@@ -338,7 +338,7 @@ def _thermodynamic_value(what: Any, system: Any, equation: Any, solver: Any, rho
     if rho is None:
         rest = at_rest(problem, solver)
         return what(rest.form, rest.state)
-    rho, form = problem.state(rho, "the state rho"), problem.momentary()
+    rho, form = problem.state(rho, "the state rho", positive=who == "entropy_production"), problem.momentary()
     return problem.finite(what(form, _enter(form, rho)), who)
 
 

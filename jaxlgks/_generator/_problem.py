@@ -86,8 +86,8 @@ class AbstractProblem(eqx.Module):
         """Observables of the user's, one or several [*a], checked."""
 
     @abc.abstractmethod
-    def state(self, rho: Any, name: str) -> Any:
-        """A state of the user's, checked."""
+    def state(self, rho: Any, name: str, *, positive: bool = False) -> Any:
+        """A state of the user's, checked; `positive`: without negative eigenvalues, for entropies."""
 
     @abc.abstractmethod
     def solvers(self, solver: AbstractSolver | None) -> tuple[AbstractSolver, ...]:
@@ -214,8 +214,8 @@ class SystemProblem(AbstractProblem):
         stack = [self.operator(one, f"{name}[{i}]") for i, one in enumerate(A.reshape(-1, *A.shape[-2:]))]
         return jnp.stack(stack).reshape(A.shape)
 
-    def state(self, rho: Any, name: str) -> Complex[Array, "d d"]:
-        return as_state(rho, name, self.model.dim).astype(self.model.hamiltonian.dtype)
+    def state(self, rho: Any, name: str, *, positive: bool = False) -> Complex[Array, "d d"]:
+        return as_state(rho, name, self.model.dim, positive=positive).astype(self.model.hamiltonian.dtype)
 
     def solvers(self, solver: AbstractSolver | None) -> tuple[AbstractSolver, ...]:
         """Populations where they may close, else `Dense()`; for large systems `Blocks()` where levels are degenerate,
@@ -325,7 +325,7 @@ class SystemProblem(AbstractProblem):
         return V
 
     def initial(self, rho: Any, name: str, method: str) -> Complex[Array, "d d"]:
-        return self.operator(rho, name)
+        return self.state(rho, name)
 
     def integrable(self) -> AbstractGenerator:
         return self.form(Krylov(memory=float("inf")))  # pyright: ignore[reportReturnType]

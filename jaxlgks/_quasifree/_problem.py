@@ -108,7 +108,7 @@ class ModesProblem(AbstractProblem):
             raise InputError("response: at least one observable is needed; got an empty sequence.")
         return tuple(self.operator(one, f"{name}[{i}]") for i, one in enumerate(A))
 
-    def state(self, rho: Any, name: str) -> GaussianState:
+    def state(self, rho: Any, name: str, *, positive: bool = False) -> GaussianState:
         return as_gaussian(rho, self.model.modes, name)
 
     def initial(self, rho: Any, name: str, method: str) -> GaussianState:
