@@ -161,7 +161,7 @@ def _require_hermitian(matrix: np.ndarray, name: str, tolerance: float) -> None:
         )
 
 
-def as_positive(value: ArrayLike, name: str, error: type[Exception], what: str) -> Array:
+def as_positive(value: Any, name: str, error: type[Exception], what: str) -> Array:
     """Convert to a real scalar that must be positive and finite; raise `error` otherwise (NaN when traced)."""
     number = as_array(value, name, error, f"a real scalar ({what})")
     if number.ndim != 0 or not is_real(number):
@@ -180,7 +180,7 @@ def as_positive(value: ArrayLike, name: str, error: type[Exception], what: str) 
     return (number * jnp.where(valid, 1.0, jnp.nan)).astype(kind)  # a factor: derivatives become NaN too
 
 
-def as_scalar(value: ArrayLike, name: str) -> Array:
+def as_scalar(value: Any, name: str) -> Array:
     """A finite real number; `InputError` otherwise (NaN where it is traced and infinite)."""
     number = as_array(value, name, what="a real scalar")
     if number.ndim != 0 or not is_real(number):
@@ -201,7 +201,7 @@ def nan_where(x: Array, bad: Array, source) -> Array:
     return jnp.where(bad, 0.0, x) + mark.astype(x.real.dtype)
 
 
-def as_real(values: Numbers, name: str) -> Array:
+def as_real(values: Any, name: str) -> Array:
     """Finite real numbers as a floating array; single precision stays single."""
     array = as_array(values, name, what="real numbers")
     if array.size and not is_real(array):  # an empty list has no kind
@@ -211,7 +211,7 @@ def as_real(values: Numbers, name: str) -> Array:
     return as_known(values) if jnp.issubdtype(array.dtype, jnp.floating) else as_known(values, float)
 
 
-def as_delays(t: Numbers, name: str = "t") -> Array:
+def as_delays(t: Any, name: str = "t") -> Array:
     """Times t ≥ 0, a scalar or [t]."""
     t = as_real(t, name)
     if t.ndim > 1:
@@ -221,7 +221,7 @@ def as_delays(t: Numbers, name: str = "t") -> Array:
     return t
 
 
-def as_temperature(value: ArrayLike, name: str) -> Array:
+def as_temperature(value: Any, name: str) -> Array:
     """A temperature T > 0 in units of energy."""
     return as_positive(value, name, TemperatureError, "in units of energy, k_B = 1")
 

@@ -147,7 +147,7 @@ def test_arguments_that_do_not_fit():
     result = fit()
     with pytest.raises(InputError, match="between 0 and 1"):
         result.intervals(95.0)
-    with pytest.raises(InputError, match="at least one repetition"):
+    with pytest.raises(InputError, match="count must be a whole number between 1"):
         result.repeat(0)
     with pytest.raises(InputError, match="priors the truth"):
         fit(priors={"k": (0.7, 0.1)}).repeat(10)

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-MADE = 2000
+MADE = 1000
 
 
 @pytest.mark.slow
 def test_what_is_of_the_wrong_kind_is_refused_by_name():
-    """More than 10,000 calls: every argument of every public function with every value of `tests.hostile`, and 2,000
+    """More than 10,000 calls: every argument of every public function with every value of `tests.hostile`, and 1,000
     that hypothesis makes; in a process without the checks of signatures that other tests run under. No other test goes
     through all public arguments."""
     command = [sys.executable, "-m", "tests.hostile", str(MADE)]

@@ -111,9 +111,9 @@ def test_bad_input():
     maser = lgks.models.three_level_maser
     with pytest.raises(InputError, match="either gamma"):
         maser(HOT, COLD, 0.1)
-    with pytest.raises(InputError, match="a sequence of 2"):
+    with pytest.raises(InputError, match="temperatures must be a sequence of 2"):
         maser(HOT, COLD, 0.1, 0.01, (1.0,))
-    with pytest.raises(InputError, match="one rate or density"):
+    with pytest.raises(InputError, match="gamma or spectrum must be a sequence of 2"):
         maser(HOT, COLD, 0.1, (0.01, 0.01, 0.01))
     with pytest.raises(InputError, match="omega_cold"):
         maser(HOT, -1.0, 0.1, 0.01)

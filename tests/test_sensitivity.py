@@ -145,7 +145,7 @@ def test_bad_input():
         lgks.optimal_plan(decay, {"a": 1.0, "k": 0.5}, {"t": [1.0]}, 0.01, limits={"t": (0.0, 10.0)})
     with pytest.raises(InputError, match="needs two limits"):
         lgks.optimal_plan(decay, {"a": 1.0, "k": 0.5}, {"t": [1.0, 2.0]}, 0.01, limits={"t": (0.0, None)})
-    with pytest.raises(InputError, match="at least once"):
+    with pytest.raises(InputError, match="repeats must be a whole number between 1"):
         lgks.optimal_plan(decay, {"a": 1.0, "k": 0.5}, {"t": [1.0]}, 0.01, limits={"t": (0.0, 10.0)}, repeats=0)
     with pytest.raises(DataError, match=r"neither a parameter, one of .*, nor a coordinate"):
         lgks.fisher_information(decay, {"a": 1.0, "k": 0.5}, {"time": [1.0]}, 0.01)

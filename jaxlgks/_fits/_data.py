@@ -172,7 +172,7 @@ def as_coordinates(coordinates: Any, where: str) -> dict[str, np.ndarray]:
     x = {name: np.atleast_1d(np.asarray(as_real(v, f"{where}: the coordinate {name!r}"))) for name, v in named.items()}
     if not x or len({v.shape for v in x.values()}) > 1 or next(iter(x.values())).ndim > 1:
         shapes = {name: v.shape for name, v in x.items()}
-        raise InputError(f"{where}: coordinates are numbers [n] by name, equally many of each; got {shapes}.")
+        raise InputError(f"{where}: coordinates are one number a point, [n] by name, equally many; got {shapes}.")
     return x
 
 
@@ -219,7 +219,7 @@ def as_data(
         names = [str(label) for label in labels]
         if repeated := sorted({name for name in names if names.count(name) > 1}):
             raise DataError(f"data: every column needs a name of its own; {repeated} stand twice.")
-        columns = {name: np.asarray(table[label]) for name, label in zip(names, labels, strict=True)}
+        columns = {name: _as_column(table[label], name) for name, label in zip(names, labels, strict=True)}
         measured = measured or [name for name in columns if f"{name}{SUFFIX}" in columns]
     if not measured:
         raise DataError(
@@ -240,6 +240,14 @@ def as_data(
     sigma = {name: columns[value] if isinstance(value, str) else value for name, value in named.items()}
     x, y = ({name: columns[name] for name in names} for names in (coordinates, measured))
     return Data(x, y, sigma or None, units, relative_errors)
+
+
+def _as_column(values: Any, name: str) -> np.ndarray:
+    """A column of a table: numbers, text or dates."""
+    try:
+        return np.asarray(values)
+    except (TypeError, ValueError) as error:  # lists of unequal length, opaque objects
+        raise DataError(f"data: the column {name!r} must be an array: {error}") from error
 
 
 def _as_names(names: Any, what: str) -> list[str] | None:

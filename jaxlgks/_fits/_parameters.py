@@ -21,7 +21,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from .._inputs import as_array, as_count, as_mapping, as_several, as_units, require_finite, require_x64
+from .._inputs import as_array, as_count, as_mapping, as_units, described, require_finite, require_x64
 from ..errors import InputError
 
 Bounds = Mapping[str, Any]
@@ -179,8 +179,10 @@ def start_values(parameters: Parameters, theta: np.ndarray, starts: Any, seed: i
     if isinstance(starts, numbers.Number):
         starts = as_count(starts, f"{where}: starts", 1)
         return np.concatenate([theta[None], _drawn(parameters, theta, starts - 1, seed)])
+    if not isinstance(starts, list | tuple):
+        raise InputError(f"{where}: starts is a number or a list of start values like init; got {described(starts)}.")
     rows, where = [theta], f"{where}: starts"
-    for start in as_several(starts, f"{where}, a number or start values like init,"):
+    for start in starts:
         names, row, *_ = _entries(start, where)
         if names != parameters.names:
             raise InputError(f"{where}: each must have the entries {parameters.names}; got {names}.")
