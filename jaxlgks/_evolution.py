@@ -31,7 +31,8 @@ def evolve(
 
     **Arguments:**
 
-    - `rho0`: Hermitian and of trace one, [d, d], the state at the first of the times. `ts`: ascending times, [t], unit 1/energy.
+    - `rho0`: Hermitian and of trace one, [d, d], the state at the first of the times. `ts`: ascending times, [t], unit
+      1/energy.
     - `equation`: a master equation, or `Cumulant()` for the cumulant map from ts[0] on (`method` is then not used).
     - `method`: "expm", the exponential of the generator, exact to eps·‖L‖t, block by block for `Davies` and `Unified`
       where levels are known, of d²×d² otherwise (by the integrator above d = 24 where operators are few:

@@ -713,3 +713,23 @@ def test_hermiticity_is_relative_to_the_size_of_the_operator():
     lgks.System(1e6 * Z + 1e-7 * LOWER, qubit().baths)
     with pytest.raises(ValueError, match="the Hamiltonian must be Hermitian"):
         lgks.System(1e-6 * Z + 1e-13 * LOWER, qubit().baths)
+
+
+def test_the_library_takes_its_own_states():
+    """A steady state of Redfield with a negative eigenvalue (−4e−7) has currents and starts an evolution, its entropy
+    is refused in words; a state that evolved to t = 1e9 is taken too (trace off by rounding times t); trace four not."""
+    P = lgks.models.pauli
+    H = 0.5 * P("ZI") + 0.6 * P("IZ") + 0.2 * P("XX")
+    density, redfield = lgks.DrudeLorentz(0.1, 2.0), lgks.Redfield()
+    system = lgks.System(H, [lgks.Bath(P("XI"), 0.1, density), lgks.Bath(P("IX"), 0.02, density)])
+    rho = lgks.steady_state(system, redfield).rho
+    assert -1e-6 < np.linalg.eigvalsh(rho)[0] < -1e-7
+    currents = lgks.heat_currents(system, redfield)
+    np.testing.assert_allclose(lgks.heat_currents(system, redfield, rho=rho), currents, rtol=1e-10)
+    late = lgks.evolve(system, rho, [0.0, 1e9], redfield).states[1]
+    np.testing.assert_allclose(lgks.heat_currents(system, redfield, rho=late), currents, rtol=1e-4)
+    for ask in (lambda: lgks.entropy_production(system, redfield, rho=rho), lambda: lgks.von_neumann_entropy(rho)):
+        with pytest.raises(lgks.errors.InputError, match="their entropy does not"):
+            ask()
+    with pytest.raises(lgks.errors.InputError, match="must have trace 1; got trace 4"):
+        lgks.evolve(system, np.eye(4), [0.0, 1.0])
