@@ -717,7 +717,7 @@ def test_hermiticity_is_relative_to_the_size_of_the_operator():
 
 def test_the_library_takes_its_own_states():
     """A steady state of Redfield with a negative eigenvalue (−4e−7) has currents and starts an evolution, its entropy
-    is refused in words; a state that evolved to t = 1e9 is taken too (trace off by rounding times t); trace four not."""
+    is refused in words; a state that evolved to t = 1e9 is taken (trace off by rounding times t), of trace four not."""
     P = lgks.models.pauli
     H = 0.5 * P("ZI") + 0.6 * P("IZ") + 0.2 * P("XX")
     density, redfield = lgks.DrudeLorentz(0.1, 2.0), lgks.Redfield()
