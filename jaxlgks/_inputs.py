@@ -187,7 +187,7 @@ def as_scalar(value: Any, name: str) -> Array:
         raise InputError(f"{name} must be a real scalar; got {number.dtype} of shape {tuple(number.shape)}.")
     if isinstance(number, np.ndarray):
         require_finite(number, name)
-        return jnp.asarray(number)
+        return as_known(number)
     return jnp.asarray(jnp.where(jnp.isfinite(number), number, jnp.nan))
 
 

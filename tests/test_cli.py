@@ -34,8 +34,8 @@ def test_an_unknown_option_fails(monkeypatch, capsys):
 def _replace(monkeypatch, computed):
     calls = []
 
-    def fake(names, out, progress):
-        calls.append((names, out))
+    def fake(names, out, progress, parallel):
+        calls.append((names, out, parallel))
         progress("Fig. 2", "drawing", 0.5)
         row = agree("(1)", "a statement", 1.0, computed, 1e-6)
         return paper.Outcome({"family": [row]}, [])
@@ -47,7 +47,8 @@ def _replace(monkeypatch, computed):
 def test_everything_to_results_is_the_default(monkeypatch, capsys):
     calls = _replace(monkeypatch, 1.0)
     assert _run(monkeypatch, "reproduce") == 0
-    ((names, out),) = calls
+    ((names, out, parallel),) = calls
+    assert parallel
     assert names == ()
     assert str(out) == "results"
     assert "1 rows" in capsys.readouterr().out

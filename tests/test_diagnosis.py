@@ -99,3 +99,21 @@ def test_no_current_no_comparison():
     d = lgks.diagnose(system, np.diag([0.0, 1.0, 0.5]), 1e-3)
     assert np.isnan(float(d.local_error))
     assert "could not be compared" in str(d)
+
+
+def test_no_alarm_where_no_coherence_is_made():
+    """Two transitions 0.001 apart, one in each of two baths: Davies and unified have one generator, and neither warns
+    (warnings are errors here). One bath that couples to both does. Levels that hold nothing (a cold, slightly
+    anharmonic ladder whose upper transitions lie within their decay) do not count; warm, they do."""
+    word, flat = lgks.models.pauli, lgks.Flat(0.02)
+    H = 0.5 * (word("ZI") + 1.001 * word("IZ"))
+    apart = lgks.System(H, [lgks.Bath(word("XI"), 1.0, flat), lgks.Bath(word("IX"), 0.5, flat)])
+    assert lgks.steady_state(apart).separation > 10  # of ω and −ω
+    np.testing.assert_allclose(lgks.liouvillian(apart), lgks.liouvillian(apart, lgks.Unified()), atol=1e-15)
+    together = lgks.System(H, lgks.Bath(word("XI") + word("IX"), 1.0, flat))
+    assert lgks.steady_state(together, throw=False).separation < 1
+    ladder = np.diag(np.arange(5) + 1e-4 * np.arange(5) ** 2)
+    step = np.diag(np.sqrt(np.arange(1.0, 5.0)), 1)
+    cold, warm = (lgks.System(ladder, lgks.Bath(step + step.T, T, flat)) for T in (0.05, 0.5))
+    assert lgks.steady_state(cold).separation > 1
+    assert lgks.steady_state(warm, throw=False).separation < 1

@@ -23,6 +23,7 @@ from ._timescales import (
     relaxation_rate as relaxation_rate,
     separation as separation,
     spread as spread,
+    total as total,
     transition_rates as transition_rates,
 )
 from ._unified import Unified as Unified, cluster_gap as cluster_gap

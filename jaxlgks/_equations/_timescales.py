@@ -14,17 +14,24 @@ from jaxtyping import Array, Float, Inexact
 from .._bohr import Groups, Structure, dagger, derivative, product
 from .._system import Bath, Noise, System
 
+OCCUPIED = 1e-6
+"""A level that holds less than this is empty to a verdict."""
+
 
 def relaxation_rate(structure: Structure, system: System) -> Float[Array, ""]:
     """Γ_R = max_n Σ_m Σ_α Γ_α(ω_mn) |S_mn|² over m ≠ n: the fastest decay rate of a level."""
-    return jnp.max(jnp.sum(transition_rates(structure, system), axis=0))
+    return jnp.max(jnp.sum(total(transition_rates(structure, system)), axis=0))
 
 
-def transition_rates(structure: Structure, system: System) -> Float[Array, "d d"]:
-    """Σ_α Γ_α(ω_mn) |S_mn|², the rate of n → m; zero for m = n. A constant of differentiation."""
+def transition_rates(structure: Structure, system: System) -> tuple[Float[Array, "d d"], ...]:
+    """Γ_α(ω_mn) |S_mn|², the rate of n → m by each bath; zero for m = n. Constants of differentiation."""
     structure, system = _constant((structure, system))
-    first, *others = bath_rates(structure.frequencies, structure.vectors, system)
-    return sum(others, first)
+    return bath_rates(structure.frequencies, structure.vectors, system)
+
+
+def total(rates: tuple[Float[Array, "d d"], ...]) -> Float[Array, "d d"]:
+    """Those of all baths together."""
+    return sum(rates[1:], rates[0])
 
 
 def bath_rates(
@@ -107,26 +114,41 @@ def _constant(tree):
     return jax.tree.map(lambda x: jax.lax.stop_gradient(x) if eqx.is_inexact_array(x) else x, tree)
 
 
-def separation(structure: Structure, groups: Groups, rates: Float[Array, "d d"]) -> Float[Array, ""]:
-    """The smallest distance of neighbouring groups, counting coupled Bohr frequencies only, over the mean of the
-    largest decay rates in the two; infinite where there is none. Below about one, treating them apart is wrong.
-    `rates`: of all baths, as `transition_rates`."""
-    both, decay = rates + rates.T, jnp.sum(rates, axis=0)
-    coupled = both > 1e-9 * jnp.max(both)
+def separation(
+    structure: Structure,
+    groups: Groups,
+    rates: tuple[Float[Array, "d d"], ...],
+    populations: Float[Array, " d"] | None = None,
+) -> Float[Array, ""]:
+    """The smallest distance of neighbouring groups over the mean of the largest decay rates in the two; infinite where
+    there is none. Below about one, treating them apart is wrong. `rates`: of each bath, as `transition_rates`.
+
+    Neighbours are coupled by one bath (two baths that see one frequency each make no coherence between them) and, where
+    `populations` are given, start or end at a level that holds something."""
     labels = jnp.maximum(groups.labels, 0).reshape(-1)
+    decay, largest = jnp.sum(total(rates), axis=0), jnp.max(total(rates))
+    there = jnp.ones_like(rates[0], bool)
+    if populations is not None:
+        there = jnp.maximum(populations[:, None], populations[None, :]) > OCCUPIED
 
-    def over(pick: Callable, x: Array, empty: float) -> Array:
-        return pick(jnp.where(coupled, x, empty).reshape(-1), labels, groups.count)
+    def of_bath(one: Array) -> Array:
+        coupled = (one + one.T > 1e-9 * largest) & there
 
-    lowest = over(jax.ops.segment_min, structure.frequencies, jnp.inf)
-    highest = over(jax.ops.segment_max, structure.frequencies, -jnp.inf)
-    fastest = over(jax.ops.segment_max, (decay[None, :] + decay[:, None]) / 2, 0.0)
-    # The last group before each that has a coupled member: labels ascend with the frequency.
-    before = jax.lax.cummax(jnp.where(jnp.isfinite(highest), jnp.arange(groups.count), -1))[:-1]
-    apart = (before >= 0) & jnp.isfinite(lowest[1:])
-    rate = (fastest[1:] + fastest[before]) / 2
-    distance = jnp.where(apart, lowest[1:], 1.0) - jnp.where(apart, highest[before], 0.0)
-    return jnp.min(jnp.where(apart & (rate > 0), distance / jnp.where(rate > 0, rate, 1.0), jnp.inf), initial=jnp.inf)
+        def over(pick: Callable, x: Array, empty: float) -> Array:
+            return pick(jnp.where(coupled, x, empty).reshape(-1), labels, groups.count)
+
+        lowest = over(jax.ops.segment_min, structure.frequencies, jnp.inf)
+        highest = over(jax.ops.segment_max, structure.frequencies, -jnp.inf)
+        fastest = over(jax.ops.segment_max, (decay[None, :] + decay[:, None]) / 2, 0.0)
+        # The last group before each that has a coupled member: labels ascend with the frequency.
+        before = jax.lax.cummax(jnp.where(jnp.isfinite(highest), jnp.arange(groups.count), -1))[:-1]
+        apart = (before >= 0) & jnp.isfinite(lowest[1:])
+        rate = (fastest[1:] + fastest[before]) / 2
+        distance = jnp.where(apart, lowest[1:], 1.0) - jnp.where(apart, highest[before], 0.0)
+        over_rate = jnp.where(apart & (rate > 0), distance / jnp.where(rate > 0, rate, 1.0), jnp.inf)
+        return jnp.min(over_rate, initial=jnp.inf)
+
+    return jnp.min(jax.vmap(of_bath)(jnp.stack(rates)))
 
 
 def spread(structure: Structure, groups: Groups) -> Float[Array, ""]:

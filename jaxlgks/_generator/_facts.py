@@ -10,7 +10,16 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 from .._bohr import Structure, find_structure
-from .._equations import Davies, Dissipation, Unified, cluster_gap, correlation_time, separation, transition_rates
+from .._equations import (
+    Davies,
+    Dissipation,
+    Unified,
+    cluster_gap,
+    correlation_time,
+    separation,
+    total,
+    transition_rates,
+)
 from .._system import System
 
 NEGLIGIBLE = 1e-9
@@ -49,7 +58,7 @@ def level_facts(resolved: Dissipation, perturbed: System, V: Array, delta: float
     move = np.abs(shifts[None, :] - shifts[:, None])
     span = float(structure.energies[-1] - structure.energies[0])
     rates, memory, width = _timescales(structure, system)
-    fast = jnp.max(jnp.sum(rates, axis=0))
+    fast = jnp.max(jnp.sum(total(rates), axis=0))
     return Facts(
         level_shifts=jnp.asarray(shifts),
         rotation=jnp.asarray(rotation),
@@ -72,15 +81,15 @@ def level_facts(resolved: Dissipation, perturbed: System, V: Array, delta: float
 
 @eqx.filter_jit
 def _rates(structure: Structure, system: System) -> Array:
-    return transition_rates(structure, system)
+    return total(transition_rates(structure, system))
 
 
 _separation = eqx.filter_jit(separation)
 
 
 @eqx.filter_jit
-def _timescales(structure: Structure, system: System) -> tuple[Array, Array, Array]:
-    """Rates between levels, the memory of each bath, and the automatic width of `Unified`."""
+def _timescales(structure: Structure, system: System) -> tuple[tuple[Array, ...], Array, Array]:
+    """Rates between levels of each bath, the memory of each bath, and the automatic width of `Unified`."""
     each = [eqx.tree_at(lambda s: s.baths, system, (bath,)) for bath in system.baths]
     memory = jnp.stack([correlation_time(structure, alone) for alone in each])
     return transition_rates(structure, system), memory, cluster_gap(Unified(), structure, system)

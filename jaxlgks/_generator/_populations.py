@@ -93,10 +93,9 @@ class RateEquation(AbstractForm):
         )
 
     @property
-    def total_rates(self) -> Float[Array, "d d"]:
-        """Of all baths together; a constant of differentiation."""
-        rates = jax.lax.stop_gradient(self._rates)
-        return sum(rates[1:], rates[0])
+    def fixed_rates(self) -> tuple[Float[Array, "d d"], ...]:
+        """Those of each bath; constants of differentiation."""
+        return jax.lax.stop_gradient(self._rates)
 
     @property
     def _rates(self) -> tuple[Array, ...]:

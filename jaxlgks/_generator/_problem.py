@@ -264,16 +264,18 @@ class SystemProblem(AbstractProblem):
     def record(self, form: AbstractForm, null: NullState, result: RESULTS, solver: str) -> SteadyState:
         basis, groups = self.dissipation.basis, self.dissipation.groups
         alone = isinstance(form, RateEquation)
-        rates = form.total_rates if alone else transition_rates(basis, self.model)
+        rates = form.fixed_rates if alone else transition_rates(basis, self.model)
+        rho = form.external(null.state)
+        held = null.state if alone else jnp.diag(basis.to_eigenbasis(rho)).real
         return SteadyState(
-            rho=form.external(null.state),
+            rho=rho,
             populations=null.state if alone else None,
             residual=null.residual,
             slowest=null.slowest,
             condition=null.condition,
             nullity=jnp.where(null.unique, 1, 2),
             edge=self._edge(form, null),
-            separation=separation(basis, groups, rates),
+            separation=separation(basis, groups, rates, jax.lax.stop_gradient(held)),
             spread=spread(basis, groups),
             result=result,
             solver=solver,

@@ -101,8 +101,9 @@ def _require_traceable(function: Callable[[Array], Any], name: str) -> None:
             raise
         except Exception as error:  # whatever a function of the user's raises
             raise InputError(
-                f"JAX cannot trace the spectral density {name}(ω) for an array of frequencies "
-                f"({type(error).__name__}: {str(error).splitlines()[0]}). Write it elementwise with jax.numpy (not "
+                f"JAX cannot trace the spectral density {name}(ω) for an array of frequencies: it must be a JAX "
+                f"function of the frequency alone, elementwise ({type(error).__name__}: "
+                f"{str(error).splitlines()[0]}). Write it elementwise with jax.numpy (not "
                 "numpy, scipy or math), with jnp.where in the place of `if`; or give samples of it, "
                 "Tabulated(omega, gamma, tail=...)."
             ) from error
