@@ -352,7 +352,7 @@ class SystemProblem(AbstractProblem):
 
     def pinned(self) -> "SystemProblem":
         resolved = self.dissipation
-        if not self.equation.secular or self.equation.reference is not None:
+        if not self.equation.regroups or self.equation.reference is not None:
             return self
         fixed = self.equation.pinned(reference_to(resolved.structure, resolved.groups))
         return SystemProblem(Dissipation(resolved.system, fixed, resolved.structure, resolved.frozen, resolved.groups))
