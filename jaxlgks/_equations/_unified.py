@@ -37,7 +37,8 @@ class Unified(AbstractSecular):
     Completely positive. With respect to H₀ (`reference_hamiltonian`), the operator nearest to H in which all
     frequencies of a cluster are ω_g, it obeys the laws of thermodynamics exactly: each bath alone fixes the Gibbs state
     of H₀, and the heat that H₀ counts, `System(..., energy=H₀)`, has σ ≥ 0. With respect to H itself the errors are of
-    the order of the splitting. ω_g follows a perturbation of H. For matrices only.
+    the order of the splitting. ω_g follows a perturbation of H, but one that splits a cluster about its centre moves no
+    rate: the response to it lacks a term of its own order. For matrices only.
 
     `rates="arithmetic"` is the partial secular approximation of the Redfield equation,
 
