@@ -9,7 +9,7 @@ import pytest
 import jaxlgks as lgks
 from jaxlgks._bohr import bohr_structure
 from jaxlgks._equations import cluster_gap
-from jaxlgks.errors import InputError, SolverError
+from jaxlgks.errors import InputError, SolverError, ValidityWarning
 
 from .by_hand import stationary, unified
 from .systems import BY_HAND, EQUATIONS, draw, hermitian, near_degenerate
@@ -161,7 +161,7 @@ def test_second_derivative_with_one_rate_a_cluster():
 
 def test_solvers_of_other_rates():
     """Three levels of which no two transitions from one share a cluster: the arithmetic rates are those of the
-    populations, the rate of a cluster is not, and is refused there."""
+    populations, the rate of a cluster is not, and is refused there. One rate for a wide cluster is warned of."""
     system = lgks.System(np.diag([0.0, 1.0, 2.03]), near_degenerate(0.03).baths)
     arithmetic, centre = (lgks.Unified(width=1.0, rates=rates) for rates in ("arithmetic", "centre"))
     dense, populations = (lgks.steady_state(system, arithmetic, s).rho for s in (lgks.Dense(), lgks.Populations()))
@@ -170,6 +170,8 @@ def test_solvers_of_other_rates():
     for solver in (lgks.Populations(), lgks.Blocks()):
         with pytest.raises(SolverError, match="centre"):
             lgks.steady_state(system, centre, solver)
+    with pytest.warns(ValidityWarning, match="differ by up to 4.1, more than the lowest temperature, 0.5"):
+        lgks.steady_state(system, lgks.Unified(width=1e3, rates="centre"))  # all frequencies are chained to zero
     a = lgks.modes(1)[0]
     with pytest.raises(InputError, match="centre"):
         lgks.steady_state(lgks.QuasiFree(a.dag * a, lgks.Bath(a + a.dag, 0.5, lgks.DrudeLorentz(0.01, 2.0))), centre)

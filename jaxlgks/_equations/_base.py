@@ -46,6 +46,11 @@ class AbstractEquation(eqx.Module):
         return False
 
     @property
+    def one_rate(self) -> bool:
+        """Whether all frequencies of a group have one rate, however far apart they are."""
+        return False
+
+    @property
     def kernel(self) -> Literal["lindblad", "redfield"] | None:
         """Of which kind the dissipators are for linear couplings of oscillators, which do not read `operators`:
         "lindblad" for A_g = (1_g √Γ)(Ω)[S], "redfield" for Λ = (Γ/2 + iS)(Ω)[S] and S; None for any other."""

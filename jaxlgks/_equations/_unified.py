@@ -38,7 +38,8 @@ class Unified(AbstractSecular):
     frequencies of a cluster are ω_g, it obeys the laws of thermodynamics exactly: each bath alone fixes the Gibbs state
     of H₀, and the heat that H₀ counts, `System(..., energy=H₀)`, has σ ≥ 0. With respect to H itself the errors are of
     the order of the splitting. ω_g follows a perturbation of H, but one that splits a cluster about its centre moves no
-    rate: the response to it lacks a term of its own order. For matrices only.
+    rate: the response to it lacks a term of its own order. Frequencies that are chained to zero become zero, so keep
+    the width below them; a cluster wider than the lowest temperature is a `ValidityWarning`. For matrices only.
 
     `rates="arithmetic"` is the partial secular approximation of the Redfield equation,
 
@@ -89,6 +90,10 @@ class Unified(AbstractSecular):
     @property
     def secular(self) -> bool:
         return self.rates != "centre"
+
+    @property
+    def one_rate(self) -> bool:
+        return self.rates == "centre"
 
     @property
     def kernel(self) -> Literal["lindblad", "redfield"] | None:

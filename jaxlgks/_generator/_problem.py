@@ -297,7 +297,15 @@ class SystemProblem(AbstractProblem):
 
     def warnings(self, steady: SteadyState) -> list[str]:
         numbers = float(steady.separation), float(steady.spread)
-        return warnings_of(*numbers, self.equation, "Bohr frequencies", "diagnose(system, V, delta)")
+        messages = warnings_of(*numbers, self.equation, "Bohr frequencies", "diagnose(system, V, delta)")
+        coldest = float(jnp.min(self.model.temperatures))
+        if self.equation.one_rate and numbers[1] > coldest:
+            messages.append(
+                f"{type(self.equation).__name__} gives one rate to Bohr frequencies that differ by up to "
+                f"{numbers[1]:.2g}, more than the lowest temperature, {coldest:.2g}: detailed balance between them is "
+                "lost. Use a smaller width, or rates='geometric'."
+            )
+        return messages
 
     def generator(self, form: AbstractForm | None = None, state: Any = None) -> AbstractGenerator:
         blocks = known_blocks(self.dissipation)
