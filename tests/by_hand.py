@@ -1,9 +1,10 @@
 """Generators of open systems written by hand in NumPy: the witness of the library's, which shares nothing with it but
-the numbers of a system. Davies, Redfield, universal; their steady states; Choi matrices."""
+the numbers of a system. Davies, unified, Redfield, universal; their steady states; Choi matrices."""
 
 from typing import NamedTuple
 
 import numpy as np
+import scipy.linalg as sl
 
 import jaxlgks as lgks
 
@@ -32,10 +33,10 @@ def rate(bath: lgks.Bath, omega: np.ndarray) -> np.ndarray:
     return kappa * T * np.where(x == 0, 1.0, x / np.where(x == 0, 1.0, -np.expm1(-x)))
 
 
-def chains(values: np.ndarray) -> np.ndarray:
-    """Labels of values chained together while neighbours differ by less than 1e−9 of the whole range."""
+def chains(values: np.ndarray, gap: float = 0.0) -> np.ndarray:
+    """Labels of values chained together while neighbours differ by less than a gap, or 1e−9 of the whole range."""
     order = np.argsort(values, axis=None)
-    jumps = np.diff(values.ravel()[order]) > 1e-9 * np.ptp(values)
+    jumps = np.diff(values.ravel()[order]) > max(gap, 1e-9 * np.ptp(values))
     labels = np.empty(values.size, int)
     labels[order] = np.concatenate([[0], np.cumsum(jumps)])
     return labels.reshape(values.shape)
@@ -67,6 +68,44 @@ def davies(system: lgks.System, change: np.ndarray | float = 0.0) -> ByHand:
     for bath in system.baths:
         S = np.sqrt(rate(bath, omega)) * (U.conj().T @ np.asarray(bath.coupling) @ U)
         baths.append(sum(dissipator(U @ np.where(groups == g, S, 0) @ U.conj().T) for g in np.unique(groups)))
+    return ByHand(commutator(H0 + change), np.array(baths))
+
+
+def nearest_with_equal_frequencies(E: np.ndarray, groups: np.ndarray) -> np.ndarray:
+    """The e nearest to E for which e_n − e_m is one number in each group."""
+    rows = []
+    for g in np.unique(groups):
+        m, n = np.nonzero(groups == g)
+        gaps = np.eye(len(E))[n] - np.eye(len(E))[m]
+        rows.extend(gaps[1:] - gaps[:-1])
+    free = sl.null_space(np.array(rows))
+    return free @ (free.T @ E)
+
+
+def unified(system: lgks.System, gap: float, rates: str, change: np.ndarray | float = 0.0) -> ByHand:
+    """Of H + change, with the clusters of H: frequencies chained while neighbours differ by less than the gap. Element
+    by element, rate(ω, ω') in the Lindblad forms the product of two roots, in the arithmetic one the mean, with that
+    part of the commutator that the Redfield equation has."""
+    H0 = np.asarray(system.hamiltonian)
+    E0 = np.linalg.eigvalsh(H0)
+    groups = chains(E0[None, :] - E0[:, None], gap)
+    E, U = np.linalg.eigh(H0 + change)
+    if rates == "centre":
+        E = nearest_with_equal_frequencies(E, groups)
+    omega, one, baths = E[None, :] - E[:, None], np.eye(len(E)), []
+    for bath in system.baths:
+        S, gamma, D = U.conj().T @ np.asarray(bath.coupling) @ U, rate(bath, omega), 0.0
+        for g in np.unique(groups):
+            factors = (np.sqrt(gamma),) if rates != "arithmetic" else (1.0, gamma)
+            A, *others = (U @ np.where(groups == g, x * S, 0) @ U.conj().T for x in factors)
+            if not others:
+                D = D + dissipator(A)
+                continue
+            B = others[0]
+            mean = (A.conj().T @ B + B.conj().T @ A) / 2
+            D = D + (np.kron(A.conj(), B) + np.kron(B.conj(), A)) / 2 - (np.kron(one, mean) + np.kron(mean.T, one)) / 2
+            D = D + commutator(-0.25j * (A.conj().T @ B - B.conj().T @ A))
+        baths.append(D)
     return ByHand(commutator(H0 + change), np.array(baths))
 
 

@@ -66,7 +66,7 @@ DOORS = {
     "spectrum.rate": Door(DRUDE.rate, {"omega": 1.0, "temperature": 1.0}),
     "spectrum.density": Door(DRUDE.density, {"omega": 1.0}),
     "Davies": Door(lgks.Davies, {"tolerance": 1e-9, "lamb_shift": False, "reference": None}),
-    "Unified": Door(lgks.Unified, {"width": None, "lamb_shift": False, "reference": None}),
+    "Unified": Door(lgks.Unified, {"width": None, "lamb_shift": False, "reference": None, "rates": "centre"}),
     "Local": Door(lgks.Local, {"reference": Z, "tolerance": 1e-9, "lamb_shift": False}),
     "Redfield": Door(lgks.Redfield, {"lamb_shift": False}),
     "UniversalLindblad": Door(lgks.UniversalLindblad, {"lamb_shift": False}),

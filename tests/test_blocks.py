@@ -18,6 +18,7 @@ EQUATIONS = {
     "davies": lgks.Davies(),
     "davies with Lamb shift": lgks.Davies(lamb_shift=True),
     "unified": lgks.Unified(width=0.3),
+    "arithmetic": lgks.Unified(width=0.3, rates="arithmetic", lamb_shift=True),
 }
 
 
@@ -28,7 +29,11 @@ def mixed(d: int) -> jax.Array:
 
 # Degenerate levels with three baths, a ladder with one; d = 3, 5.
 @pytest.mark.parametrize(
-    ("name", "seed"), [("unified", 41), pytest.param("davies with Lamb shift", 18, marks=pytest.mark.slow)]
+    ("name", "seed"),
+    [
+        ("unified", 41),
+        *(pytest.param(name, 18, marks=pytest.mark.slow) for name in ("davies with Lamb shift", "arithmetic")),
+    ],
 )
 def test_blocks_are_the_generator(name, seed):
     """All that the form offers, L₁ and responses among it, as by the dense matrix: rounding, 2e−13 of each."""

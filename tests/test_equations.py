@@ -9,7 +9,9 @@ import pytest
 import jaxlgks as lgks
 from jaxlgks._bohr import bohr_structure
 from jaxlgks._equations import cluster_gap
+from jaxlgks.errors import InputError, SolverError, ValidityWarning
 
+from .by_hand import stationary, unified
 from .systems import BY_HAND, EQUATIONS, draw, hermitian, near_degenerate
 
 # Seeds of three, four and six levels with three, two and one bath; + 15 k keeps the shape and changes the rest.
@@ -118,6 +120,61 @@ def test_generators_equal_those_written_by_hand(name):
         np.testing.assert_allclose(
             lgks.liouvillian(system, make(system)), expected, rtol=0, atol=1e-12 * np.abs(expected).max()
         )
+
+
+@pytest.mark.parametrize("rates", ["centre", "arithmetic"])
+def test_response_with_other_rates_inside_a_cluster(rates):
+    """Both routes against Richardson differences of generators by hand, clusters kept: ⟨A⟩ for random V, which moves
+    the levels and turns them, also inside the cluster; split and exactly degenerate."""
+    equation, h = lgks.Unified(width=2.0, rates=rates), 1e-3
+
+    @eqx.filter_jit
+    def routes(system, V, A):
+        return lgks.response(system, V, A, equation).static().total, lgks.autodiff_response(system, V, A, equation)
+
+    for seed, splitting in ((0, 0.1), (1, 0.1), (2, 0.0)):
+        system, rng = near_degenerate(splitting, seed), np.random.default_rng(seed)
+        V, A = hermitian(rng, 3), hermitian(rng, 3)
+
+        def value(delta, system=system, V=V, A=A):
+            return np.trace(A @ stationary(unified(system, 0.25, rates, delta * V).generator)).real
+
+        wide, narrow = ((value(x) - value(-x)) / (2 * x) for x in (h, h / 2))
+        explicit, autodiff = (float(x) for x in routes(system, V, A))
+        assert autodiff == pytest.approx(explicit, rel=1e-9)
+        assert explicit == pytest.approx((4 * narrow - wide) / 3, rel=1e-6)
+
+
+@pytest.mark.slow
+def test_second_derivative_with_one_rate_a_cluster():
+    """The reference frequency has a curvature in H of its own: second differences of generators by hand."""
+    equation, system, rng = lgks.Unified(width=2.0, rates="centre"), near_degenerate(0.1), np.random.default_rng(1)
+    V, A, h = hermitian(rng, 3), hermitian(rng, 3), 2e-3
+
+    def value(delta):
+        return np.trace(A @ stationary(unified(system, 0.25, "centre", delta * V).generator)).real
+
+    wide, narrow = ((value(x) - 2 * value(0.0) + value(-x)) / x**2 for x in (h, h / 2))
+    second = lgks.autodiff_response(system, V, A, equation, order=2)
+    assert float(second) == pytest.approx((4 * narrow - wide) / 3, rel=1e-5)
+
+
+def test_solvers_of_other_rates():
+    """Three levels of which no two transitions from one share a cluster: the arithmetic rates are those of the
+    populations, the rate of a cluster is not, and is refused there. One rate for a wide cluster is warned of."""
+    system = lgks.System(np.diag([0.0, 1.0, 2.03]), near_degenerate(0.03).baths)
+    arithmetic, centre = (lgks.Unified(width=1.0, rates=rates) for rates in ("arithmetic", "centre"))
+    dense, populations = (lgks.steady_state(system, arithmetic, s).rho for s in (lgks.Dense(), lgks.Populations()))
+    np.testing.assert_allclose(populations, dense, rtol=0, atol=1e-14)
+    assert lgks.steady_state(system, centre).solver == "dense"
+    for solver in (lgks.Populations(), lgks.Blocks()):
+        with pytest.raises(SolverError, match="centre"):
+            lgks.steady_state(system, centre, solver)
+    with pytest.warns(ValidityWarning, match="differ by up to 4.1, more than the lowest temperature, 0.5"):
+        lgks.steady_state(system, lgks.Unified(width=1e3, rates="centre"))  # all frequencies are chained to zero
+    a = lgks.modes(1)[0]
+    with pytest.raises(InputError, match="centre"):
+        lgks.steady_state(lgks.QuasiFree(a.dag * a, lgks.Bath(a + a.dag, 0.5, lgks.DrudeLorentz(0.01, 2.0))), centre)
 
 
 # ----------------------------------------------------------------------------------------------------------------------

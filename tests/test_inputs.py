@@ -162,6 +162,11 @@ def catalogue() -> dict:
             "InputError",
             ("shape", "exponential, gaussian, drude", "'square'"),
         ),
+        "Unified rates": (
+            lambda: lgks.Unified(rates="harmonic"),
+            "InputError",
+            ("Unified: rates", "one of geometric, centre, arithmetic", "'harmonic'"),
+        ),
         "CallableSpectrum: not elementwise": (
             lambda: lgks.CallableSpectrum(lambda w: jnp.stack([w, w])),
             "InputError",

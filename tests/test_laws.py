@@ -15,7 +15,7 @@ from hypothesis import given, settings, strategies as st
 import jaxlgks as lgks
 from jaxlgks._equations import dissipation
 
-from .by_hand import ByHand, commutator, davies, lowest_choi, redfield, stationary, unvec, vec
+from .by_hand import ByHand, commutator, davies, lowest_choi, redfield, stationary, unified, unvec, vec
 from .systems import EQUATIONS, draw, gibbs, hermitian, near_degenerate, unitary
 
 # -------------------------------------------------------------------------------------- the generator, entry by entry
@@ -244,6 +244,67 @@ def test_unified_fixes_the_gibbs_state_to_first_order_in_the_splitting():
     defects = [max(gibbs_defects(near_degenerate(x), wide)) / x**2 for x in (0.02, 0.01, 0.005)]
     assert defects[0] > 0.01
     np.testing.assert_allclose(defects[1:], defects[0], rtol=0.05)
+
+
+WIDE, SPLITTING = 2.0, 0.1  # a gap of about a quarter, between the splitting and the distance of the levels
+
+
+@pytest.mark.parametrize("rates", ["geometric", "centre", "arithmetic"])
+def test_rates_inside_a_cluster(rates):
+    """The three choices of `Unified`: each generator entry by entry against the one by hand, and its row of the table
+    of laws. Complete positivity: geometric, centre. The Gibbs state of H: arithmetic, exactly; geometric, with an error
+    of second order; centre, that of H₀ in its place, exactly, with a Lamb shift too."""
+    equation = lgks.Unified(width=WIDE, rates=rates)
+    for seed in range(4):
+        case = near_degenerate(SPLITTING, seed)
+        expected = unified(case, 0.25, rates)
+        np.testing.assert_allclose(library(case, equation).generator, expected.generator, rtol=0, atol=1e-14)
+    system = near_degenerate(SPLITTING)
+    L = library(system, equation).generator
+    lowest = min(lowest_choi(sl.expm(L * t)) for t in (0.01, 0.5, 5.0))
+    assert lowest < -1e-7 if rates == "arithmetic" else lowest > -1e-14
+    middle = 1.0 + SPLITTING / 2
+    reference = np.diag([0.0, middle, middle])
+    of_H, of_reference = (max(gibbs_defects(system, equation, H)) for H in (None, reference))
+    halved = max(gibbs_defects(near_degenerate(SPLITTING / 2), equation))
+    if rates == "arithmetic":
+        assert of_H < 2e-15
+    if rates == "geometric":
+        assert of_H > 1e-5
+        assert halved == pytest.approx(of_H / 4, rel=0.1)
+    if rates == "centre":
+        assert halved == pytest.approx(of_H / 2, rel=0.1)
+        assert of_reference < 2e-15
+        with_lamb = dataclasses.replace(equation, lamb_shift=True)
+        assert max(gibbs_defects(system, with_lamb, reference)) < 2e-15
+
+
+def test_heat_of_the_reference_hamiltonian():
+    """One rate a cluster: heat counted with H₀ obeys the first and the second law (Spohn's inequality of each bath, for
+    any state) exactly; `System(energy=H₀)` counts it. Three rungs and one that is off: H₀ is the nearest with equal
+    frequencies, which the means of the clusters (1 + ε/3, 2 + ε/2) are not."""
+    equation, off = lgks.Unified(width=WIDE, rates="centre"), 0.02
+    ladder, coupling = np.array([0.0, 1.0, 2.0, 3.0 + off]), hermitian(np.random.default_rng(2), 4)
+
+    def system(hot: float) -> lgks.System:
+        baths = [lgks.Bath(S, T, lgks.DrudeLorentz(0.01, 2.0)) for S, T in ((coupling, hot), (coupling.conj(), 0.5))]
+        return lgks.System(np.diag(ladder), baths)
+
+    H0 = np.asarray(equation.reference_hamiltonian(system(0.5)))
+    spacing = np.polyfit(np.arange(4), ladder, 1)[0]
+    np.testing.assert_allclose(H0, np.diag(spacing * (np.arange(4) - 1.5)), rtol=0, atol=1e-14)
+
+    parts = library(system(0.8), equation)
+    rho = np.asarray(gibbs(hermitian(np.random.default_rng(3), 4), 0.7))
+    for D, T in zip(parts.baths, (0.8, 0.5), strict=True):
+        assert np.linalg.norm(D @ vec(gibbs(H0, T))) < 1e-15
+        assert np.trace(unvec(D @ vec(rho)) @ (logarithm(rho) + H0 / T)).real < 0
+    state = stationary(parts.generator)
+    J = np.array([np.trace(H0 @ unvec(D @ vec(state))).real for D in parts.baths])
+    assert abs(J.sum()) < 1e-14 * J.max()
+    assert J[0] > 1e-5
+    counted = eqx.tree_at(lambda s: s.energy, system(0.8), jnp.asarray(H0), is_leaf=lambda x: x is None)
+    np.testing.assert_allclose(lgks.heat_currents(counted, equation), J, rtol=1e-9)
 
 
 @pytest.mark.parametrize("seed", SEEDS)

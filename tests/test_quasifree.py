@@ -147,6 +147,22 @@ def _against_fock(model, V, A, equation, excitations, tolerance):
 
 
 @pytest.mark.slow
+def test_arithmetic_rates_within_a_cluster_against_a_fock_space():
+    """The two normal frequencies in one cluster, apart from their negatives: neither the Redfield equation nor Davies
+    (currents 6.6 and 7.4 in the place of 3.0, 10⁻⁷). Clusters are the same, widths count another decay rate."""
+    a, b = lgks.modes(2)
+    H = a.dag * a + 1.02 * b.dag * b + 0.05 * (a.dag * b + b.dag * a)
+    bath = lgks.DrudeLorentz(0.01, 2.0)
+    model = lgks.QuasiFree(H, [lgks.Bath(x + x.dag, T, bath) for x, T in ((a, 0.11), (b, 0.09))])
+    ours, theirs = (
+        lgks.heat_currents(m, lgks.Unified(width=width, rates="arithmetic", lamb_shift=True))
+        for m, width in ((model, 12.0), (lgks.truncated(model, 4).system, 2.5))
+    )
+    assert float(theirs[0]) == pytest.approx(3.0e-7, rel=0.01)
+    np.testing.assert_allclose(ours, theirs, rtol=1e-6)
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("case", CASES, ids=lambda c: f"{c[0]} modes, {type(c[4]).__name__}")
 def test_random_models_against_brute_force(case):
     """M = 1…3, random stable H₀ with squeezing and fields, random V, each part of the response, states, currents,

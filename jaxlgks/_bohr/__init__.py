@@ -1,5 +1,10 @@
 """The Bohr structure of a Hamiltonian: energies, groups of equal transition frequency, and the filter F(Ω_H)."""
 
+from ._centres import (
+    group_frequencies as group_frequencies,
+    moved_frequencies as moved_frequencies,
+    reference_energies as reference_energies,
+)
 from ._divided import derivative as derivative, divided_difference as divided_difference
 from ._filter import (
     bohr_filter as bohr_filter,

@@ -85,14 +85,14 @@ def _filter_jvp(primals, tangents):
 
 @eqx.filter_jit  # so that programs that differentiate the same filter share its tracing
 def _expanded(H: Array, S: Array, F: Callable, structure: Structure, groups: Groups) -> Array:
-    zero, once, twice = _carrier(H, 0, 0)
+    zero, once, twice = zero_with_tangent(H, 0, 0)
     first = _if(once, lambda h, S, F: _daleckii_krein(h, S, F, structure, groups), zero, S, F)
     second = _if(twice, lambda h, S, F: second_order(h, S, F, structure, groups), zero, S, F)
     return _value(S, F, structure, groups) + first + second
 
 
 @functools.partial(jax.custom_jvp, nondiff_argnums=(1, 2))
-def _carrier(H: Array, order: int, taken: int) -> tuple[Array, Array, Array]:
+def zero_with_tangent(H: Array, order: int, taken: int) -> tuple[Array, Array, Array]:
     """Zero, with the tangent of H (order 0): what it multiplies is the derivative in H. Its slope is one (order 1), its
     curvature zero (order 2), and a third derivative in H ends here, in every mode. With it, whether it has been
     differentiated once, and twice."""
@@ -103,17 +103,17 @@ def _carrier(H: Array, order: int, taken: int) -> tuple[Array, Array, Array]:
     )
 
 
-@_carrier.defjvp
-def _carrier_jvp(order, taken, primals, tangents):
+@zero_with_tangent.defjvp
+def _zero_with_tangent_jvp(order, taken, primals, tangents):
     if order == 2:
         raise DerivativeOrderError(
             "The third derivative in the Hamiltonian was asked for; the filter F(Omega_H) provides the second. "
             "Derivatives in temperatures, coupling strengths and coupling operators may be taken in any number."
         )
     (H,), (dH,) = primals, tangents
-    value, *flags = _carrier(H, order, taken + 1)
+    value, *flags = zero_with_tangent(H, order, taken + 1)
     never = [np.zeros((), jax.dtypes.float0) for _ in flags]
-    return (value, *flags), (_carrier(H, order + 1, taken + 1)[0] * dH, *never)
+    return (value, *flags), (zero_with_tangent(H, order + 1, taken + 1)[0] * dH, *never)
 
 
 def _if(condition: Array, function: Callable, *arguments) -> Array:

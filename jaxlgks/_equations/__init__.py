@@ -13,7 +13,7 @@ from ._dissipator import Dissipator as Dissipator, combined as combined
 from ._local import Local as Local
 from ._rates import RootRate as RootRate, unusable_rate as unusable_rate
 from ._redfield import Redfield as Redfield
-from ._secular import secular_drift as secular_drift
+from ._secular import AbstractSecular as AbstractSecular, product_within as product_within
 from ._timescales import (
     bath_rates as bath_rates,
     between_states as between_states,

@@ -16,9 +16,10 @@ from .._inputs import as_flag, described
 from .._system import Noise, System, require_matrices
 from ..errors import InputError
 from ._dissipator import Dissipator
+from ._rates import OfGroup
 
-Filter = Callable[[Callable[[Array], Array]], Complex[Array, "g d d"]]
-"""F ↦ (1_g F)(Ω_H)[S], for the coupling operator of one bath."""
+Filter = Callable[[Callable[[Array], Array] | OfGroup], Complex[Array, "g d d"]]
+"""F ↦ (1_g F)(Ω_H)[S], for the coupling operator of one bath; F of the frequencies themselves, or of their groups."""
 Thunk = Callable[[], Float[Array, ""]]
 
 
@@ -28,8 +29,8 @@ class AbstractEquation(eqx.Module):
     lamb_shift: eqx.AbstractVar[bool]
     reference: eqx.AbstractVar[Any]
     """Where groups are pinned (`fixed`), if they are; None where there is nothing to pin."""
-    secular: ClassVar[bool] = False
-    """Whether the dissipator is Σ_g D[A_g] over groups of Bohr frequencies of H itself."""
+    regroups: ClassVar[bool] = False
+    """Whether its groups of Bohr frequencies are those of H itself, and can be pinned."""
     equal: ClassVar[bool] = False
     """Whether the frequencies of one group are taken for equal."""
     follows: ClassVar[bool] = True
@@ -37,6 +38,17 @@ class AbstractEquation(eqx.Module):
 
     def __check_init__(self) -> None:
         as_flag(self.lamb_shift, f"{type(self).__name__}: lamb_shift")
+
+    @property
+    def secular(self) -> bool:
+        """Whether the dissipator is Σ_g D_g over groups of Bohr frequencies of H itself, with rates Γ(ω_mn) |S_mn|²
+        between eigenstates: then blocks and populations apply."""
+        return False
+
+    @property
+    def one_rate(self) -> bool:
+        """Whether all frequencies of a group have one rate, however far apart they are."""
+        return False
 
     @property
     def kernel(self) -> Literal["lindblad", "redfield"] | None:
@@ -69,7 +81,7 @@ class AbstractEquation(eqx.Module):
     def fixed(self, system: System) -> "AbstractEquation":
         """The same equation with its groups pinned to those of `system`, so that a finite δ does not regroup; itself
         where nothing regroups."""
-        if not self.secular or self.reference is not None:
+        if not self.regroups or self.reference is not None:
             return self
         require_matrices(system, "fixed")
         structure = bohr_structure(system.hamiltonian)

@@ -41,13 +41,17 @@ class Davies(AbstractSecular):
     tolerance: float = eqx.field(static=True)
     lamb_shift: bool = eqx.field(static=True)
     reference: Reference | None
-    secular: ClassVar[bool] = True
+    regroups: ClassVar[bool] = True
     equal: ClassVar[bool] = True
 
     def __init__(self, tolerance: float = 1e-9, lamb_shift: bool = False, reference: Reference | None = None):
         self.tolerance = as_setting(tolerance, "Davies: tolerance")
         self.lamb_shift = lamb_shift
         self.reference = as_reference(reference, "Davies")
+
+    @property
+    def secular(self) -> bool:
+        return True
 
     def gap(self, largest: Float[Array, ""], fast: Thunk, memory: Thunk) -> Float[Array, ""]:
         return self.tolerance * largest

@@ -21,6 +21,8 @@ from .._bohr import (
     dagger,
     derivative,
     find_structure,
+    group_frequencies,
+    moved_frequencies,
     needs_slope_at_zero,
     raise_where,
     traceless,
@@ -31,7 +33,7 @@ from .._system import Bath, Noise, System
 from ..errors import JaxlgksError, SingularDensityError
 from ._base import AbstractEquation, Filter
 from ._dissipator import Dissipator
-from ._rates import unusable_rate
+from ._rates import OfGroup, one, unusable_rate
 
 NEAR = 3e-8
 """Levels closer than NEAR √(WΔ) whose transitions share all groups are one level to the explicit route, W the width of
@@ -208,13 +210,20 @@ class Dissipation(eqx.Module):
     def _filter(self, noise: Noise, S: Array | None = None) -> Filter:
         coupling = noise.coupling if S is None else S
         smooth = noise.spectrum.at_zero == "smooth"
-        return lambda F: bohr_filter(self.basis, coupling, F, self.groups, smooth_at_zero=smooth)
+
+        def filtered(F: Callable | OfGroup) -> Array:
+            if isinstance(F, OfGroup):
+                factor = F.function(group_frequencies(self.basis, self.groups))
+                return factor[:, None, None] * bohr_filter(self.basis, coupling, one, self.groups)
+            return bohr_filter(self.basis, coupling, F, self.groups, smooth_at_zero=smooth)
+
+        return filtered
 
     def _rotated(self, noise: Noise, X: Array) -> Filter:
         """The filter's first-order change by rotation."""
         unrotated, rotated = self._filter(noise), self._filter(noise, noise.coupling @ X - X @ noise.coupling)
 
-        def rotation(F: Callable) -> Array:
+        def rotation(F: Callable | OfGroup) -> Array:
             A = unrotated(F)
             return X @ A - A @ X + rotated(F)
 
@@ -222,8 +231,16 @@ class Dissipation(eqx.Module):
 
     def _shifted(self, noise: Noise, W: Array) -> Filter:
         """The filter's first-order change by shift."""
-        shifted = self._filter(noise, noise.coupling @ W - W @ noise.coupling)
-        return lambda F: shifted(Slope(F))
+        unshifted, shifted = self._filter(noise), self._filter(noise, noise.coupling @ W - W @ noise.coupling)
+
+        def shift(F: Callable | OfGroup) -> Array:
+            if isinstance(F, OfGroup):  # the frequency of a group moves as a whole
+                moved = moved_frequencies(self.groups, self.basis.to_eigenbasis(W))
+                slope = derivative(F.function, group_frequencies(self.basis, self.groups))
+                return (slope * moved)[:, None, None] * unshifted(one)
+            return shifted(Slope(F))
+
+        return shift
 
     def _over_noises(self, function: Callable[[Noise], Any], system: System) -> list[Any]:
         """`function(noise)` for every independent noise of every bath, for each bath stacked along axis 1."""

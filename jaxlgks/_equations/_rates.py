@@ -4,7 +4,7 @@ Takes: a spectral density and a temperature. Returns: elementwise functions of t
 are no numbers.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import equinox as eqx
 import jax
@@ -58,6 +58,12 @@ class LambShift(AbstractRate):
 
     def __call__(self, omega: Array) -> Array:
         return self.spectrum.lamb_shift(omega, self.temperature)
+
+
+class OfGroup(eqx.Module):
+    """F at the reference frequency of each group, in the place of each frequency of the group."""
+
+    function: Callable[[Array], Array]
 
 
 def one(omega: Array) -> Array:

@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Literal
 
 import equinox as eqx
 import jax.numpy as jnp
+from jaxtyping import Array
 
 from .._bohr import Structure
 from .._system import Noise
@@ -44,12 +45,23 @@ class Redfield(AbstractEquation):
         return "redfield"
 
     def operators(self, filtered: Filter, noise: Noise, structure: Structure) -> Any:
-        S, dissipative = filtered(one), filtered(HalfRate(noise.spectrum, noise.temperature))
-        if not self.lamb_shift:
-            return S, dissipative
-        return S, dissipative + 1j * filtered(LambShift(noise.spectrum, noise.temperature))
+        return redfield_operators(filtered, noise, self.lamb_shift)
 
     def assemble(self, operators: Any) -> Dissipator:
         S, kernel = operators
         drift = jnp.einsum("jkm,jkn->mn", S.conj(), kernel)
-        return Dissipator(jnp.concatenate([kernel, S]), jnp.concatenate([S, kernel]), drift, mirrored=True)
+        return Dissipator(*redfield_jumps(operators), drift, mirrored=True)
+
+
+def redfield_operators(filtered: Filter, noise: Noise, lamb_shift: bool) -> tuple[Array, Array]:
+    """S and Λ."""
+    S, dissipative = filtered(one), filtered(HalfRate(noise.spectrum, noise.temperature))
+    if not lamb_shift:
+        return S, dissipative
+    return S, dissipative + 1j * filtered(LambShift(noise.spectrum, noise.temperature))
+
+
+def redfield_jumps(operators: tuple[Array, Array]) -> tuple[Array, Array]:
+    """L and R of Λ ρ S† + S ρ Λ†."""
+    S, kernel = operators
+    return jnp.concatenate([kernel, S]), jnp.concatenate([S, kernel])

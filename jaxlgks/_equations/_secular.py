@@ -1,12 +1,13 @@
-"""One group of Bohr frequencies as a Lindblad channel: what Davies, unified and local equations share.
+"""One group of Bohr frequencies apart from the others: what Davies, unified and local equations share.
 
-Takes: filtered operators of one group. Returns: D[A] and the Lamb shift
+Takes: filtered operators of one group. Returns: its jumps and its drift, D[A] and the Lamb shift
 
     H_LS = ½ Σ_{ω,ω'∈g} (S(ω) + S(ω')) S†(ω') S(ω),
 
 which for a group of equal frequencies is Σ_ω S(ω) S†(ω)S(ω).
 """
 
+from collections.abc import Callable
 from typing import Any, Literal
 
 import jax
@@ -16,15 +17,18 @@ from jaxtyping import Array, Complex, Int
 from .._bohr import Structure
 from .._system import Noise
 from ._base import AbstractEquation, Filter
-from ._dissipator import Dissipator, lindblad
+from ._dissipator import Dissipator
 from ._rates import LambShift, RootRate, one
+
+Product = Callable[[Array, Array], Array]
+"""Σ_j B_j† C_j of operators [j, d, d] of one group; or of all groups together, each with itself."""
 
 
 class AbstractSecular(AbstractEquation):
-    """An equation with D_α = Σ_g D[A_g]."""
+    """An equation with D_α = Σ_g D_g: D_g = D[A_g], if it does not say otherwise."""
 
     @property
-    def kernel(self) -> Literal["lindblad"]:
+    def kernel(self) -> Literal["lindblad", "redfield"] | None:
         return "lindblad"
 
     def operators(self, filtered: Filter, noise: Noise, structure: Structure) -> Any:
@@ -34,23 +38,32 @@ class AbstractSecular(AbstractEquation):
             return (A,)
         return A, filtered(one), filtered(LambShift(noise.spectrum, noise.temperature))
 
-    def assemble(self, operators: Any) -> Dissipator:
-        """D[A] − i[H_LS, ·]: −i H_LS is part of −K."""
+    def jumps(self, operators: Any) -> tuple[Array, Array]:
+        """L and R of the jumps Σ_j L_j ρ R_j†, each linear in the operators, [j, d, d]."""
+        return operators[0], operators[0]
+
+    def drift(self, operators: Any, product: Product) -> Array:
+        """K = ½ A†A + i H_LS."""
         A, *shift = operators
-        D = lindblad(A)
         if not shift:
-            return D
-        S, L = shift
-        product = jnp.einsum("jkm,jkn->mn", S.conj(), L)
-        return Dissipator(D.left, D.right, D.drift + 0.5j * (product + product.conj().T))
+            return product(A, A) / 2
+        lamb = product(*shift)
+        return product(A, A) / 2 + 0.5j * (lamb + lamb.conj().T)
+
+    def assemble(self, operators: Any) -> Dissipator:
+        return Dissipator(*self.jumps(operators), self.drift(operators, _product))
 
 
-def secular_drift(operators: Any, labels: Int[Array, "d d"]) -> Complex[Array, "d d"]:
-    """K of the sum over all groups, from operators [j, d, d] in the eigenbasis of H whose groups are not told apart:
-    what labels are for. O(d³) without an axis of groups."""
+def _product(B: Array, C: Array) -> Array:
+    return jnp.einsum("jkm,jkn->mn", B.conj(), C)
 
-    def product(B: Array, C: Array) -> Array:
-        """Σ_g Σ_j B_g† C_g: element (m, n) sums over those k from which m and n are reached within one group."""
+
+def product_within(labels: Int[Array, "d d"]) -> Product:
+    """Σ_g Σ_j B_g† C_g of operators [j, d, d] in the eigenbasis of H whose groups are not told apart: what labels are
+    for. O(d³) without an axis of groups."""
+
+    def product(B: Complex[Array, "j d d"], C: Complex[Array, "j d d"]) -> Complex[Array, "d d"]:
+        """Element (m, n) sums over those k from which m and n are reached within one group."""
 
         def add(total: Array, of_k: tuple[Array, Array, Array]) -> tuple[Array, None]:
             b, c, label = of_k
@@ -59,9 +72,4 @@ def secular_drift(operators: Any, labels: Int[Array, "d d"]) -> Complex[Array, "
         rows = (jnp.swapaxes(B, 0, 1), jnp.swapaxes(C, 0, 1), labels)
         return jax.lax.scan(add, jnp.zeros(labels.shape, B.dtype), rows)[0]
 
-    A, *shift = operators
-    drift = product(A, A) / 2
-    if shift:
-        lamb = product(*shift)
-        drift = drift + 0.5j * (lamb + lamb.conj().T)
-    return drift
+    return product

@@ -1,10 +1,12 @@
 """The generator of a secular equation, block by block.
 
-Takes: a system, an equation Σ_g D[A_g], its groups. Returns: L as small matrices. In the eigenbasis of H every
-transition m → i belongs to one group, so all A_g together are one matrix A_im with labels, and
+Takes: a system, an equation Σ_g D_g, its groups. Returns: L as small matrices. In the eigenbasis of H every
+transition m → i belongs to one group, so all A_g together are one matrix A_im with labels. For D_g = D[A_g]
 
     (D X)_ij = Σ_mn [label(i,m) = label(j,n)] A_im A*_jn X_mn − (K X + X K†)_ij,
-    K_mn = ½ Σ_i [label(i,m) = label(i,n)] A*_im A_in        (and the Lamb shift).
+    K_mn = ½ Σ_i [label(i,m) = label(i,n)] A*_im A_in        (and the Lamb shift);
+
+others have another pair of operators in the jumps and in K.
 
 Elements X_ij and X_mn that no such term joins never meet: coherences of distinct levels are alone or in blocks of
 equal Bohr frequency, populations are one block of d. Which elements share a block follows from the labels; it is found
@@ -22,7 +24,7 @@ import numpy as np
 from jaxtyping import Array, Complex, Float, Int
 
 from .._bohr import Groups
-from .._equations import Dissipation, Slope, secular_drift
+from .._equations import AbstractSecular, Dissipation, Slope, product_within
 from .._system import Noise
 from ._base import AbstractSuperoperator, Change, Frequency, NullState
 from ._linear import Pinned, exponential, linear_solve, null_state, pinned_generator
@@ -266,7 +268,7 @@ class Operators(eqx.Module):
         def of_noise(noise: Noise) -> Any:
             S = coupling(structure.to_eigenbasis(noise.coupling))
 
-            def filtered(F: Callable[[Array], Array]) -> Array:
+            def filtered(F: Any) -> Array:
                 return ((Slope(F) if slope else F)(structure.frequencies) * S)[None]
 
             return jax.tree.map(lambda x: x[0], self.resolved.equation.operators(filtered, noise, structure))
@@ -280,9 +282,14 @@ def _itself(S: Array) -> Array:
 
 def dissipative_blocks(resolved: Dissipation, blocks: BlockStructure) -> Matrices:
     """Σ_α D_α block by block. A constant of differentiation in H."""
-    operators = Operators(resolved).of(_itself)
-    A = operators[0]
-    return blocks.matrices(A, A, secular_drift(operators, blocks.labels))
+    equation, operators = _secular(resolved), Operators(resolved).of(_itself)
+    return blocks.matrices(*equation.jumps(operators), equation.drift(operators, product_within(blocks.labels)))
+
+
+def _secular(resolved: Dissipation) -> AbstractSecular:
+    equation = resolved.equation
+    assert isinstance(equation, AbstractSecular)  # `known_blocks` asks
+    return equation
 
 
 def block_generator(resolved: Dissipation, blocks: BlockStructure, refine: int = 1) -> BlockGenerator:
@@ -322,7 +329,8 @@ class FirstOrderBlocks(eqx.Module):
         return rotation, self._change(value, operators.of(lambda S: S @ W - W @ S, slope=True))(rho)
 
     def _change(self, value: Any, tangent: Any) -> BlockDissipator:
-        drift = jax.jvp(lambda o: secular_drift(o, self.blocks.labels), (value,), (tangent,))[1]
-        A, dA = value[0], tangent[0]
-        resolved = self.blocks.matrices(jnp.concatenate([dA, A]), jnp.concatenate([A, dA]), drift)
+        equation, product = _secular(self.resolved), product_within(self.blocks.labels)
+        drift = jax.jvp(lambda operators: equation.drift(operators, product), (value,), (tangent,))[1]
+        (L, R), (dL, dR) = equation.jumps(value), equation.jumps(tangent)
+        resolved = self.blocks.matrices(jnp.concatenate([dL, L]), jnp.concatenate([R, dR]), drift)
         return BlockDissipator(self.blocks, resolved)

@@ -74,8 +74,8 @@ class MatrixGenerator(AbstractGenerator):
 
     @property
     def has_channels(self) -> bool:
-        """Not for secular equations above `CHANNELS`: there may be d² of them, with an operator each."""
-        return not self.resolved.equation.secular or self.resolved.system.dim <= CHANNELS
+        """Not above `CHANNELS` for equations with groups: there may be d² of them, with an operator each."""
+        return not self.resolved.equation.regroups or self.resolved.system.dim <= CHANNELS
 
     @property
     def energy(self) -> Complex[Array, "d d"]:

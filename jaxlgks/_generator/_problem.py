@@ -299,7 +299,15 @@ class SystemProblem(AbstractProblem):
 
     def warnings(self, steady: SteadyState) -> list[str]:
         numbers = float(steady.separation), float(steady.spread)
-        return warnings_of(*numbers, self.equation, "Bohr frequencies", "diagnose(system, V, delta)")
+        messages = warnings_of(*numbers, self.equation, "Bohr frequencies", "diagnose(system, V, delta)")
+        coldest = float(jnp.min(self.model.temperatures))
+        if self.equation.one_rate and numbers[1] > coldest:
+            messages.append(
+                f"{type(self.equation).__name__} gives one rate to Bohr frequencies that differ by up to "
+                f"{numbers[1]:.2g}, more than the lowest temperature, {coldest:.2g}: detailed balance between them is "
+                "lost. Use a smaller width, or rates='geometric'."
+            )
+        return messages
 
     def generator(self, form: AbstractForm | None = None, state: Any = None) -> AbstractGenerator:
         blocks = known_blocks(self.dissipation)
@@ -354,7 +362,7 @@ class SystemProblem(AbstractProblem):
 
     def pinned(self) -> "SystemProblem":
         resolved = self.dissipation
-        if not self.equation.secular or self.equation.reference is not None:
+        if not self.equation.regroups or self.equation.reference is not None:
             return self
         fixed = self.equation.pinned(reference_to(resolved.structure, resolved.groups))
         return SystemProblem(Dissipation(resolved.system, fixed, resolved.structure, resolved.frozen, resolved.groups))

@@ -106,8 +106,8 @@ class Blocks(AbstractSolver):
             # There is nothing to return instead, so `throw=False` does not silence it.
             raise NoPartitionError(
                 f"Blocks: no blocks are known for {type(resolved.equation).__name__} here. The solver is for Davies "
-                "and Unified, where H is known (not traced), its frequencies fall into groups, and the frame does not "
-                "rotate. Use Dense()."
+                "and Unified (not with rates='centre'), where H is known (not traced), its frequencies fall into "
+                "groups, and the frame does not rotate. Use Dense()."
             )
         return blocks
 
@@ -186,8 +186,9 @@ class Populations(AbstractSolver):
         """Whether couplings are known to be real."""
         if not resolved.equation.secular:
             raise SolverError(
-                f"Populations: {type(resolved.equation).__name__} couples populations to coherences; the solver is for "
-                "Davies and Unified. Use Dense()."
+                f"Populations: {type(resolved.equation).__name__} couples populations to coherences, or has not the "
+                "rates of single transitions; the solver is for Davies and Unified (not with rates='centre'). Use "
+                "Dense()."
             )
         if resolved.equation.lamb_shift:  # it moves nothing here, but must exist
             for noise in resolved.noises:

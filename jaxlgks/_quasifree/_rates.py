@@ -106,7 +106,7 @@ def kernel_of(equation: AbstractEquation, noise: Noise) -> AbstractKernel:
     if equation.kernel is None:
         raise InputError(
             f"{type(equation).__name__}{'(lamb_shift=True)' if equation.lamb_shift else ''} is not available for "
-            "QuasiFree models; use Davies, Unified or Redfield, with a Lamb shift or without."
+            "QuasiFree models; use Davies, Unified (not with rates='centre') or Redfield, with a Lamb shift or without."
         )
     if equation.lamb_shift:
         noise.spectrum.require_lamb_shift()
