@@ -27,7 +27,7 @@ from jaxtyping import Array, ArrayLike, Complex, Float
 
 from ._bohr import Structure, bohr_structure
 from ._equations import Dissipator
-from ._generator import matrix_exponential, vec
+from ._generator import ALLOWED, matrix_bytes, matrix_exponential, require_memory, vec
 from ._inputs import as_count, as_scalar, is_concrete, nan_where
 from ._spectra import folded_nodes
 from ._system import Noise, System, require_matrices
@@ -99,7 +99,13 @@ def _require_panels(panels: Any) -> None:
 
 
 def _enough(system: System, structure: Structure, t: Array, panels: int | None) -> int:
-    """A number of panels that is enough for times up to t."""
+    """A number of panels that is enough for times up to t; before it, that the map fits into memory."""
+    require_memory(
+        f"Cumulant: the map of d²×d² for dimension d = {system.dim}",
+        2 * matrix_bytes(system),
+        ALLOWED,
+        "Use a master equation that keeps its generator as operators: UniversalLindblad() or Redfield().",
+    )
     for bath in system.baths:
         for noise in bath.noises:
             noise.spectrum.require_lamb_shift()

@@ -248,9 +248,9 @@ def value_at(rest: Rest, quantity: AbstractQuantity) -> Array:
     return _value(quantity, rest.form, rest.state)
 
 
-def steady_value(problem: AbstractProblem, quantity: AbstractQuantity) -> Array:
+def steady_value(problem: AbstractProblem, quantity: AbstractQuantity, solver: AbstractSolver | None = None) -> Array:
     """The value of a checked quantity in the steady state."""
-    return value_at(at_rest(problem), quantity)
+    return value_at(at_rest(problem, solver), quantity)
 
 
 def heat_currents(
@@ -309,7 +309,9 @@ def entropy_production(
     return _thermodynamic_value(_production, system, equation, solver, rho, "entropy_production")
 
 
-def channel_currents(system: Any, equation: AbstractEquation = Davies(), *, rho: Any = None) -> Channels:
+def channel_currents(
+    system: Any, equation: AbstractEquation = Davies(), solver: AbstractSolver | None = None, *, rho: Any = None
+) -> Channels:
     """Heat currents resolved by transition frequency (paper, Eqs. 42 and 46: two channels, four after a splitting).
 
     **Arguments:** as `heat_currents`.
@@ -326,14 +328,19 @@ def channel_currents(system: Any, equation: AbstractEquation = Davies(), *, rho:
     lgks.channel_currents(system.perturbed(lgks.models.pauli("ZZ"), 50.0)).frequencies  # [700, 900, 1100, 1300]
     ```
     """
+    _require_one(rho, solver, "channel_currents")
     problem = resolve(system, equation)
-    state = at_rest(problem).steady.state if rho is None else problem.state(rho, "the state rho")
+    state = at_rest(problem, solver).steady.state if rho is None else problem.state(rho, "the state rho")
     return problem.finite(problem.channels(state), "channel_currents")
 
 
-def _thermodynamic_value(what: Any, system: Any, equation: Any, solver: Any, rho: Any, who: str) -> Array:
+def _require_one(rho: Any, solver: Any, who: str) -> None:
     if rho is not None and solver is not None:
         raise InputError(f"{who}: give a state rho or a solver that finds one, not both.")
+
+
+def _thermodynamic_value(what: Any, system: Any, equation: Any, solver: Any, rho: Any, who: str) -> Array:
+    _require_one(rho, solver, who)
     problem = resolve(system, equation)
     if rho is None:
         rest = at_rest(problem, solver)

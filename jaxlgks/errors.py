@@ -142,6 +142,10 @@ class RESULTS(eqx.Enumeration):  # pyright: ignore
         "Populations alone do not close: levels coincide, or a group of Bohr frequencies couples populations to "
         "coherences. Use the solver Dense()."
     )
+    not_converged = (
+        "GMRES did not converge to the accuracy asked for. Use the solver Dense(), or allow more steps with "
+        "Krylov(restart=..., cycles=...)."
+    )
     large_residual = "The steady state does not satisfy L rho = 0 to the accuracy expected of the solver."
     truncated = (
         "The highest levels kept of an infinite space hold more than 1e-8 of the population. "

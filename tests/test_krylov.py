@@ -1,14 +1,18 @@
 """Preconditioned GMRES on operators: against the dense oracle, in value and derivative, and where that cannot go."""
 
+import sys
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import scipy.special
 
 import jaxlgks as lgks
 from jaxlgks._equations import dissipation
-from jaxlgks._generator import dense_generator, operator_generator
+from jaxlgks._generator import SystemProblem, dense_generator, operator_generator, resolve
+from jaxlgks._steady import at_rest
 from jaxlgks.errors import ConvergenceError, NonUniqueSteadyStateError, SolverMemoryError, SteadyStateError
 
 from .forms import assert_same
@@ -123,10 +127,53 @@ def test_the_solvers_agree_on_a_chain():
 def test_no_convergence_is_an_error_and_nan_where_traced():
     case = draw(9)
     few = lgks.Krylov(restart=1, cycles=1)
-    with pytest.raises(SteadyStateError, match="krylov"):
+    with pytest.raises(SteadyStateError, match=r"GMRES did not converge .*krylov.*Dense\(\)"):
         lgks.steady_state(case.system, lgks.Redfield(), few)
     traced = jax.jit(lambda d: lgks.steady_state(case.system.perturbed(case.V, d), lgks.Redfield(), few).rho)(0.0)
     assert np.all(np.isnan(traced))
+
+
+def test_where_gmres_does_not_converge_the_matrix_is_solved(monkeypatch):
+    """Unasked, and the response keeps that form, though operators would be chosen for it."""
+    case, equation = draw(9), lgks.Redfield()
+    candidates = lambda problem, solver: (lgks.Krylov(restart=1, cycles=1), lgks.Dense())  # noqa: E731
+    monkeypatch.setattr(SystemProblem, "solvers", candidates)
+    monkeypatch.setattr(sys.modules["jaxlgks._generator._choice"], "LARGE", 0)
+    rest = at_rest(resolve(case.system, equation))
+    assert rest.steady.solver == rest.solver.name == "dense"
+    assert rest.generator()[0] is rest.form
+
+
+@pytest.mark.slow
+def test_a_resonantly_driven_oscillator():
+    """H has no energy scale but the drive, which is no smaller than the decay: the hardest case for a preconditioner in
+    its eigenbasis. The closed form, a coherent state of amplitude −2iε/γ (6 quanta), away from the edge of 30."""
+    a, drive, gamma = np.diag(np.sqrt(np.arange(1.0, 30)), 1), 0.0628, 0.05
+    system = lgks.System(drive * (a + a.T), lgks.Bath(a + a.T, 0.02, lgks.Flat(gamma)))
+    state = lgks.steady_state(system, lgks.Local(a.T @ a))
+    n, alpha = np.arange(30), -2j * drive / gamma
+    coherent = np.exp(-(abs(alpha) ** 2) / 2) * alpha**n / np.sqrt(scipy.special.factorial(n))
+    assert state.solver == "krylov"
+    inner = np.asarray(state.rho)[:20, :20]
+    np.testing.assert_allclose(inner, np.outer(coherent, coherent.conj())[:20, :20], rtol=0, atol=1e-8)
+
+
+@pytest.mark.slow
+def test_an_optomechanical_system():
+    """Six by sixteen levels in 341 groups, of which five are coupled: operators that are zero made it unsolvable.
+    Against ⟨b⟩ = g⟨n⟩/(ω − iγ/2) and κ⟨n⟩ = −2E Im⟨a⟩, the exact equations of motion of one mode and of the other."""
+    down = lambda n: np.diag(np.sqrt(np.arange(1.0, n)), 1)  # noqa: E731
+    a, b = np.kron(down(6), np.eye(16)), np.kron(np.eye(6), down(16))
+    kappa, gamma, g, E = 0.3, 0.00147, 0.36, 0.02
+    n = a.T @ a
+    free = 0.43 * n + b.T @ b
+    baths = [lgks.Bath(a + a.T, 0.01, lgks.Flat(kappa)), lgks.Bath(b + b.T, 0.02, lgks.Flat(gamma))]
+    system = lgks.System(free - g * n @ (b + b.T) + E * (a + a.T), baths)
+    state = lgks.steady_state(system, lgks.Local(free))
+    mean = lambda A: np.trace(A @ np.asarray(state.rho))  # noqa: E731
+    assert state.solver == "krylov"
+    np.testing.assert_allclose(mean(b), g * mean(n) / (1 - 0.5j * gamma), rtol=0, atol=1e-9)
+    np.testing.assert_allclose(kappa * mean(n), -2 * E * mean(a).imag, rtol=1e-6)
 
 
 def test_memory_is_predicted():

@@ -28,7 +28,7 @@ ASKED = {
     "autodiff_thermal_response": (lambda s, e: lgks.autodiff_thermal_response(s, A, e).temperatures, 1),
     "correlation": (lambda s, e: lgks.correlation(s, A, V, TIMES, e), 1),
     "autodiff_response": (lambda s, e: lgks.autodiff_response(s, V, A, e), 1),
-    "second order": (lambda s, e: lgks.autodiff_response(s, V, A, e, 2), 1),
+    "second order": (lambda s, e: lgks.autodiff_response(s, V, A, e, order=2), 1),
     "cross_validate": (lambda s, e: lgks.cross_validate(s, V, A, e).autodiff, 2),
     "diagnose": (lambda s, e: lgks.diagnose(s, V, 0.1).valid, 2),
 }

@@ -11,6 +11,7 @@ from typing import Any
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Bool, Complex, Float
 
 from .._bohr import (
@@ -27,7 +28,7 @@ from .._bohr import (
     raise_where,
     traceless,
 )
-from .._inputs import is_concrete
+from .._inputs import as_known, is_concrete
 from .._spectra import AbstractSpectrum, Checked
 from .._system import Bath, Noise, System
 from ..errors import JaxlgksError, SingularDensityError
@@ -104,6 +105,29 @@ class Dissipation(eqx.Module):
     def alone(self, bath: int) -> "Dissipation":
         """The same with one bath alone."""
         return eqx.tree_at(lambda d: d.system.baths, self, (self.system.baths[bath],))
+
+    def coupled(self) -> "Dissipation":
+        """The same without those groups to which no bath couples, where that is known: their operators are zero, or
+        rounding. Of an oscillator's 2d − 1 groups three are left.
+
+        Not for derivatives in H or in couplings, along which they need not stay zero: where those are traced, nothing
+        is left out."""
+        basis, groups = self.basis, self.groups
+        couplings = [noise.coupling for noise in self.noises]
+        if groups.count == 1 or not is_concrete(basis.hamiltonian, basis.vectors, groups.labels, couplings):
+            return self
+        labels, U = np.asarray(groups.labels), np.asarray(basis.vectors)
+        sizes = [np.abs(U.conj().T @ np.asarray(S) @ U) for S in couplings]
+        coupled = np.any([size > 10 * len(U) * np.finfo(size.dtype).eps * np.max(size) for size in sizes], axis=0)
+        if np.min(labels) < 0:  # pinned groups that were lost make everything NaN
+            return self
+        kept = np.zeros(groups.count + 1, bool)  # the last for what has been left out before
+        kept[labels[np.logical_or(coupled, coupled.T)]] = True
+        kept[labels[0, 0]] = True  # the group of ω = 0 has a name of its own
+        count = int(np.sum(kept))
+        # What is left out gets a label that no group has.
+        left = np.where(kept[labels], np.cumsum(kept)[labels] - 1, count)
+        return eqx.tree_at(lambda d: d.groups, self, Groups(as_known(left), count))
 
     def checked(self, V: Complex[Array, "d d"]) -> "Dissipation":
         """The same, its densities marked as differentiable along V; raises `SingularDensityError` if the derivative

@@ -203,10 +203,11 @@ def converged(values: Array, B: State) -> Array:
     **Raises:** `ConvergenceError` (NaN where numbers are traced)."""
     if is_concrete(values, B) and np.any(np.isnan(values)) and all(np.all(np.isfinite(b)) for b in jax.tree.leaves(B)):
         raise ConvergenceError(
-            "The first-order state was not found: it is not a number. GMRES (where the generator is kept as operators) "
-            "did not reach a residual of 1e-8 of the source, or the generator has no inverse: levels that no bath "
-            "connects, or relaxation slower than rounding, are the usual causes, and steady_state names them. A "
-            "frequency given to susceptibility may also lie on a transition that does not decay."
+            "The first-order state was not found: it is not a number. GMRES (where the generator is kept as operators; "
+            "solver=Dense() keeps a matrix) did not reach a residual of 1e-8 of the source, or the generator has no "
+            "inverse: levels that no bath connects, or relaxation slower than rounding, are the usual causes, and "
+            "steady_state names them. A frequency given to susceptibility may also lie on a transition that does not "
+            "decay."
         )
     return values
 

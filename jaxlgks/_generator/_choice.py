@@ -6,10 +6,10 @@ worth it; operators where they are few and the system large; else the dense matr
 
 from .._equations import Dissipation
 from .._inputs import is_concrete
-from ..errors import SolverMemoryError
 from ._blocks import BlockStructure, block_generator, find_blocks
 from ._dense import dense_generator
 from ._matrices import MatrixGenerator
+from ._memory import ALLOWED, matrix_bytes, require_memory
 from ._operators import operator_generator
 
 SMALL = 6
@@ -17,8 +17,6 @@ SMALL = 6
 LARGE = 24
 """Above it operators and GMRES are cheaper than one dense matrix, if there are no more than `FEW` groups a level."""
 FEW = 8
-DENSE = 8e9
-"""Bytes that a dense generator and its copies may take."""
 LIMIT = 1 << 26
 """Numbers that the matrices of all blocks may hold: 1 GB."""
 
@@ -36,7 +34,7 @@ def known_blocks(resolved: Dissipation, above: int | None = None) -> BlockStruct
 
 def few_operators(resolved: Dissipation) -> bool:
     """Whether a generator is better kept as operators, one for each group and noise, than as one dense matrix."""
-    return resolved.system.dim > LARGE and resolved.groups.count <= FEW * resolved.system.dim
+    return resolved.system.dim > LARGE and resolved.coupled().groups.count <= FEW * resolved.system.dim
 
 
 def generator(resolved: Dissipation, blocks: BlockStructure | None) -> MatrixGenerator:
@@ -45,12 +43,11 @@ def generator(resolved: Dissipation, blocks: BlockStructure | None) -> MatrixGen
         return block_generator(resolved, blocks)
     if few_operators(resolved):
         return operator_generator(resolved)
-    needed = 4.0 * resolved.system.hamiltonian.dtype.itemsize * resolved.system.dim**4
-    if needed > DENSE:
-        raise SolverMemoryError(
-            f"the dense generator of {type(resolved.equation).__name__} for dimension {resolved.system.dim} takes "
-            f"about {needed / 1e9:.3g} GB; allowed are {DENSE / 1e9:.3g} GB. Davies() and Unified() need less where H "
-            "is known (not traced) and its frequencies fall into many small groups or few large ones, "
-            "UniversalLindblad() and Redfield() always."
-        )
+    require_memory(
+        f"the dense generator of {type(resolved.equation).__name__} for dimension {resolved.system.dim}",
+        matrix_bytes(resolved.system),
+        ALLOWED,
+        "Davies() and Unified() need less where H is known (not traced) and its frequencies fall into many small "
+        "groups or few large ones, UniversalLindblad() and Redfield() always.",
+    )
     return dense_generator(resolved)

@@ -10,8 +10,9 @@ from jaxtyping import Array, Complex
 
 from .._bohr import traceless
 from .._equations import AbstractEquation, Davies, Dissipation, as_equation, dissipation
-from .._inputs import is_concrete
+from .._inputs import as_setting, is_concrete
 from .._system import System, require_matrices
+from ._memory import ALLOWED, matrix_bytes, require_memory
 
 
 def vec(X: Complex[Array, "d d"]) -> Complex[Array, " n"]:
@@ -31,13 +32,16 @@ def commutator_matrix(H: Complex[Array, "d d"]) -> Complex[Array, "n n"]:
     return -1j * (jnp.kron(identity, H) - jnp.kron(H.T, identity))
 
 
-def liouvillian(system: System, equation: AbstractEquation = Davies()) -> Complex[Array, "n n"]:
+def liouvillian(
+    system: System, equation: AbstractEquation = Davies(), *, memory: float = ALLOWED
+) -> Complex[Array, "n n"]:
     """The generator as a matrix, L ρ = −i[H, ρ] + Σ_α D_α ρ (paper, Eq. 11).
 
-    **Arguments:** `system`: the system between its baths. `equation`: the master equation.
+    **Arguments:** `system`: the system between its baths. `equation`: the master equation. `memory`: bytes that the
+    matrix and what it is made of may take, four times 16 d⁴; more is refused before it is taken.
 
-    **Raises:** `DensityError`, `LambShiftError`, `SingularDensityError` where a density has no rate, or no Lamb shift,
-    at a frequency of the system (NaN where numbers are traced).
+    **Raises:** `SolverMemoryError`; `DensityError`, `LambShiftError`, `SingularDensityError` where a density has no
+    rate, or no Lamb shift, at a frequency of the system (NaN where numbers are traced).
 
     **Returns:** complex array [d², d²] acting on column-stacked states, vec(AρB) = (Bᵀ ⊗ A) vec(ρ); unit: energy (ħ=1).
 
@@ -49,6 +53,13 @@ def liouvillian(system: System, equation: AbstractEquation = Davies()) -> Comple
     ```
     """
     require_matrices(system, "liouvillian")
+    memory = as_setting(memory, "liouvillian: memory")
+    require_memory(
+        f"liouvillian: the matrix of d²×d² for dimension d = {system.dim}",
+        matrix_bytes(system),
+        memory,
+        "steady_state, response and evolve do without it; or allow more with liouvillian(..., memory=...).",
+    )
     resolved = dissipation(system, as_equation(equation))
     L = liouvillian_of(resolved)
     if is_concrete(L) and not np.all(np.isfinite(L)) and (error := resolved.unusable("liouvillian")):

@@ -19,14 +19,12 @@ from .._bohr import traceless
 from .._entropy import entropy, log_state
 from .._equations import Dissipation, Dissipator
 from .._inputs import as_known, as_operator
-from ..errors import SolverMemoryError
 from ._base import AbstractGenerator, AbstractSuperoperator, Change, Frequency, converged, stacked
 from ._channels import channel_energies, paired_groups, still
+from ._memory import ALLOWED, FEWER, operator_bytes, require_memory
 
 CHANNELS = 32
 """Up to this dimension every group of a secular equation has an operator of its own."""
-MEMORY = 8e9
-"""Bytes that operators of all groups may take: D, its first order in two parts, and what they are made of."""
 
 
 class Evolution(eqx.Module):
@@ -123,7 +121,7 @@ class MatrixGenerator(AbstractGenerator):
 
     def first_order(self, V: Complex[Array, "d d"], X: Array, degree: int = 2, omega: Frequency = 0.0) -> Change:
         del degree, omega
-        _require_memory(self.resolved)
+        _require_first_order(self.resolved)
         channels, rho = self.resolved.first_order(V), self.external(X)
         rotation = jnp.stack([_total(change.rotation, rho) for change in channels])
         shift = jnp.stack([_total(change.shift, rho) for change in channels])
@@ -248,12 +246,12 @@ def _of_baths(*parts: list[Array | None]) -> Array | None:
     return sum((jnp.stack([jnp.zeros(()) if x is None else x for x in part]) for part in parts), jnp.zeros(()))
 
 
-def _require_memory(resolved: Dissipation) -> None:
-    dim, count = resolved.system.dim, resolved.groups.count
-    needed = 24.0 * len(resolved.noises) * count * resolved.system.hamiltonian.dtype.itemsize * dim**2
-    if needed > MEMORY:
-        raise SolverMemoryError(
-            f"the first-order generator of {type(resolved.equation).__name__} for dimension {dim} in {count} "
-            f"groups takes about {needed / 1e9:.3g} GB; allowed are {MEMORY / 1e9:.3g} GB. Davies() and Unified() need "
-            "less where H is known (not traced), UniversalLindblad() and Redfield() always."
-        )
+def _require_first_order(resolved: Dissipation) -> None:
+    """Raise before the operators of all groups are made: D, its first order in two parts, and what they are made of."""
+    require_memory(
+        f"the first-order generator of {type(resolved.equation).__name__} for dimension {resolved.system.dim} in "
+        f"{resolved.groups.count} groups",
+        operator_bytes(resolved, 24),
+        ALLOWED,
+        FEWER,
+    )

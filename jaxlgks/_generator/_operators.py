@@ -38,12 +38,17 @@ ACCEPTED = 1e-8
 """Largest residual of a solution that is taken for one, relative to the right-hand side."""
 
 
+RESTART = 100
+"""Steps that GMRES keeps. Twenty to fifty suffice where decay is slow; where it is not, each restart costs more than
+is kept: a resonantly driven oscillator of 30 levels takes 200 steps with 150 kept, 600 with 30."""
+
+
 class OperatorCore(AbstractCore):
     """L as operators in the eigenbasis of H. `restart`: steps of GMRES kept; `cycles`: restarts at most."""
 
     structure: Structure
     action: Dissipator
-    restart: int = eqx.field(static=True, default=30)
+    restart: int = eqx.field(static=True, default=RESTART)
     cycles: int = eqx.field(static=True, default=5)
 
     @property
@@ -206,7 +211,7 @@ def _unpacked(P: Float[Array, "d d"]) -> Complex[Array, "d d"]:
 
 
 def operator_generator(
-    resolved: Dissipation, tolerance: float = 1e-10, restart: int = 30, cycles: int = 5
+    resolved: Dissipation, tolerance: float = 1e-10, restart: int = RESTART, cycles: int = 5
 ) -> OperatorGenerator:
     """L as operators. The basis is a constant of differentiation; the derivative in H comes with U† dH U."""
     H = resolved.structure.to_eigenbasis(resolved.structure.hamiltonian).astype(resolved.system.hamiltonian.dtype)

@@ -35,6 +35,7 @@ from ._channels import Channels, channel_currents
 from ._choice import few_operators, generator, known_blocks
 from ._dense import DenseGenerator
 from ._facts import Facts, level_facts
+from ._memory import ALLOWED, FEWER, matrix_bytes, operator_bytes, require_memory
 from ._operators import OperatorGenerator
 from ._populations import RateEquation, populations_close
 from ._solvers import AbstractSolver, Blocks, Dense, Krylov, Populations
@@ -226,9 +227,11 @@ class SystemProblem(AbstractProblem):
         if solver is not None:
             return (solver,)
         large = self.model.dim > SMALL
+        # After GMRES that does not converge; a refusal of the matrix would hide why it was asked for.
+        dense = (Dense(),) if matrix_bytes(self.model) <= ALLOWED else ()
         if not self.equation.secular:
-            return (Krylov(),) if few_operators(self.resolved) else (Dense(),)
-        whole = (Blocks(), Krylov(), Dense()) if large else (Dense(),)
+            return (Krylov(), *dense) if few_operators(self.resolved) else (Dense(),)
+        whole = (Blocks(), Krylov(), *dense) if large else (Dense(),)
         closed = self._populations_close()
         if is_concrete(self.dissipation, jnp.zeros(())):  # nothing is traced, here or around
             return (Populations(), *whole) if closed else whole
@@ -252,7 +255,9 @@ class SystemProblem(AbstractProblem):
         return closed
 
     def verdict(self, form: AbstractForm, null: NullState) -> RESULTS:
-        return verdict(null, self._edge(form, null))
+        iterated = isinstance(form, OperatorGenerator)
+        inaccurate = RESULTS.not_converged if iterated else RESULTS.large_residual
+        return verdict(null, self._edge(form, null), inaccurate)
 
     def _edge(self, form: AbstractForm, null: NullState) -> Float[Array, ""]:
         """The population of the last levels of a truncated space."""
@@ -311,15 +316,17 @@ class SystemProblem(AbstractProblem):
 
     def generator(self, form: AbstractForm | None = None, state: Any = None) -> AbstractGenerator:
         blocks = known_blocks(self.dissipation)
+        resolved = self.dissipation if blocks is not None else self.dissipation.coupled()
         best = BlockGenerator if blocks is not None else OperatorGenerator
-        best = best if blocks is not None or few_operators(self.dissipation) else DenseGenerator
-        return form if isinstance(form, best) else _generator(self.dissipation, blocks)
+        best = best if blocks is not None or few_operators(resolved) else DenseGenerator
+        return form if isinstance(form, best) else _generator(resolved, blocks)
 
     def form(self, solver: AbstractSolver) -> AbstractForm:
         """That of one solver."""
         return _form(self.dissipation, solver, solver.prepare(self.dissipation))
 
     def channels(self, rho: Complex[Array, "d d"]) -> Channels:
+        self._require_operators("channel_currents: all channels", self.dissipation)
         channels, coupled = channel_currents(self.dissipation, rho)
         if not is_concrete(coupled):
             return channels
@@ -338,7 +345,13 @@ class SystemProblem(AbstractProblem):
         return self.state(rho, name)
 
     def integrable(self) -> AbstractGenerator:
+        self._require_operators("the operators", self.dissipation.coupled())
         return self.form(Krylov(memory=float("inf")))  # pyright: ignore[reportReturnType]
+
+    def _require_operators(self, what: str, resolved: Dissipation) -> None:
+        groups = f"dimension {self.model.dim} in {resolved.groups.count} groups"
+        needed = operator_bytes(resolved, 6)
+        require_memory(f"{what} of {type(self.equation).__name__} for {groups}", needed, ALLOWED, FEWER)
 
     def differentiable(self, V: Any, quantity: Any, order: int) -> "tuple[SystemProblem, Any, Any]":
         return SystemProblem(self.dissipation.checked(V)), V, quantity

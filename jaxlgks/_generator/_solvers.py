@@ -9,14 +9,16 @@ from typing import Any, ClassVar
 
 import equinox as eqx
 
+from .._bohr import Groups
 from .._equations import Dissipation
 from .._inputs import as_count, as_setting, described
-from ..errors import InputError, NoPartitionError, SolverError, SolverMemoryError
+from ..errors import InputError, NoPartitionError, SolverError
 from ._base import AbstractForm
 from ._blocks import BlockStructure, block_generator
 from ._choice import known_blocks
 from ._dense import dense_generator
-from ._operators import operator_generator
+from ._memory import ALLOWED, matrix_bytes, operator_bytes, require_memory
+from ._operators import RESTART, operator_generator
 from ._populations import couplings_are_real, rate_equation
 
 MOST = 100
@@ -57,7 +59,7 @@ class Dense(AbstractSolver):
     """
 
     refine: int = eqx.field(static=True, default=1)
-    memory: float = eqx.field(static=True, default=8e9)
+    memory: float = eqx.field(static=True, default=ALLOWED)
     name: ClassVar[str] = "dense"
 
     def __check_init__(self) -> None:
@@ -65,9 +67,8 @@ class Dense(AbstractSolver):
         as_setting(self.memory, "Dense: memory")
 
     def prepare(self, resolved: Dissipation) -> None:
-        # L, its pinned copy, the factors, and at least as much for what they are made of.
-        needed = 4.0 * resolved.system.hamiltonian.dtype.itemsize * resolved.system.dim**4
-        _require_memory(self, f"the generator of a system of dimension {resolved.system.dim}", needed, self.memory)
+        what = f"Dense: the generator of a system of dimension {resolved.system.dim}"
+        require_memory(what, matrix_bytes(resolved.system), self.memory, _more(self))
 
     def form(self, resolved: Dissipation, prepared: None) -> AbstractForm:
         return dense_generator(resolved, self.refine)
@@ -116,11 +117,12 @@ class Blocks(AbstractSolver):
 
 
 class Krylov(AbstractSolver):
-    """Preconditioned GMRES, for `UniversalLindblad`, `Redfield` and wide clusters of `Unified` in large systems: to
-    rounding up to d = 64, above to a preconditioned residual of 1e−12.
+    """Preconditioned GMRES, for `UniversalLindblad`, `Redfield`, `Local` and wide clusters of `Unified` in large
+    systems: to rounding up to d = 64, above to a preconditioned residual of 1e−12.
 
     Memory O(d²) times the number of operators of the equation plus `restart`; time O(d³) a step. Differentiable by the
-    implicit function theorem, one more solve for each observable in reverse mode.
+    implicit function theorem, one more solve for each observable in reverse mode. Steps are few, some tens, where
+    decay is slower than Bohr frequencies; a resonantly driven oscillator takes hundreds.
 
     **Arguments:** `tolerance`: the largest max|Lπ| that is accepted, relative to the fastest decay rate; `restart`:
     steps kept; `cycles`: restarts at most; `memory`: bytes that it may take.
@@ -137,9 +139,9 @@ class Krylov(AbstractSolver):
     """
 
     tolerance: float = eqx.field(static=True, default=1e-10)
-    restart: int = eqx.field(static=True, default=30)
+    restart: int = eqx.field(static=True, default=RESTART)
     cycles: int = eqx.field(static=True, default=5)
-    memory: float = eqx.field(static=True, default=8e9)
+    memory: float = eqx.field(static=True, default=ALLOWED)
     name: ClassVar[str] = "krylov"
 
     def __check_init__(self) -> None:
@@ -148,14 +150,18 @@ class Krylov(AbstractSolver):
         as_count(self.cycles, "Krylov: cycles", least=1)
         as_setting(self.memory, "Krylov: memory")
 
-    def prepare(self, resolved: Dissipation) -> None:
-        operators, dim = 6 * len(resolved.noises) * resolved.groups.count, resolved.system.dim
+    def prepare(self, resolved: Dissipation) -> Groups:
+        """The groups to which baths couple."""
+        resolved = resolved.coupled()
+        dim, itemsize = resolved.system.dim, resolved.system.hamiltonian.dtype.itemsize
         # The compiled program keeps three copies of the Krylov vectors, which are real, and some thirty matrices more.
-        needed = float(resolved.system.hamiltonian.dtype.itemsize) * dim**2 * (operators + 1.5 * self.restart + 30)
-        what = f"{type(resolved.equation).__name__} of a system of dimension {dim}, {operators} operators,"
-        _require_memory(self, what, needed, self.memory)
+        needed = operator_bytes(resolved, 6) + float(itemsize) * dim**2 * (1.5 * self.restart + 30)
+        what = f"Krylov: {type(resolved.equation).__name__} of a system of dimension {dim}"
+        require_memory(f"{what}, {resolved.groups.count} groups,", needed, self.memory, _more(self))
+        return resolved.groups
 
-    def form(self, resolved: Dissipation, prepared: None) -> AbstractForm:
+    def form(self, resolved: Dissipation, prepared: Groups) -> AbstractForm:
+        resolved = eqx.tree_at(lambda d: d.groups, resolved, prepared)
         return operator_generator(resolved, self.tolerance, self.restart, self.cycles)
 
 
@@ -206,12 +212,9 @@ def as_solver(solver: Any) -> AbstractSolver | None:
     raise InputError(f"solver must be Dense(), Blocks(), Krylov(), Populations() or None; got {described(solver)}.")
 
 
-def _require_memory(solver: AbstractSolver, what: str, needed: float, allowed: float) -> None:
-    """Raise `SolverMemoryError` before the memory is taken."""
-    if needed > allowed:
-        name = type(solver).__name__
-        raise SolverMemoryError(
-            f"{name}: {what} takes about {needed / 1e9:.3g} GB; allowed are {allowed / 1e9:.3g} GB. Use Populations() "
-            "for Davies() and Unified() with distinct levels, Krylov() for UniversalLindblad() and Redfield(), or "
-            f"allow more with {name}(memory=...)."
-        )
+def _more(solver: AbstractSolver) -> str:
+    """What to do where a solver may not take the memory that it needs."""
+    return (
+        "Use Populations() for Davies() and Unified() with distinct levels, Krylov() for UniversalLindblad() and "
+        f"Redfield(), or allow more with {type(solver).__name__}(memory=...)."
+    )

@@ -95,10 +95,10 @@ class SteadyState(AbstractSteadyState):
         return jnp.einsum("ij,ji->", A, self.rho).real
 
 
-def verdict(null: NullState, edge: Array) -> RESULTS:
-    """Whether a null state can be trusted."""
+def verdict(null: NullState, edge: Array, inaccurate: RESULTS) -> RESULTS:
+    """Whether a null state can be trusted; `inaccurate`: what a residual that is too large means."""
     result = RESULTS.where(edge > EDGE_LIMIT, RESULTS.truncated, RESULTS.successful)
-    result = RESULTS.where(null.accurate, result, RESULTS.large_residual)
+    result = RESULTS.where(null.accurate, result, inaccurate)
     result = RESULTS.where(null.unique, result, RESULTS.non_unique)
     result = RESULTS.where(null.finite, result, RESULTS.not_finite)
     return RESULTS.where(null.applicable, result, RESULTS.coupled)
@@ -143,6 +143,12 @@ def explained(state: SteadyState, resolved: Dissipation) -> Exception:
         )
     if state.result == RESULTS.non_unique:
         return NonUniqueSteadyStateError(_describe_conserved(resolved, float(state.condition)))
+    if state.result == RESULTS.not_converged:
+        return SteadyStateError(
+            f"steady_state: GMRES did not converge (the {state.solver} solver): max|L rho| is "
+            f"{float(state.residual):.2e} of the fastest decay rate. Use Dense() where d²×d² numbers fit into memory, "
+            "or allow more steps with Krylov(restart=..., cycles=...)."
+        )
     return SteadyStateError(
         f"steady_state: max|L rho|/max|L| = {float(state.residual):.2e} after the {state.solver} solver; the generator "
         f"is too badly conditioned (inverse condition number {float(state.condition):.1e})."

@@ -14,18 +14,25 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from .._equations import AbstractEquation, Davies
-from .._generator import AbstractProblem, resolve
+from .._generator import AbstractProblem, AbstractSolver, resolve
 from .._inputs import as_word
-from .._observables import AbstractQuantity, as_quantity, steady_value
+from .._observables import AbstractQuantity, as_quantity, steady_value, value_at
+from .._steady import at_rest
 
 
 def autodiff_response(
-    system: Any, V: Any, A: Any, equation: AbstractEquation = Davies(), order: Literal[1, 2] = 1
+    system: Any,
+    V: Any,
+    A: Any,
+    equation: AbstractEquation = Davies(),
+    solver: AbstractSolver | None = None,
+    *,
+    order: Literal[1, 2] = 1,
 ) -> Float[Array, "*a"]:
     """d⟨A⟩_ss/dδ, or d²⟨A⟩_ss/dδ², at δ = 0 for H → H + δV, by JAX through the steady state, groups fixed.
 
-    **Arguments:** `system`, `V`, `equation` as for `response`; `A`: an observable [d, d], several [..., d, d],
-    `HeatCurrent(bath)` or `EntropyProduction()`; `order`: 1, or 2 for the static second-order response.
+    **Arguments:** `system`, `V`, `equation`, `solver` as for `response`; `A`: an observable [d, d], several
+    [..., d, d], `HeatCurrent(bath)` or `EntropyProduction()`; `order`: 1, or 2 for the static second-order response.
 
     **Returns:** real array of the shape of the quantity. The first derivative equals `response(...).static().total`.
     Both are exact at any degeneracy; at a degenerate level the second one is that of the master equation with its
@@ -47,16 +54,19 @@ def autodiff_response(
     problem = resolve(system, equation)
     V, quantity = problem.operator(V, "the perturbation V"), as_quantity(A, problem)
     problem, V, quantity = problem.differentiable(V, quantity, order)
-    steady_value(problem, quantity)  # raises here what would be NaN inside the compiled derivative
-    return derivative(problem, V, quantity, order)
+    rest = at_rest(problem, solver)  # raises here what would be NaN inside the compiled derivative
+    value_at(rest, quantity)
+    return derivative(problem, V, quantity, order, rest.solver)
 
 
 @eqx.filter_jit
-def derivative(problem: AbstractProblem, V: Any, quantity: AbstractQuantity, order: int) -> Array:
+def derivative(
+    problem: AbstractProblem, V: Any, quantity: AbstractQuantity, order: int, solver: AbstractSolver | None
+) -> Array:
     """The derivative of the steady value in δ; `problem`, `V` and `quantity` as `differentiable` returns them."""
 
     def value(delta: Array) -> Array:
-        return steady_value(problem.displaced(V, delta), quantity)
+        return steady_value(problem.displaced(V, delta), quantity, solver)
 
     slope = _slope(value) if order == 1 else _slope(_slope(value))
     return slope(jnp.zeros((), problem.model.temperatures.dtype))

@@ -10,12 +10,19 @@ import jax.numpy as jnp
 from jaxtyping import Array, Complex
 
 from .._equations import AbstractEquation, Davies
-from .._generator import AbstractGenerator, Observables, State, in_order, require_known, resolve
+from .._generator import AbstractGenerator, AbstractSolver, Observables, State, in_order, require_known, resolve
 from .._inputs import Numbers, as_delays
 from .._steady import at_rest
 
 
-def correlation(system: Any, A: Any, B: Any, t: Numbers, equation: AbstractEquation = Davies()) -> Complex[Array, "*t"]:
+def correlation(
+    system: Any,
+    A: Any,
+    B: Any,
+    t: Numbers,
+    equation: AbstractEquation = Davies(),
+    solver: AbstractSolver | None = None,
+) -> Complex[Array, "*t"]:
     """The two-time function of the steady state, by quantum regression,
 
         C(t) = ⟨A(t) B(0)⟩ = Tr[A e^{L₀t} (B π₀)],     t ≥ 0.
@@ -26,7 +33,7 @@ def correlation(system: Any, A: Any, B: Any, t: Numbers, equation: AbstractEquat
 
     - `system`: a `System`, then A and B are matrices [d, d], Hermitian or not; or a `QuasiFree` model, then they are
       `Polynomial`s, and the result is exact at any occupation (Wick's theorem at two times).
-    - `t`: scalar or [t], not negative. `equation`: the master equation.
+    - `t`: scalar or [t], not negative. `equation`: the master equation. `solver`: as for `response`.
 
     **Returns:** complex, the shape of `t`.
 
@@ -44,7 +51,7 @@ def correlation(system: Any, A: Any, B: Any, t: Numbers, equation: AbstractEquat
     problem = resolve(system, equation)
     A = problem.operator(A, "correlation: A", hermitian=False)
     B = problem.operator(B, "correlation: B", hermitian=False)
-    L, state = at_rest(problem).generator()
+    L, state = at_rest(problem, solver).generator()
     start, observables, weights = _prepared(L, A, B, state)
     ascending, where = in_order(t, weights.real.dtype)
     values = L.propagate(start, ascending, observables)

@@ -158,7 +158,7 @@ def _currents(problem: AbstractProblem, V: Any) -> tuple[np.ndarray, np.ndarray]
     if rest.steady.result != RESULTS.successful:
         nothing = np.full(len(problem.model.baths), np.nan)
         return nothing, nothing
-    slope = expand(problem, V, rest=rest).linear(HeatCurrents()).static().total
+    slope = expand(problem, V, 2, rest).linear(HeatCurrents()).static().total
     return np.asarray(value_at(rest, HeatCurrents())), np.asarray(slope)
 
 

@@ -15,7 +15,7 @@ import equinox as eqx
 
 from .._generator import AbstractGenerator, AbstractProblem, Change, State
 from .._observables import AbstractQuantity
-from .._steady import Rest, at_rest
+from .._steady import Rest
 from ._linear import LinearResponse
 
 
@@ -31,11 +31,11 @@ class Expansion(eqx.Module):
         return _linear(self, quantity)
 
 
-def expand(problem: AbstractProblem, V: Any, degree: int = 2, rest: Rest | None = None) -> Expansion:
+def expand(problem: AbstractProblem, V: Any, degree: int, rest: Rest) -> Expansion:
     """The expansion about the steady state along a checked V, for observables up to a degree.
 
-    **Raises:** what the steady state raises; by name, where no first order along V exists."""
-    L, state = (at_rest(problem) if rest is None else rest).generator()
+    **Raises:** by name, where no first order along V exists."""
+    L, state = rest.generator()
     return Expansion(L, state, _first_order(L, problem.direction(V, L), state, degree))
 
 

@@ -6,13 +6,16 @@ Takes: a model, a perturbation V, a quantity, a master equation. Returns: its li
 from typing import Any
 
 from .._equations import AbstractEquation, Davies
-from .._generator import resolve
+from .._generator import AbstractSolver, resolve
 from .._observables import as_quantity
+from .._steady import at_rest
 from ._expansion import expand
 from ._linear import LinearResponse
 
 
-def response(system: Any, V: Any, A: Any, equation: AbstractEquation = Davies()) -> LinearResponse:
+def response(
+    system: Any, V: Any, A: Any, equation: AbstractEquation = Davies(), solver: AbstractSolver | None = None
+) -> LinearResponse:
     """The response of observables to H → H + δV, by the explicit first-order generator.
 
         φ_A(τ) = ⟨L₁† e^{L₀†τ} A⟩ = φ^(kubo) + φ^(rotation) + φ^(shift)       (paper, Eqs. 23–24, and the shift)
@@ -24,6 +27,8 @@ def response(system: Any, V: Any, A: Any, equation: AbstractEquation = Davies())
 
     - `system`: at δ = 0. `V`: Hermitian, [d, d]. `equation`: the master equation.
     - `A`: an observable, Hermitian, [d, d], or several, [..., d, d]; `HeatCurrent(bath)` or `EntropyProduction()`.
+    - `solver`: finds the steady state, and keeps the generator in its form (`Dense()`, `Blocks()`, `Krylov()`) for the
+      response too; chosen as by `steady_state` when left out.
 
     For a `QuasiFree` model V and A are Hermitian `Polynomial`s of any degree, or A a sequence of them: nothing is
     truncated.
@@ -45,4 +50,4 @@ def response(system: Any, V: Any, A: Any, equation: AbstractEquation = Davies())
     """
     problem = resolve(system, equation)
     V, quantity = problem.operator(V, "the perturbation V"), as_quantity(A, problem)
-    return expand(problem, V, quantity.degree).linear(quantity)
+    return expand(problem, V, quantity.degree, at_rest(problem, solver)).linear(quantity)

@@ -16,9 +16,9 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from .._equations import AbstractEquation, Davies
-from .._generator import AbstractGenerator, AbstractProblem, Observables, State, resolve
+from .._generator import AbstractGenerator, AbstractProblem, AbstractSolver, Observables, State, resolve
 from .._inputs import is_concrete
-from .._observables import AbstractQuantity, HeatCurrents, as_quantity, steady_value
+from .._observables import AbstractQuantity, HeatCurrents, as_quantity, steady_value, value_at
 from .._steady import at_rest
 from ..errors import InputError
 
@@ -33,11 +33,13 @@ class ThermalResponse(eqx.Module):
     strengths: Float[Array, "*a baths"]
 
 
-def thermal_response(system: Any, A: Any, equation: AbstractEquation = Davies()) -> ThermalResponse:
+def thermal_response(
+    system: Any, A: Any, equation: AbstractEquation = Davies(), solver: AbstractSolver | None = None
+) -> ThermalResponse:
     """The static response of a quantity to temperatures and coupling strengths, by the explicit generator.
 
     **Arguments:** `system`, `equation` (its groups stay as they are); `A`: an observable [d, d], several [..., d, d],
-    `HeatCurrent(bath)` or `EntropyProduction()`.
+    `HeatCurrent(bath)` or `EntropyProduction()`; `solver`: as for `response`.
 
     **Returns:** `ThermalResponse`.
 
@@ -52,12 +54,12 @@ def thermal_response(system: Any, A: Any, equation: AbstractEquation = Davies())
     ```
     """
     problem = resolve(system, equation)
-    return _explicit(problem, as_quantity(A, problem))
+    return _explicit(problem, as_quantity(A, problem), solver)
 
 
-def _explicit(problem: AbstractProblem, quantity: AbstractQuantity) -> ThermalResponse:
+def _explicit(problem: AbstractProblem, quantity: AbstractQuantity, solver: AbstractSolver | None) -> ThermalResponse:
     """The response of a checked quantity."""
-    L, state = at_rest(problem).generator()
+    L, state = at_rest(problem, solver).generator()
     observables, sources, explicit = _first_order(L, state, quantity)
     still = jnp.zeros(1, explicit.dtype)
     return _halves(explicit - L.resolvent(sources, still, observables)[0].real)
@@ -77,7 +79,9 @@ def _halves(changes: Float[Array, "..."]) -> ThermalResponse:
     return ThermalResponse(first, second)
 
 
-def autodiff_thermal_response(system: Any, A: Any, equation: AbstractEquation = Davies()) -> ThermalResponse:
+def autodiff_thermal_response(
+    system: Any, A: Any, equation: AbstractEquation = Davies(), solver: AbstractSolver | None = None
+) -> ThermalResponse:
     """The same as `thermal_response`, by JAX through the steady state.
 
     **Arguments, Returns, Raises:** as `thermal_response`.
@@ -91,26 +95,29 @@ def autodiff_thermal_response(system: Any, A: Any, equation: AbstractEquation = 
     """
     problem = resolve(system, equation)
     quantity = as_quantity(A, problem)
-    steady_value(problem, quantity)  # raises here what would be NaN inside the compiled derivative
-    return _autodiff(problem, quantity)
+    rest = at_rest(problem, solver)  # raises here what would be NaN inside the compiled derivative
+    value_at(rest, quantity)
+    return _autodiff(problem, quantity, rest.solver)
 
 
 @eqx.filter_jit
-def _autodiff(problem: AbstractProblem, quantity: AbstractQuantity) -> ThermalResponse:
+def _autodiff(problem: AbstractProblem, quantity: AbstractQuantity, solver: AbstractSolver | None) -> ThermalResponse:
     def value(temperatures: Array, strengths: Array) -> Array:
-        return steady_value(problem.with_baths(temperatures, strengths), quantity)
+        return steady_value(problem.with_baths(temperatures, strengths), quantity, solver)
 
     temperatures = problem.model.temperatures
     return ThermalResponse(*jax.jacfwd(value, (0, 1))(temperatures, jnp.zeros_like(temperatures)))
 
 
-def onsager_matrix(system: Any, equation: AbstractEquation = Davies()) -> Float[Array, "baths baths"]:
+def onsager_matrix(
+    system: Any, equation: AbstractEquation = Davies(), solver: AbstractSolver | None = None
+) -> Float[Array, "baths baths"]:
     """L_αβ = T² ∂J_α/∂T_β at one common temperature T: the linear heat currents J_α = Σ_β L_αβ (T_β − T)/T².
 
     Symmetric for `Davies` (detailed balance of each bath), its rows sum to zero (first law, and no current at one
     temperature).
 
-    **Arguments:** `system`: all baths at one temperature. `equation`.
+    **Arguments:** `system`: all baths at one temperature. `equation`; `solver`: as for `response`.
 
     **Returns:** real array [baths, baths], unit energy² per time (k_B = 1).
 
@@ -128,5 +135,5 @@ def onsager_matrix(system: Any, equation: AbstractEquation = Davies()) -> Float[
     equal = jnp.max(jnp.abs(T - T[0])) <= 1e-12 * T[0]
     if is_concrete(equal) and not equal:
         raise InputError(f"onsager_matrix: all baths must have one temperature; got {np.asarray(T).tolist()}.")
-    slopes = T[0] ** 2 * _explicit(problem, HeatCurrents()).temperatures
+    slopes = T[0] ** 2 * _explicit(problem, HeatCurrents(), solver).temperatures
     return jnp.asarray(jnp.where(equal, slopes, jnp.nan))

@@ -9,8 +9,9 @@ from typing import Any
 import equinox as eqx
 
 from .._equations import AbstractEquation, Davies
-from .._generator import resolve
+from .._generator import AbstractSolver, resolve
 from .._observables import ChannelCurrents, Entropy, EntropyProduction, EntropyRate, HeatCurrents
+from .._steady import at_rest
 from ._expansion import Expansion, expand
 from ._linear import LinearResponse
 
@@ -54,7 +55,9 @@ class ThermodynamicResponse(eqx.Module):
         return self.expansion.linear(EntropyProduction())
 
 
-def thermodynamic_response(system: Any, V: Any, equation: AbstractEquation = Davies()) -> ThermodynamicResponse:
+def thermodynamic_response(
+    system: Any, V: Any, equation: AbstractEquation = Davies(), solver: AbstractSolver | None = None
+) -> ThermodynamicResponse:
     """The response of heat currents, entropy and entropy production to H → H + δV switched on at t = 0.
 
     These quantities depend on δ through the state and directly. To first order (paper, Eqs. 50–53, D11)
@@ -74,4 +77,5 @@ def thermodynamic_response(system: Any, V: Any, equation: AbstractEquation = Dav
     ```
     """
     problem = resolve(system, equation)
-    return ThermodynamicResponse(expand(problem, problem.operator(V, "the perturbation V")))
+    V = problem.operator(V, "the perturbation V")
+    return ThermodynamicResponse(expand(problem, V, 2, at_rest(problem, solver)))

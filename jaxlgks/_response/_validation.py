@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Array, ArrayLike, Float
 
 from .._equations import AbstractEquation, Davies
-from .._generator import AbstractProblem, resolve
+from .._generator import AbstractProblem, AbstractSolver, resolve
 from .._inputs import as_positive, is_concrete
 from .._observables import AbstractQuantity, as_quantity, steady_value
 from .._steady import at_rest
@@ -71,7 +71,13 @@ def relative_difference(a: Array, b: Array) -> Array:
 
 
 def cross_validate(
-    system: Any, V: Any, A: Any, equation: AbstractEquation = Davies(), *, step: ArrayLike | None = None
+    system: Any,
+    V: Any,
+    A: Any,
+    equation: AbstractEquation = Davies(),
+    solver: AbstractSolver | None = None,
+    *,
+    step: ArrayLike | None = None,
 ) -> CrossValidation:
     """The static response of A to H → H + δV by three routes that share no derivative formula.
 
@@ -99,12 +105,13 @@ def cross_validate(
         step = as_positive(step, "cross_validate: step", InputError, "a small strength of the perturbation")
     problem = resolve(system, equation)
     V, quantity = problem.operator(V, "the perturbation V"), as_quantity(A, problem)
-    rest = at_rest(problem)
+    rest = at_rest(problem, solver)
     explicit = expand(problem, V, quantity.degree, rest).linear(quantity).static()
     differentiable, direction, other = problem.differentiable(V, quantity, 1)
-    slowest = (rest if type(differentiable) is type(problem) else at_rest(differentiable)).steady.slowest
-    h = _step(differentiable, direction, slowest) if step is None else step
-    difference = _romberg(differentiable.pinned(), direction, other, h)
+    if type(differentiable) is not type(problem):
+        rest = at_rest(differentiable, solver)
+    h = _step(differentiable, direction, rest.steady.slowest) if step is None else step
+    difference = _romberg(differentiable.pinned(), direction, other, h, rest.solver)
     if step is not None and is_concrete(difference) and not np.all(np.isfinite(difference)):
         raise InputError(
             f"cross_validate: over the step {float(step):.3g} no finite difference exists: there the steady state is "
@@ -112,18 +119,20 @@ def cross_validate(
         )
     return CrossValidation(
         explicit=explicit,
-        autodiff=derivative(differentiable, direction, other, 1),
+        autodiff=derivative(differentiable, direction, other, 1, rest.solver),
         finite_difference=difference,
         name=A.name if isinstance(A, AbstractQuantity) else quantity.name,
     )
 
 
 @eqx.filter_jit
-def _romberg(pinned: AbstractProblem, V: Any, quantity: AbstractQuantity, h: Array) -> Array:
+def _romberg(
+    pinned: AbstractProblem, V: Any, quantity: AbstractQuantity, h: Array, solver: AbstractSolver | None
+) -> Array:
     """Romberg-extrapolated central difference of the steady value, groups pinned; error O(h⁶) plus rounding/h. NaN
     where the pinned groups cannot follow the states over the step."""
     points = h * jnp.array([1.0, -1.0, 0.5, -0.5, 0.25, -0.25])
-    values = jax.lax.map(lambda delta: steady_value(pinned.perturbed(V, delta), quantity), points)
+    values = jax.lax.map(lambda delta: steady_value(pinned.perturbed(V, delta), quantity, solver), points)
     slopes = (values[::2] - values[1::2]) / (points[::2] - points[1::2]).reshape(-1, *[1] * (values.ndim - 1))
     fine, finer = (4 * slopes[1] - slopes[0]) / 3, (4 * slopes[2] - slopes[1]) / 3
     return (16 * finer - fine) / 15

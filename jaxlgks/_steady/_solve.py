@@ -29,15 +29,19 @@ from ..errors import RESULTS, NoPartitionError, SolverError, SolverMemoryError, 
 
 
 class Rest(eqx.Module):
-    """A problem at rest: `form` holds the steady state as `state`; `steady` is the public record."""
+    """A problem at rest: `form` holds the steady state as `state`; `steady` is the public record. `solver`: where what
+    is made of the state is to be found in the same way, since it was asked for, or since another did not converge."""
 
     problem: AbstractProblem
     form: AbstractForm
     state: Any
     steady: AbstractSteadyState
+    solver: AbstractSolver | None = None
 
     def generator(self) -> tuple[AbstractGenerator, Any]:
         """A form that also has responses, and the state in it: the same where it can."""
+        if self.solver is not None and isinstance(self.form, AbstractGenerator):
+            return self.form, self.state
         L = self.problem.generator(self.form, self.state)
         return L, self.state if L is self.form else _entered(L, self.form, self.state)
 
@@ -61,8 +65,9 @@ def steady_state(
     - `system`, `equation`. For a `QuasiFree` model there is no solver to choose.
     - `solver`: `Dense()` for any equation; `Populations()` for `Davies` and `Unified` where levels are distinct (faster
       by orders of magnitude, and exact at low temperature); `Blocks()` for them where levels are degenerate; `Krylov()`
-      for `UniversalLindblad`, `Redfield` and wide clusters of `Unified` in large systems. None: chosen from what is
-      known. Where H is traced its levels are not; then it is `Dense()` up to dimension 24.
+      for `UniversalLindblad`, `Redfield`, `Local` and wide clusters of `Unified` in large systems. None: chosen from
+      what is known, and where GMRES does not converge `Dense()` if the matrix fits into memory (not where numbers are
+      traced). Where H is traced its levels are not; then it is `Dense()` up to dimension 24.
     - `throw`: raise when the result cannot be trusted. With `throw=False` the state is returned as computed, with the
       verdict in `.result`.
 
@@ -89,8 +94,8 @@ def steady_state(
 
 
 def at_rest(problem: AbstractProblem, solver: AbstractSolver | None = None, *, throw: bool = True) -> Rest:
-    """The steady state by the first solver that applies. Raises and warns as `steady_state`."""
-    candidates = problem.solvers(as_solver(solver))
+    """The steady state by the first solver that applies and converges. Raises and warns as `steady_state`."""
+    candidates, kept = problem.solvers(as_solver(solver)), solver is not None
     for candidate in candidates:
         last, prepared = candidate is candidates[-1], None
         try:
@@ -100,14 +105,15 @@ def at_rest(problem: AbstractProblem, solver: AbstractSolver | None = None, *, t
                 continue
             if throw or isinstance(error, NoPartitionError | SolverMemoryError):
                 raise
-        form, state, steady, coupled, failed = _solved(problem.loosened(candidate), candidate, prepared, throw)
-        if last or not is_concrete(coupled) or not coupled:
+        form, state, steady, again, failed = _solved(problem.loosened(candidate), candidate, prepared, throw)
+        if last or not is_concrete(again) or not again:
             if throw and is_concrete(failed):
                 if failed:
                     raise problem.explained(steady)
                 for sentence in problem.warnings(steady):
                     warnings.warn(sentence, ValidityWarning, stacklevel=depth_outside())
-            return Rest(problem, form, state, steady)
+            return Rest(problem, form, state, steady, candidate if kept else None)
+        kept = kept or bool(steady.result == RESULTS.not_converged)
     raise AssertionError("no solver to try")
 
 
@@ -115,7 +121,7 @@ def at_rest(problem: AbstractProblem, solver: AbstractSolver | None = None, *, t
 def _solved(
     problem: AbstractProblem, solver: AbstractSolver, prepared: Any, throw: bool
 ) -> tuple[AbstractForm, Any, AbstractSteadyState, Bool[Array, ""], Bool[Array, ""]]:
-    """The form, its state, the record of it, whether the solver does not apply, and whether it cannot be trusted."""
+    """The form, its state, the record of it, whether another solver may do better, and whether it cannot be trusted."""
     form = solver.form(problem.resolved, prepared)
     null = form.steady()
     result = problem.verdict(form, null)
@@ -126,7 +132,7 @@ def _solved(
         state = jax.tree.map(lambda x: _spoiled(x, failed, source), state)
         spoiled = problem.record(form, eqx.tree_at(lambda n: n.state, null, state), result, solver.name)
         steady = eqx.tree_at(problem.numbers, steady, problem.numbers(spoiled))
-    return form, state, steady, result == RESULTS.coupled, failed
+    return form, state, steady, (result == RESULTS.coupled) | (result == RESULTS.not_converged), failed
 
 
 def _spoiled(x: Array, failed: Array, source: Any) -> Array:
