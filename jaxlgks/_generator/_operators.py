@@ -38,11 +38,9 @@ ACCEPTED = 1e-8
 """Largest residual of a solution that is taken for one, relative to the right-hand side."""
 
 
-def steps_kept(dim: int) -> int:
-    """Steps that GMRES keeps. Twenty to fifty suffice where decay is slow; where it is not, each restart costs more
-    than is kept: a resonantly driven oscillator of 30 levels takes 200 steps with 150 kept, 600 with 30. In large
-    systems they are the memory."""
-    return 100 if dim <= 256 else 30
+RESTART = 100
+"""Steps that GMRES keeps. Twenty to fifty suffice where decay is slow; where it is not, each restart costs more than
+is kept: a resonantly driven oscillator of 30 levels takes 200 steps with 150 kept, 600 with 30."""
 
 
 class OperatorCore(AbstractCore):
@@ -50,7 +48,7 @@ class OperatorCore(AbstractCore):
 
     structure: Structure
     action: Dissipator
-    restart: int = eqx.field(static=True, default=30)
+    restart: int = eqx.field(static=True, default=RESTART)
     cycles: int = eqx.field(static=True, default=5)
 
     @property
@@ -213,10 +211,9 @@ def _unpacked(P: Float[Array, "d d"]) -> Complex[Array, "d d"]:
 
 
 def operator_generator(
-    resolved: Dissipation, tolerance: float = 1e-10, restart: int | None = None, cycles: int = 5
+    resolved: Dissipation, tolerance: float = 1e-10, restart: int = RESTART, cycles: int = 5
 ) -> OperatorGenerator:
     """L as operators. The basis is a constant of differentiation; the derivative in H comes with U† dH U."""
     H = resolved.structure.to_eigenbasis(resolved.structure.hamiltonian).astype(resolved.system.hamiltonian.dtype)
     action = combined([dissipator.D for dissipator in rotated_dissipators(resolved)], 1j * H)
-    kept = steps_kept(resolved.system.dim) if restart is None else restart
-    return OperatorGenerator(resolved, OperatorCore(resolved.structure, action, kept, cycles), tolerance)
+    return OperatorGenerator(resolved, OperatorCore(resolved.structure, action, restart, cycles), tolerance)
