@@ -38,9 +38,11 @@ ACCEPTED = 1e-8
 """Largest residual of a solution that is taken for one, relative to the right-hand side."""
 
 
-RESTART = 100
-"""Steps that GMRES keeps. Twenty to fifty suffice where decay is slow; where it is not, each restart costs more than
-is kept: a resonantly driven oscillator of 30 levels takes 200 steps with 150 kept, 600 with 30."""
+def steps_kept(dim: int) -> int:
+    """How many steps GMRES keeps unless it is told. Twenty to fifty suffice where decay is slow; where it is not, a
+    restart costs more than is kept: a resonantly driven oscillator of 30 levels takes 200 steps with 150 kept, 600 with
+    30. In large systems a step that is kept costs about as much as one that is taken."""
+    return 100 if dim <= REFINED else 30
 
 
 class OperatorCore(AbstractCore):
@@ -48,7 +50,7 @@ class OperatorCore(AbstractCore):
 
     structure: Structure
     action: Dissipator
-    restart: int = eqx.field(static=True, default=RESTART)
+    restart: int = eqx.field(static=True, default=30)
     cycles: int = eqx.field(static=True, default=5)
 
     @property
@@ -211,9 +213,11 @@ def _unpacked(P: Float[Array, "d d"]) -> Complex[Array, "d d"]:
 
 
 def operator_generator(
-    resolved: Dissipation, tolerance: float = 1e-10, restart: int = RESTART, cycles: int = 5
+    resolved: Dissipation, tolerance: float = 1e-10, restart: int | None = None, cycles: int = 5
 ) -> OperatorGenerator:
     """L as operators. The basis is a constant of differentiation; the derivative in H comes with U† dH U."""
     H = resolved.structure.to_eigenbasis(resolved.structure.hamiltonian).astype(resolved.system.hamiltonian.dtype)
     action = combined([dissipator.D for dissipator in rotated_dissipators(resolved)], 1j * H)
-    return OperatorGenerator(resolved, OperatorCore(resolved.structure, action, restart, cycles), tolerance)
+    return OperatorGenerator(
+        resolved, OperatorCore(resolved.structure, action, restart or steps_kept(len(H)), cycles), tolerance
+    )

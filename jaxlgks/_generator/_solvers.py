@@ -18,7 +18,7 @@ from ._blocks import BlockStructure, block_generator
 from ._choice import known_blocks
 from ._dense import dense_generator
 from ._memory import ALLOWED, matrix_bytes, operator_bytes, require_memory
-from ._operators import RESTART, operator_generator
+from ._operators import operator_generator, steps_kept
 from ._populations import couplings_are_real, rate_equation
 
 MOST = 100
@@ -125,7 +125,7 @@ class Krylov(AbstractSolver):
     decay is slower than Bohr frequencies; a resonantly driven oscillator takes hundreds.
 
     **Arguments:** `tolerance`: the largest max|Lπ| that is accepted, relative to the fastest decay rate; `restart`:
-    steps kept; `cycles`: restarts at most; `memory`: bytes that it may take.
+    steps kept, by default 100 up to d = 64 and 30 above; `cycles`: restarts at most; `memory`: bytes that it may take.
 
     **Raises:** `SolverMemoryError`; `SteadyStateError` where it does not converge.
 
@@ -139,14 +139,15 @@ class Krylov(AbstractSolver):
     """
 
     tolerance: float = eqx.field(static=True, default=1e-10)
-    restart: int = eqx.field(static=True, default=RESTART)
+    restart: int | None = eqx.field(static=True, default=None)
     cycles: int = eqx.field(static=True, default=5)
     memory: float = eqx.field(static=True, default=ALLOWED)
     name: ClassVar[str] = "krylov"
 
     def __check_init__(self) -> None:
         as_setting(self.tolerance, "Krylov: tolerance", most=1.0)
-        as_count(self.restart, "Krylov: restart", least=1)
+        if self.restart is not None:
+            as_count(self.restart, "Krylov: restart", least=1)
         as_count(self.cycles, "Krylov: cycles", least=1)
         as_setting(self.memory, "Krylov: memory")
 
@@ -155,7 +156,7 @@ class Krylov(AbstractSolver):
         resolved = resolved.coupled()
         dim, itemsize = resolved.system.dim, resolved.system.hamiltonian.dtype.itemsize
         # The compiled program keeps three copies of the Krylov vectors, which are real, and some thirty matrices more.
-        needed = operator_bytes(resolved, 6) + float(itemsize) * dim**2 * (1.5 * self.restart + 30)
+        needed = operator_bytes(resolved, 6) + float(itemsize) * dim**2 * (1.5 * (self.restart or steps_kept(dim)) + 30)
         what = f"Krylov: {type(resolved.equation).__name__} of a system of dimension {dim}"
         require_memory(f"{what}, {resolved.groups.count} groups,", needed, self.memory, _more(self))
         return resolved.groups
