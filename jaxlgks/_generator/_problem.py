@@ -305,8 +305,10 @@ class SystemProblem(AbstractProblem):
     def warnings(self, steady: SteadyState) -> list[str]:
         numbers = float(steady.separation), float(steady.spread)
         messages = warnings_of(*numbers, self.equation, "Bohr frequencies", "diagnose(system, V, delta)")
+        if not self.equation.one_rate or not is_concrete(self.model.temperatures):
+            return messages
         coldest = float(jnp.min(self.model.temperatures))
-        if self.equation.one_rate and numbers[1] > coldest:
+        if numbers[1] > coldest:
             messages.append(
                 f"{type(self.equation).__name__} gives one rate to Bohr frequencies that differ by up to "
                 f"{numbers[1]:.2g}, more than the lowest temperature, {coldest:.2g}: detailed balance between them is "
