@@ -87,7 +87,7 @@ def cumulant_map(system: System, t: ArrayLike, panels: int | None = None) -> Com
     require_matrices(system, "cumulant_map")
     _require_panels(panels)
     t = as_scalar(t, "cumulant_map: t")
-    if is_concrete(t) and t < 0:
+    if is_concrete(t) and np.asarray(t) < 0:
         raise InputError(f"cumulant_map: t must not be negative; got {float(t)}.")
     structure = bohr_structure(_held(system.hamiltonian))
     return _map(system, structure, t, _enough(system, structure, t, panels))

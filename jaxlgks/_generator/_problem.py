@@ -318,7 +318,9 @@ class SystemProblem(AbstractProblem):
 
     def generator(self, form: AbstractForm | None = None, state: Any = None) -> AbstractGenerator:
         blocks = known_blocks(self.dissipation)
-        resolved = self.dissipation if blocks is not None else self.dissipation.coupled()
+        # In small systems all groups are kept: channels of a response are numbered by them.
+        whole = blocks is not None or self.model.dim <= SMALL
+        resolved = self.dissipation if whole else self.dissipation.coupled()
         best = BlockGenerator if blocks is not None else OperatorGenerator
         best = best if blocks is not None or few_operators(resolved) else DenseGenerator
         return form if isinstance(form, best) else _generator(resolved, blocks)
