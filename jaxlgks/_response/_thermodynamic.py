@@ -36,7 +36,8 @@ class ThermodynamicResponse(eqx.Module):
     @property
     def channels(self) -> LinearResponse | None:
         """J₁^{α,ω}, last axes [baths, channels], the channels of `channel_currents` before unused ones are left out
-        (above d = 24 without those to which no bath couples). None for `Davies` and `Unified` above d = 32, where there may be d² of them, and for `QuasiFree` models."""
+        (above d = 24 without those to which no bath couples). None for `Davies` and `Unified` above d = 32, where there
+        may be d² of them, and for `QuasiFree` models."""
         return self.expansion.linear(ChannelCurrents()) if self.expansion.generator.has_channels else None
 
     @property
