@@ -79,6 +79,8 @@ class RotatingFrame(eqx.Module):
                 f"multiples of the frequency; got {np.unique(numbers.round(6))[:6]}."
             )
         self.frequency = as_scalar(frequency, "RotatingFrame: frequency")
+        if is_concrete(self.frequency) and not np.asarray(self.frequency):
+            raise InputError("RotatingFrame: the frequency must not be zero; without a drive leave the frame out.")
 
     def seen(self, bath: Any) -> Any:
         """The bath as it is seen from the frame: a noise for each component S_k of each of its noises."""
@@ -86,6 +88,11 @@ class RotatingFrame(eqx.Module):
             raise InputError(
                 f"RotatingFrame: N has dimension {len(self.levels)}, the couplings of the baths "
                 f"{bath.coupling.shape[-1]}."
+            )
+        if any(noise.quanta is not None for noise in bath.noises):
+            raise InputError(
+                "RotatingFrame: the baths are those of a system in a rotating frame already; give them as in the "
+                "laboratory."
             )
         parts = [(S, spectrum) for noise in bath.noises for S, spectrum in self._components(noise)]
         operators, spectra = zip(*parts, strict=True)

@@ -120,7 +120,7 @@ class HeatCurrents(AbstractQuantity):
         """⟨D_α⁽¹⁾†H⟩ + ⟨D_α†V⟩ (paper, Eq. 51)."""
         indirect = L.average(L.thermal_energy if self.thermal else L.energy, change.baths).real
         indirect = indirect if change.carried is None else indirect + change.carried
-        if self.thermal and not L.follows:
+        if not (L.follows if self.thermal else L.energy_follows):
             return indirect
         return indirect + jnp.stack([L.average(D.adjoint(change.energy), X).real for D in L.dissipators()])
 

@@ -131,6 +131,24 @@ def test_responses_in_a_rotating_frame_by_two_routes(name):
         np.testing.assert_allclose(*more, rtol=1e-10)
 
 
+@pytest.mark.slow
+def test_another_energy_leaves_the_gibbs_currents_and_adds_up_by_channel():
+    """Seven levels by blocks, heat counted with a diagonal operator: channels add up to the currents, which differ from
+    those of H, and currents with the Gibbs Hamiltonian are the same as without it."""
+    rng = np.random.default_rng(5)
+    V, *couplings = (X + X.T for X in rng.normal(size=(3, 7, 7)))
+    H = np.diag(np.cumsum(rng.uniform(0.5, 1.0, 7)))
+    baths = [lgks.Bath(S, T, DRUDE) for S, T in zip(couplings, TEMPERATURES, strict=True)]
+    H = H + 0.05 * V
+    plain, other = lgks.System(H, baths), lgks.System(H, baths, energy=np.diag(np.arange(7.0)))
+    ours, reference = (lgks.thermodynamic_response(system, V) for system in (other, plain))
+    currents = ours.heat_currents.static().total
+    np.testing.assert_allclose(ours.channels.static().total.sum(axis=1), currents, rtol=1e-9)
+    assert np.max(np.abs(currents / reference.heat_currents.static().total - 1)) > 1e-2
+    gibbs = [x.heat_currents_gibbs.static().total for x in (ours, reference)]
+    np.testing.assert_allclose(*gibbs, rtol=1e-12)
+
+
 def test_the_bare_energy_repairs_the_local_equation():
     """Two detuned qubits, T_c/T_h = 0.81 against ω_c/ω_h = 0.8: the local equation lets heat flow from cold to hot by
     Tr[H D ρ]. Counted with the bare energy J_h : J_c = −ω_h : ω_c, one quantum at a time, and entropy is produced."""
@@ -183,6 +201,11 @@ def test_what_is_no_frame_is_named():
         jax.jit(lambda n: lgks.RotatingFrame(n * jnp.diag(jnp.array([0.0, 1.0])), 1.0).frequency)(1.0)
     with pytest.raises(InputError, match="dimension 3"):
         lgks.System(lgks.models.pauli("Z"), bath, frame=lgks.RotatingFrame(np.diag([0.0, 1.0, 2.0]), 1.0))
+    with pytest.raises(InputError, match="must not be zero"):
+        lgks.RotatingFrame(np.diag([0.0, 1.0]), 0.0)
+    frame = lgks.RotatingFrame(np.diag([0.0, 1.0]), 1.0)
+    with pytest.raises(InputError, match="rotating frame already"):
+        lgks.System(lgks.models.pauli("Z"), lgks.System(lgks.models.pauli("Z"), bath, frame=frame).baths, frame=frame)
     with pytest.raises(InputError, match="must be a RotatingFrame"):
         lgks.System(lgks.models.pauli("Z"), bath, frame=1.0)
     driven = lgks.System(lgks.models.pauli("Z"), bath, frame=lgks.RotatingFrame(np.diag([0.0, 1.0]), 1.0))

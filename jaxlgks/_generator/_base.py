@@ -115,6 +115,11 @@ class AbstractGenerator(AbstractForm):
         """Whether dissipators change with H."""
 
     @property
+    def energy_follows(self) -> bool:
+        """Whether `energy` is H, and changes with it."""
+        return True
+
+    @property
     @abc.abstractmethod
     def has_channels(self) -> bool:
         """Whether heat currents are resolved by channel: `channel_flows` and `channel_changes`."""

@@ -71,6 +71,10 @@ class MatrixGenerator(AbstractGenerator):
         return self.resolved.equation.follows
 
     @property
+    def energy_follows(self) -> bool:
+        return self.resolved.system.energy is None
+
+    @property
     def has_channels(self) -> bool:
         """Not above `CHANNELS` for equations with groups: there may be d² of them, with an operator each."""
         return not self.resolved.equation.regroups or self.resolved.system.dim <= CHANNELS
@@ -153,6 +157,8 @@ class MatrixGenerator(AbstractGenerator):
         H, V, rho = self.resolved.energy, self.external(change.energy), self.external(X)
         first = self.resolved.first_order(V) if change.channels is None else change.channels
         indirect = [channel_energies(one.rotation, H, rho) + channel_energies(one.shift, H, rho) for one in first]
+        if not self.energy_follows:
+            return paired_groups(jnp.stack(indirect), self.resolved.groups)
         direct = [channel_energies(still(stack), V, rho) for stack in self.resolved.channels()]
         return paired_groups(jnp.stack(indirect) + jnp.stack(direct), self.resolved.groups)
 
@@ -162,9 +168,10 @@ class MatrixGenerator(AbstractGenerator):
         return -1j * (W @ X - X @ W)
 
     def change(self, V: Complex[Array, "d d"], sources: Array, baths: Array, channels=None, carried=None) -> Change:
-        """What a perturbation of H changes; of the energy nothing, where that is another operator."""
-        change = traceless(V) if self.resolved.system.energy is None else jnp.zeros_like(V)
-        return Change(sources, baths, self.observable(change), jnp.zeros_like(self.temperatures), channels, carried)
+        """What a perturbation of H changes."""
+        return Change(
+            sources, baths, self.observable(traceless(V)), jnp.zeros_like(self.temperatures), channels, carried
+        )
 
 
 class OperatorDissipator(AbstractSuperoperator):
