@@ -51,6 +51,11 @@ class Noise(eqx.Module):
         return self.spectrum.rate(omega, self.temperature)
 
     @property
+    def label(self) -> str:
+        """What a sentence calls its bath."""
+        return f"bath {self.name!r}" if self.name else "a bath"
+
+    @property
     def quanta(self) -> Float[Array, ""] | None:
         """What a jump takes up beside the change of H, where the frame turns with the coupling; else None."""
         return self.spectrum.shift if isinstance(self.spectrum, Moved) else None

@@ -387,10 +387,9 @@ def _differentiable_at_distinct_levels_jvp(primals, tangents):
 
 
 def _infinite(noise: Noise) -> str:
-    name = f"Bath {noise.name!r}" if noise.name else "A bath"
     return (
-        f"{name} couples to the system at zero frequency (its coupling operator is not the same "
-        f"in all eigenstates, or acts inside a degenerate level), where the rate Γ(0) = T γ'(0) of its "
+        f"{noise.label[0].upper()}{noise.label[1:]} couples to the system at zero frequency (its coupling operator is "
+        "not the same in all eigenstates, or acts inside a degenerate level), where the rate Γ(0) = T γ'(0) of its "
         f"{type(noise.spectrum).__name__} is infinite: coherences would vanish at once. Use a density that is linear "
         "at zero (DrudeLorentz, Ohmic) or falls faster, a coupling without that component, or Flat, whose Γ(0) is zero "
         "by convention."
@@ -398,10 +397,9 @@ def _infinite(noise: Noise) -> str:
 
 
 def _message(noise: Noise) -> str:
-    name = f"bath {noise.name!r}" if noise.name else "a bath"
     return (
-        f"SingularDensityError: the perturbation splits a degenerate level that {name} couples to at zero frequency, "
-        f"so the response needs the slope of its rate at zero, but {type(noise.spectrum).__name__} has a "
+        f"SingularDensityError: the perturbation splits a degenerate level that {noise.label} couples to at zero "
+        f"frequency, so the response needs the slope of its rate at zero, but {type(noise.spectrum).__name__} has a "
         f"{noise.spectrum.at_zero} there. Use a density that is smooth at zero: DrudeLorentz, or Ohmic with shape "
         "'gaussian' or 'drude'."
     )

@@ -80,17 +80,16 @@ def unusable_rate(who: str, noises: Sequence[Noise], frequencies: Array, lamb_sh
     omega = np.unique(np.asarray(frequencies))
     omega = omega[np.argsort(np.where(omega == 0, np.inf, np.abs(omega)), stable=True)]  # zero, a limit, comes last
     for noise in noises:
-        name = f"bath {noise.name!r}" if noise.name else "a bath"
         bad = ~np.isfinite(np.asarray(noise.rate(omega)))
         if bad.any():
             at = float(np.abs(omega[bad][0]))
             return DensityError(
-                f"{who}: the density of {name} has no rate at the transition frequency {at:.6g} of the system: "
+                f"{who}: the density of {noise.label} has no rate at the transition frequency {at:.6g} of the system: "
                 f"{noise.spectrum.why_no_rate(at)}."
             )
         try:
             if lamb_shift:
                 noise.spectrum.lamb_shift(omega, noise.temperature)
         except LambShiftError as error:
-            return LambShiftError(f"{who}, {name}: {error}")
+            return LambShiftError(f"{who}, {noise.label}: {error}")
     return None
