@@ -26,7 +26,7 @@ from jaxtyping import Array, Complex, Float, Int
 from .._bohr import Groups
 from .._equations import AbstractSecular, Dissipation, Slope, product_within
 from .._system import Noise
-from ._base import AbstractSuperoperator, Change, Frequency, NullState
+from ._base import AbstractSuperoperator, Change, NullState
 from ._linear import Pinned, exponential, linear_solve, null_state, pinned_generator
 from ._matrices import MatrixGenerator, rows_of, thermal_change
 from ._stepping import AbstractStepper
@@ -157,9 +157,9 @@ class BlockGenerator(MatrixGenerator):
     def core(self) -> "BlockCore":
         return BlockCore(self.blocks, self.matrices)
 
-    def first_order(self, V: Complex[Array, "d d"], X: Array, degree: int = 2, omega: Frequency = 0.0) -> Change:
+    def first_order(self, V: Complex[Array, "d d"], X: Array, degree: int = 2) -> Change:
         """Without an axis of groups, O(d³): see `FirstOrderBlocks`."""
-        del degree, omega
+        del degree
         first = FirstOrderBlocks(self.resolved, self.blocks, self.observable(V))
         changes = [first.of_bath(bath, X) for bath in range(len(self.resolved.system.baths))]
         rotation, shift = (jnp.stack(parts) for parts in zip(*changes, strict=True))
@@ -203,6 +203,9 @@ class BlockCore(AbstractStepper):
             alone = M.shape[-1] == 1
             parts.append(b / M[:, 0] if alone else _each(linear_solve, M, b.transpose(1, 2, 0)).transpose(2, 0, 1))
         return self.blocks.join(B, parts)
+
+    def apply(self, X: Complex[Array, "k d d"]) -> Complex[Array, "k d d"]:
+        return self.blocks.apply(self.matrices, X)
 
     def packed(self, X: Complex[Array, "k d d"]) -> list[Array]:
         return self.blocks.split(X)

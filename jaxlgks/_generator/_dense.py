@@ -53,6 +53,9 @@ class DenseCore(AbstractStepper):
         M = M + (1j * omega).astype(M.dtype) * jnp.eye(M.shape[-1], dtype=M.dtype)
         return _matrices(linear_solve(M, _columns(B)))
 
+    def apply(self, X: Complex[Array, "k d d"]) -> Complex[Array, "k d d"]:
+        return _matrices(jnp.matmul(self.matrix, _columns(X), precision="highest"))
+
     def packed(self, X: Complex[Array, "k d d"]) -> Complex[Array, "n k"]:
         return _columns(X)
 

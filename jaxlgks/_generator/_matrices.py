@@ -19,7 +19,7 @@ from .._bohr import traceless
 from .._entropy import entropy, log_state
 from .._equations import Dissipation, Dissipator
 from .._inputs import as_known, as_operator
-from ._base import AbstractGenerator, AbstractSuperoperator, Change, Frequency, converged, stacked
+from ._base import AbstractDelay, AbstractGenerator, AbstractSuperoperator, Change, converged, stacked
 from ._channels import channel_energies, paired_groups, still
 from ._memory import ALLOWED, FEWER, operator_bytes, require_memory
 
@@ -45,6 +45,10 @@ class AbstractCore(eqx.Module):
     @abc.abstractmethod
     def solve(self, B: Complex[Array, "k d d"], omega: Float[Array, ""]) -> Complex[Array, "k d d"]:
         """X with (L + iω) X = B and Tr X = 0, for Tr B = 0."""
+
+    @abc.abstractmethod
+    def apply(self, X: Complex[Array, "k d d"]) -> Complex[Array, "k d d"]:
+        """L X."""
 
     @abc.abstractmethod
     def propagate(self, start: Array, ts: Array, A: Array | None, drive: Array | None, **options: Any) -> Array:
@@ -123,8 +127,8 @@ class MatrixGenerator(AbstractGenerator):
         states = self.core.propagate(start, times, None, None, **options)[:, 0]
         return Evolution(ts, self.external(states))
 
-    def first_order(self, V: Complex[Array, "d d"], X: Array, degree: int = 2, omega: Frequency = 0.0) -> Change:
-        del degree, omega
+    def first_order(self, V: Complex[Array, "d d"], X: Array, degree: int = 2) -> Change:
+        del degree
         _require_first_order(self.resolved)
         channels, rho = self.resolved.first_order(V), self.external(X)
         rotation = jnp.stack([_total(change.rotation, rho) for change in channels])
@@ -132,6 +136,12 @@ class MatrixGenerator(AbstractGenerator):
         sources = jnp.stack([self.kubo(V, X), *map(self.internal, (jnp.sum(rotation, axis=0), jnp.sum(shift, axis=0)))])
         carried = [_carried(one.rotation, rho) for one in channels], [_carried(one.shift, rho) for one in channels]
         return self.change(V, sources, self.internal(rotation + shift), channels, _of_baths(*carried))
+
+    def delayed(self, X: Array, change: Change, quantity: Any) -> AbstractDelay:
+        from ._delayed import delayed, exponentials_of, require_memory_of
+
+        require_memory_of(self.resolved, quantity)
+        return delayed(self, X, change, quantity, exponentials_of(self.resolved.noises))
 
     def thermal_changes(self, X: Array) -> Change:
         rho, warmer, D = self.external(X), self.resolved.warmer(), self.dissipators()

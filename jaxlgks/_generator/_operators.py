@@ -71,6 +71,9 @@ class OperatorCore(AbstractCore):
         off = jnp.max(jnp.abs(left), axis=(1, 2)) > ACCEPTED * jnp.max(jnp.abs(B), axis=(1, 2))
         return jax.vmap(lambda x, bad, b: nan_where(x, bad, (self.action, b)))(X, jax.lax.stop_gradient(off), B)
 
+    def apply(self, X: Complex[Array, "k d d"]) -> Complex[Array, "k d d"]:
+        return jax.vmap(self.action)(X)
+
     def inverse(self, b: Complex[Array, "d d"], omega: Float[Array, ""]) -> Complex[Array, "d d"]:
         """(L + s |1⟩⟩⟨⟨tr|/d + iω)⁻¹ b, differentiable by the implicit function theorem."""
         shift = (1j * omega).astype(b.dtype)

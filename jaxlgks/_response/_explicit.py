@@ -7,6 +7,7 @@ from typing import Any
 
 from .._equations import AbstractEquation, Davies
 from .._generator import AbstractSolver, resolve
+from .._inputs import as_flag
 from .._observables import as_quantity
 from .._steady import at_rest
 from ._expansion import expand
@@ -14,7 +15,13 @@ from ._linear import LinearResponse
 
 
 def response(
-    system: Any, V: Any, A: Any, equation: AbstractEquation = Davies(), solver: AbstractSolver | None = None
+    system: Any,
+    V: Any,
+    A: Any,
+    equation: AbstractEquation = Davies(),
+    solver: AbstractSolver | None = None,
+    *,
+    instantaneous: bool = False,
 ) -> LinearResponse:
     """The response of observables to H → H + δV, by the explicit first-order generator.
 
@@ -48,6 +55,8 @@ def response(
     r.static().shift, r.susceptibility([0.0, 0.5]).total
     ```
     """
+    instantaneous = as_flag(instantaneous, "response: instantaneous")
     problem = resolve(system, equation)
     V, quantity = problem.operator(V, "the perturbation V"), as_quantity(A, problem)
-    return expand(problem, V, quantity.degree, at_rest(problem, solver)).linear(quantity)
+    rest = at_rest(problem, solver)
+    return expand(problem, V, quantity.degree, rest, instantaneous=instantaneous).linear(quantity)

@@ -62,7 +62,7 @@ def _explicit(problem: AbstractProblem, quantity: AbstractQuantity, solver: Abst
     L, state = at_rest(problem, solver).generator()
     observables, sources, explicit = _first_order(L, state, quantity)
     still = jnp.zeros(1, explicit.dtype)
-    return _halves(explicit - L.resolvent(sources, still, observables)[0].real)
+    return _halves(explicit.real - L.resolvent(sources, still, observables)[0].real)
 
 
 @eqx.filter_jit

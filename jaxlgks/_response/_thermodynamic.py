@@ -10,6 +10,7 @@ import equinox as eqx
 
 from .._equations import AbstractEquation, Davies
 from .._generator import AbstractSolver, resolve
+from .._inputs import as_flag
 from .._observables import ChannelCurrents, Entropy, EntropyProduction, EntropyRate, HeatCurrents
 from .._steady import at_rest
 from ._expansion import Expansion, expand
@@ -57,7 +58,12 @@ class ThermodynamicResponse(eqx.Module):
 
 
 def thermodynamic_response(
-    system: Any, V: Any, equation: AbstractEquation = Davies(), solver: AbstractSolver | None = None
+    system: Any,
+    V: Any,
+    equation: AbstractEquation = Davies(),
+    solver: AbstractSolver | None = None,
+    *,
+    instantaneous: bool = False,
 ) -> ThermodynamicResponse:
     """The response of heat currents, entropy and entropy production to H → H + δV switched on at t = 0.
 
@@ -77,6 +83,8 @@ def thermodynamic_response(
     r.heat_currents.static().total / lgks.heat_currents(system)     # 0.0308 per unit of delta
     ```
     """
+    instantaneous = as_flag(instantaneous, "thermodynamic_response: instantaneous")
     problem = resolve(system, equation)
     V = problem.operator(V, "the perturbation V")
-    return ThermodynamicResponse(expand(problem, V, 2, at_rest(problem, solver)))
+    rest = at_rest(problem, solver)
+    return ThermodynamicResponse(expand(problem, V, 2, rest, instantaneous=instantaneous))

@@ -1,0 +1,69 @@
+"""What an equation that averages over fast oscillations leaves out, put back to first order.
+
+Takes: Redfield's operators S and Λ = G(Ω)[S] of a bath, with the complex G, and an equation's own. Returns: the part N
+of Redfield's dissipator that the equation lacks and that joins elements ρ_mn, ρ_pq of different frequency, and
+
+    M_{pq,mn} = N_{pq,mn} / (i(ω_pq − ω_mn)),         [L_H, M] = N,     L_H = −i[H, ·].
+
+With L₀ = L_H + D of the equation, e^{(L₀+N)t} = (1 − M) e^{L₀t} (1 + M) up to the square of the coupling. A secular
+equation sees populations only where the true state has their shadow in coherences, (1 − M)π₀; and a commutator −i[V, π₀]
+that the drive makes reaches populations through N. At ω = 0 that is contained in the rotation of the eigenvectors; at a
+finite frequency it is not.
+"""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Complex, Float, Int
+
+
+class Missing(eqx.Module):
+    """N of one bath, X ↦ Σ_j s_j L_j X R_j† − K X − X K† between elements whose frequencies lie apart by more than
+    `gap`; with `labels` without the jumps m → p, n → q of one group, which a secular equation has itself."""
+
+    frequencies: Float[Array, "d d"]
+    left: Complex[Array, "j d d"]
+    right: Complex[Array, "j d d"]
+    drift: Complex[Array, "d d"]
+    gap: Float[Array, ""]
+    labels: Int[Array, "d d"] | None
+    signs: tuple[float, ...] = eqx.field(static=True)
+
+    def __call__(self, X: Complex[Array, "d d"]) -> Complex[Array, "d d"]:
+        """N X."""
+        return self._weighted(X, lambda x: jnp.ones_like(x).astype(X.dtype))
+
+    def divided(self, X: Complex[Array, "d d"]) -> Complex[Array, "d d"]:
+        """M X."""
+        return self._weighted(X, lambda x: -1j / jnp.where(x == 0, 1.0, x))
+
+    def _weighted(self, X: Array, weight) -> Array:
+        """ω_pq − ω_mn is ω_pm − ω_qn for a jump, ω_pm for K X."""
+        omega, signs = self.frequencies, jnp.asarray(self.signs, X.dtype)
+        drift = jnp.where(jnp.abs(omega) > self.gap, self.drift * weight(omega), 0.0)
+
+        def row(p: Array) -> Array:
+            apart = omega[p][:, None, None] - omega  # [m, q, n]
+            kept = jnp.abs(apart) > self.gap
+            if self.labels is not None:
+                kept &= self.labels[p][:, None, None] != self.labels
+            jumps = jnp.einsum("j,jm,jqn->mqn", signs, self.left[:, p], self.right.conj())
+            return jnp.einsum("mqn,mn->q", jnp.where(kept, weight(apart) * jumps, 0.0), X)
+
+        jumps = jax.lax.map(row, jnp.arange(X.shape[-1]))
+        return jumps - drift @ X - X @ drift.conj().T
+
+
+class Dressing(eqx.Module):
+    """M of all baths, and what it makes of the heat of each."""
+
+    missing: tuple[Missing, ...]
+
+    def __call__(self, X: Complex[Array, "d d"]) -> Complex[Array, "d d"]:
+        """M X."""
+        return sum((one.divided(X) for one in self.missing), jnp.zeros_like(X))
+
+    def by_bath(self, X: Complex[Array, "d d"], dissipators) -> Complex[Array, "baths d d"]:
+        """N_α X + [D_α, M] X, whose sum is [L₀, M] X: energy is then balanced to the last digit."""
+        MX = self(X)
+        return jnp.stack([N(X) + D(MX) - self(D(X)) for N, D in zip(self.missing, dissipators, strict=True)])
