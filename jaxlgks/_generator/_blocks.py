@@ -21,7 +21,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Complex, Float, Int
+from jaxtyping import Array, Complex, Float, Int, Inexact
 
 from .._bohr import Groups
 from .._equations import AbstractSecular, Dissipation, Slope, product_within
@@ -194,7 +194,7 @@ class BlockCore(AbstractStepper):
         M = self.matrices[0][0]
         return pinned_generator(M, (where // dim == where % dim).astype(M.dtype))
 
-    def solve(self, B: Complex[Array, "k d d"], omega: Float[Array, ""]) -> Complex[Array, "k d d"]:
+    def solve(self, B: Complex[Array, "k d d"], omega: Inexact[Array, ""]) -> Complex[Array, "k d d"]:
         shift = (1j * omega).astype(B.dtype)
         first, *others = self.blocks.split(B)
         parts = [linear_solve(self.populations.matrix + shift * jnp.eye(first.shape[-1]), first[:, 0].T).T[:, None]]

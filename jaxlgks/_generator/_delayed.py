@@ -91,8 +91,7 @@ class Remainder(eqx.Module):
 
 class MatrixDelay(AbstractDelay):
     """The response of matrices with memory. `kubo`: −i[V, π₀]. `rows`: observables A, [a, d, d], `shape` that of the
-    user's. `constant`: what changes at once, without what depends on the frequency. `remainder`: None where the
-    equation is exact to second order."""
+    user's. `constant`: what changes at once, without what depends on the frequency."""
 
     core: AbstractCore
     source: Retarded
@@ -100,7 +99,7 @@ class MatrixDelay(AbstractDelay):
     rows: Complex[Array, "a d d"]
     explicit: Explicit
     constant: Complex[Array, " a"]
-    remainder: Remainder | None
+    remainder: Remainder
     shape: tuple[int, ...] = eqx.field(static=True)
 
     def susceptibility(self, omegas: Float[Array, " w"]) -> tuple[Array, Array]:
@@ -120,8 +119,6 @@ class MatrixDelay(AbstractDelay):
 
     def limit(self) -> Complex[Array, " a"]:
         """What changes at once when ω → ∞: the weight of δ(t)."""
-        if self.remainder is None:
-            return self.constant
         return self.constant + self.explicit(*self.remainder.changes(self.remainder.slow))
 
 
@@ -134,8 +131,6 @@ def _at_frequencies(delay: MatrixDelay, omegas: Float[Array, " w"]) -> tuple[Arr
         parts = delay.source.at(omega)
         by_part, baths = jnp.sum(parts, axis=1), jnp.sum(parts, axis=0)
         explicit = delay.constant + delay.explicit(jnp.sum(baths, axis=0), baths)
-        if rest is None:
-            return -averaged(core.solve(jnp.concatenate([delay.kubo[None], by_part]), omega), delay.rows), explicit
         F = jnp.where(rest.slow, 1.0, rest.decay / (rest.decay - 1j * omega))
         sources = rest.sources(F) + jnp.concatenate([jnp.zeros_like(by_part[:1]), by_part])
         X = -core.solve(jnp.concatenate([delay.kubo[None], sources]), omega)
@@ -168,9 +163,6 @@ def _since(ts: Array, until: Array) -> Any:
 def _begun(delay: MatrixDelay, steps: bool) -> tuple[Array, Array | None, Array]:
     """Start, drive and observables of what L₀ alone carries through time: k and the three parts, but for the kernel."""
     rest, zero = delay.remainder, jnp.zeros_like(delay.kubo)[None]
-    if rest is None:
-        start = jnp.concatenate([delay.kubo[None], zero, zero])
-        return (jnp.zeros_like(start), start, delay.rows) if steps else (start, None, delay.rows)
     start = jnp.concatenate([delay.kubo[None], rest.sources(rest.slow)])
     rows = jnp.concatenate([delay.rows, rest.rows, rest.explicit_rows])
     # Γ∫₀ᵗ e^{L₀(t−u)} e^{−Γu} du = (e^{L₀t} − e^{−Γt}) Γ(L₀ + Γ)⁻¹, and −(L₀ + Γ)⁻¹ of both is left in its integral.
@@ -182,7 +174,6 @@ def _begun(delay: MatrixDelay, steps: bool) -> tuple[Array, Array | None, Array]
 
 def _followed(delay: MatrixDelay) -> Complex[Array, "3 d d"]:
     """(L₀ + Γ)⁻¹ of what follows with Γ."""
-    assert delay.remainder is not None
     return delay.core.solve(delay.remainder.follower(), -1j * delay.remainder.decay)
 
 
@@ -209,8 +200,6 @@ def _together(
         return delay.explicit(jnp.sum(baths, axis=0), baths)
 
     delayed = jax.lax.map(at_once, ts)
-    if rest is None:
-        return values.at[:, 1:].add(memory), delayed, delay.limit()
     decay = jnp.exp(-rest.decay * ts)[:, None]
     share = 1 - decay if steps else rest.decay * decay
     own, dressed, explicit = jnp.split(values, 3, axis=-1)
@@ -296,11 +285,20 @@ def delayed(
     baths = jnp.sum(still, axis=0)
     constant = quantity.explicit(L, X, change).reshape(-1) - explicit(jnp.sum(baths, axis=0), baths)
     own = change.sources[1:] - jnp.sum(still, axis=1), change.baths - baths
-    remainder = None
-    if not resolved.equation.second_order:
+    constant = constant - explicit(jnp.sum(own[1], axis=0), own[1])
+    if resolved.equation.second_order:
+        remainder = _of_exponentials(resolved, change.sources[0], own, len(rows))
+    else:
         remainder = _remainder(L, X, change, own, source, exponentials, explicit, rows)
-        constant = constant - explicit(jnp.sum(own[1], axis=0), own[1])
     return MatrixDelay(L.core, source, change.sources[0], rows, explicit, constant, remainder, observables.shape[:-2])
+
+
+def _of_exponentials(resolved: Dissipation, k: Array, own: tuple[Array, Array], count: int) -> Remainder:
+    """Of an equation that is exact to second order: what its exponentials miss of a bath. It follows whole, so that the
+    static response is the equation's and a kick acts on the system alone."""
+    nothing, rows = jnp.zeros_like(k), jnp.zeros((count, *k.shape), k.dtype)
+    decay = ABOVE * relaxation_rate(resolved.structure, resolved.system)
+    return Remainder(jnp.zeros(k.shape, bool), decay, k, nothing, nothing, *own, rows, rows)
 
 
 def _remainder(

@@ -9,7 +9,7 @@ from typing import ClassVar
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Complex, Float
+from jaxtyping import Array, Complex, Float, Inexact
 
 from .._equations import Dissipation
 from ._base import NullState
@@ -48,7 +48,7 @@ class DenseCore(AbstractStepper):
 
     matrix: Complex[Array, "n n"]
 
-    def solve(self, B: Complex[Array, "k d d"], omega: Float[Array, ""]) -> Complex[Array, "k d d"]:
+    def solve(self, B: Complex[Array, "k d d"], omega: Inexact[Array, ""]) -> Complex[Array, "k d d"]:
         M = pinned_generator(self.matrix, vec(jnp.eye(B.shape[-1], dtype=B.dtype))).matrix
         M = M + (1j * omega).astype(M.dtype) * jnp.eye(M.shape[-1], dtype=M.dtype)
         return _matrices(linear_solve(M, _columns(B)))

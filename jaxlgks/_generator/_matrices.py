@@ -13,7 +13,7 @@ from typing import Any
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Complex, Float
+from jaxtyping import Array, Complex, Float, Inexact
 
 from .._bohr import traceless
 from .._entropy import entropy, log_state
@@ -43,8 +43,8 @@ class AbstractCore(eqx.Module):
     """L as numbers: what solving and propagating need."""
 
     @abc.abstractmethod
-    def solve(self, B: Complex[Array, "k d d"], omega: Float[Array, ""]) -> Complex[Array, "k d d"]:
-        """X with (L + iω) X = B and Tr X = 0, for Tr B = 0."""
+    def solve(self, B: Complex[Array, "k d d"], omega: Inexact[Array, ""]) -> Complex[Array, "k d d"]:
+        """X with (L + iω) X = B and Tr X = 0, for Tr B = 0; ω real, or imaginary."""
 
     @abc.abstractmethod
     def apply(self, X: Complex[Array, "k d d"]) -> Complex[Array, "k d d"]:

@@ -22,7 +22,7 @@ from typing import Any, ClassVar
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Complex, Float
+from jaxtyping import Array, Complex, Float, Inexact
 
 from .._bohr import Structure
 from .._equations import Dissipation, Dissipator, combined
@@ -64,7 +64,7 @@ class OperatorCore(AbstractCore):
         dim = self.action.drift.shape[-1]
         return self.fastest * jnp.eye(dim, dtype=self.action.drift.dtype) / dim
 
-    def solve(self, B: Complex[Array, "k d d"], omega: Float[Array, ""]) -> Complex[Array, "k d d"]:
+    def solve(self, B: Complex[Array, "k d d"], omega: Inexact[Array, ""]) -> Complex[Array, "k d d"]:
         """NaN where GMRES has not converged to `ACCEPTED`."""
         X = jax.lax.map(lambda b: self.inverse(b, omega), B)
         left = jax.vmap(self.regular)(X) + (1j * omega).astype(B.dtype) * X - B
@@ -74,7 +74,7 @@ class OperatorCore(AbstractCore):
     def apply(self, X: Complex[Array, "k d d"]) -> Complex[Array, "k d d"]:
         return jax.vmap(self.action)(X)
 
-    def inverse(self, b: Complex[Array, "d d"], omega: Float[Array, ""]) -> Complex[Array, "d d"]:
+    def inverse(self, b: Complex[Array, "d d"], omega: Inexact[Array, ""]) -> Complex[Array, "d d"]:
         """(L + s |1⟩⟩⟨⟨tr|/d + iω)⁻¹ b, differentiable by the implicit function theorem."""
         shift = (1j * omega).astype(b.dtype)
         ahead, _ = self._preconditioner(shift)
