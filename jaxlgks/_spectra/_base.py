@@ -106,10 +106,21 @@ class AbstractSpectrum(eqx.Module):
         return jax.lax.stop_gradient(jnp.minimum(temperature, jnp.min(self.landmarks(temperature))))
 
     def lamb_shift(self, omega: Numbers, temperature: ArrayLike) -> Array:
-        """S(ω) = P∫ dω'/2π Γ(ω')/(ω − ω'), to about 1e−10 of the integral of the absolute value.
+        """The Lamb shift S(ω) = P∫ dω'/2π Γ(ω')/(ω − ω'), an energy.
+
+        In closed form, to rounding, for `DrudeLorentz`, `UnderdampedBrownian` and `Ohmic(shape="drude")`; for other
+        densities by quadrature, to about 1e−10 of the integral of the absolute value.
+
+        **Arguments:** `omega`: frequencies of any sign and shape. `temperature`: T > 0.
 
         **Raises:** `LambShiftError` where it diverges, and where a density given by a function has structure that the
         quadrature does not resolve (NaN where numbers are traced).
+
+        ```python
+        import jax; jax.config.update("jax_enable_x64", True)
+        import jaxlgks as lgks
+        lgks.DrudeLorentz(0.1, 2.0).lamb_shift([-1.0, 0.0, 1.0], 0.35)     # -0.1 at zero, whatever T is
+        ```
         """
         self.require_lamb_shift()
         omega, temperature = _as_arguments(omega, temperature)
@@ -122,6 +133,17 @@ class AbstractSpectrum(eqx.Module):
                 "their frequencies, CallableSpectrum(function, landmarks=[...]), or use lamb_shift=False."
             )
         return shift
+
+    def principal_value(self, omega: Float[Array, "..."], temperature: Float[Array, ""]) -> Float[Array, "..."]:
+        """S(ω) of checked arguments; NaN where it is not found."""
+        return lamb_integral(lambda w: self.rate(w, temperature), self.cuts(temperature), omega)
+
+    def half_transform(self, omega: Numbers, temperature: ArrayLike) -> Array:
+        """G(ω) = ∫₀^∞ C(s) e^{iωs} ds = Γ(ω)/2 + i S(ω), complex: what a dissipator with memory is made of.
+
+        Arguments and errors are those of `lamb_shift`.
+        """
+        return jax.lax.complex(self.rate(omega, temperature) / 2, self.lamb_shift(omega, temperature))
 
     def require_lamb_shift(self) -> None:
         """Raise `LambShiftError` for a density known to have none."""
@@ -154,7 +176,7 @@ class AbstractSpectrum(eqx.Module):
 
 @eqx.filter_jit  # traced once for all programs that hold it: it is a large part of each
 def _lamb_shift(spectrum: AbstractSpectrum, omega: Array, temperature: Array) -> Array:
-    return lamb_integral(lambda w: spectrum.rate(w, temperature), spectrum.cuts(temperature), omega)
+    return spectrum.principal_value(omega, temperature)
 
 
 def _as_arguments(omega: Numbers, temperature: ArrayLike) -> tuple[Array, Array]:
@@ -179,6 +201,9 @@ class Checked(AbstractSpectrum):
 
     def cuts(self, temperature: Float[Array, ""]) -> Float[Array, " cuts"]:
         return self.spectrum.cuts(temperature)
+
+    def principal_value(self, omega: Float[Array, "..."], temperature: Float[Array, ""]) -> Float[Array, "..."]:
+        return self.spectrum.principal_value(omega, temperature)
 
     def require_lamb_shift(self) -> None:
         self.spectrum.require_lamb_shift()

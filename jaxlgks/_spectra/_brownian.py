@@ -8,6 +8,7 @@ from jaxtyping import Array, ArrayLike, Float
 from .._inputs import as_positive
 from ..errors import InputError
 from ._base import AbstractSpectrum, ZeroBehaviour
+from ._poles import two_poles
 
 
 class UnderdampedBrownian(AbstractSpectrum):
@@ -45,3 +46,6 @@ class UnderdampedBrownian(AbstractSpectrum):
     def cuts(self, temperature: Float[Array, ""]) -> Float[Array, " cuts"]:
         """Both sides of the line too, which may be narrow: its poles are half a width away from the real axis."""
         return jnp.stack([self.resonance, self.width, self.resonance - self.width, self.resonance + self.width])
+
+    def principal_value(self, omega: Float[Array, "..."], temperature: Float[Array, ""]) -> Float[Array, "..."]:
+        return 2 * self.strength**2 * self.width * two_poles(omega, temperature, self.width, self.resonance)
