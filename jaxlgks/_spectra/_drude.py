@@ -40,3 +40,6 @@ class DrudeLorentz(AbstractSpectrum):
 
     def principal_value(self, omega: Float[Array, "..."], temperature: Float[Array, ""]) -> Float[Array, "..."]:
         return 4 * self.strength * self.cutoff * one_pole(omega, temperature, self.cutoff)
+
+    def poles(self) -> tuple[Array, Array]:
+        return self.cutoff[None] + 0j, 4 * (self.strength * self.cutoff)[None] + 0j

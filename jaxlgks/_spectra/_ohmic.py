@@ -65,3 +65,8 @@ class Ohmic(AbstractSpectrum):
         if self.shape == "drude":
             return self.strength * self.cutoff**2 * one_pole(omega, temperature, self.cutoff)
         return super().principal_value(omega, temperature)
+
+    def poles(self) -> tuple[Array, Array] | None:
+        if self.shape == "drude":
+            return self.cutoff[None] + 0j, (self.strength * self.cutoff**2)[None] + 0j
+        return None
