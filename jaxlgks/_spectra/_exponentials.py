@@ -20,7 +20,6 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-import scipy.interpolate
 from jaxtyping import Array, Complex, Float
 
 from .._inputs import as_count, as_setting, is_concrete
@@ -141,13 +140,15 @@ def _enough(check: _Check, terms: int | None) -> int:
 
 def _fitted(spectrum: Any, temperature: Array, check: _Check, most: int) -> Exponentials:
     """Exponents of known numbers; c follows from Γ on a grid by a constant matrix, which differentiates."""
+    from scipy.interpolate import AAA  # loaded only where a density is fitted
+
     omega = check.omega[:: max(1, check.omega.size // _SAMPLES)]
     rate = np.asarray(check.spectrum.rate(omega, check.temperature))
     best = (0, np.inf)
     for factor in (1, 0.1, 0.01):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # that it did not converge, of which the error below tells
-            fit = scipy.interpolate.AAA(omega, rate, rtol=factor * check.tolerance, max_terms=2 * most, clean_up=False)
+            fit = AAA(omega, rate, rtol=factor * check.tolerance, max_terms=2 * most, clean_up=False)
         nu = 1j * fit.poles()
         nu = nu[nu.real > 0]
         if not 0 < nu.size <= most:
