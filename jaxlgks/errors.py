@@ -56,6 +56,11 @@ class LambShiftError(JaxlgksError, ValueError):
     """The Lamb shift of a spectral density does not exist."""
 
 
+class CorrelationError(JaxlgksError, ValueError):
+    """The correlation function of a spectral density does not exist, or no sum of exponentials gives it to the accuracy
+    asked for."""
+
+
 class DerivativeOrderError(JaxlgksError, NotImplementedError):
     """A derivative of higher order in the Hamiltonian than the library provides was asked for."""
 
