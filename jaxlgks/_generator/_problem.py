@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Complex, Float
 
-from .._bohr import Groups, reference_to
+from .._bohr import Groups, Structure, reference_to
 from .._equations import (
     AbstractEquation,
     Dissipation,
@@ -276,6 +276,7 @@ class SystemProblem(AbstractProblem):
             rho=rho,
             populations=null.state if alone else None,
             residual=null.residual,
+            error=null.error + _tilt(basis, held, None if self.equation.secular else rates),
             slowest=null.slowest,
             condition=null.condition,
             nullity=jnp.where(null.unique, 1, 2),
@@ -404,6 +405,17 @@ class SystemProblem(AbstractProblem):
         splits = inner > 1e-12 * size
         slow = 1e-2 * slowest / jnp.where(splits, inner, 1.0)
         return jnp.minimum(step, jnp.where(splits, slow, jnp.inf))
+
+
+def _tilt(basis: Structure, populations: Array, rates: tuple[Array, ...] | None) -> Float[Array, ""]:
+    """By how much eigenvectors that are known to rounding over the distance of their levels change elements of a state,
+    over the largest: eps max|ω| |p_m − p_n| / |ω_mn + iγ_mn|, γ where coherences relax between near levels."""
+    frequencies, p = jnp.abs(basis.frequencies), jax.lax.stop_gradient(populations)
+    loss = jnp.zeros_like(p) if rates is None else jnp.sum(sum(rates[1:], rates[0]), axis=0)
+    width = jnp.sqrt(frequencies**2 + (loss[:, None] + loss) ** 2 / 4)
+    apart = jnp.where(basis.levels, 0.0, jnp.abs(p[:, None] - p)) / jnp.where(basis.levels, 1.0, width)
+    largest = jnp.finfo(p.dtype).eps * jax.lax.stop_gradient(jnp.max(frequencies))
+    return largest * jnp.max(jax.lax.stop_gradient(apart)) / jnp.max(p)
 
 
 @eqx.filter_jit
