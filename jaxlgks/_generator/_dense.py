@@ -14,7 +14,7 @@ from jaxtyping import Array, Complex, Float
 from .._equations import Dissipation
 from ._base import NullState
 from ._linear import exponential, linear_solve, null_state, pinned_generator, trace_kept
-from ._liouvillian import commutator_matrix, unvec, vec
+from ._liouvillian import commutator_matrix, dressed, frame_change, unvec, vec
 from ._matrices import MatrixGenerator, OperatorDissipator, averaged, rotated_dissipators
 from ._populations import uncertain_rates
 from ._stepping import AbstractStepper
@@ -22,22 +22,27 @@ from ._stepping import AbstractStepper
 
 class DenseGenerator(MatrixGenerator):
     """L as a matrix on column-stacked states in the eigenbasis of H. `refine`: steps of refinement of the steady
-    state."""
+    state. `own`: where states are `dressed`, the matrix in the equation's own frame, and T that leads from there."""
 
     resolved: Dissipation
     matrix: Complex[Array, "n n"]
     refine: int = eqx.field(static=True, default=1)
+    own: tuple[Complex[Array, "n n"], Complex[Array, "n n"]] | None = None
     name: ClassVar[str] = "dense"
 
     def steady(self) -> NullState:
         one = jnp.eye(self.resolved.system.dim, dtype=self.matrix.dtype)
         places = (one[:, None, :] * one).reshape(-1, len(one))
-        return null_state(self.matrix, places, uncertain_rates(self.resolved), self.refine, unvec)
+        L, T = (self.matrix, None) if self.own is None else self.own
+        return null_state(
+            L, places, uncertain_rates(self.resolved), self.refine, unvec if T is None else lambda x: unvec(T @ x)
+        )
 
     def adjoint(self, A: Complex[Array, "d d"]) -> Complex[Array, "d d"]:
         return unvec(self.matrix.conj().T @ vec(A))
 
     def dissipators(self) -> tuple[OperatorDissipator, ...]:
+        self.resolved.equation.require_own_frame("heat currents and entropy production")
         return rotated_dissipators(self.resolved)
 
     @property
@@ -90,4 +95,8 @@ def dense_generator(resolved: Dissipation, refine: int = 1) -> DenseGenerator:
     total = commutator_matrix(diagonal + H - jax.lax.stop_gradient(H))
     for dissipator in rotated_dissipators(resolved):
         total = total + dissipator.D.matrix()
-    return DenseGenerator(resolved, trace_kept(total, _identity(resolved.system.dim, total.dtype)), refine)
+    total = trace_kept(total, _identity(resolved.system.dim, total.dtype))
+    if not resolved.equation.dressed:
+        return DenseGenerator(resolved, total, refine)
+    T = frame_change(resolved).astype(total.dtype)
+    return DenseGenerator(resolved, dressed(total, T), refine, (total, T))

@@ -331,6 +331,7 @@ class SystemProblem(AbstractProblem):
         return _form(self.dissipation, solver, solver.prepare(self.dissipation))
 
     def channels(self, rho: Complex[Array, "d d"]) -> Channels:
+        self.equation.require_own_frame("channel_currents")
         self._require_operators("channel_currents: all channels", self.dissipation)
         channels, coupled = channel_currents(self.dissipation, rho)
         if not is_concrete(coupled):
@@ -340,6 +341,7 @@ class SystemProblem(AbstractProblem):
 
     def momentary(self) -> AbstractForm:
         """Without L, which nobody asks for."""
+        self.equation.require_own_frame("heat currents and entropy production")
         return self.integrable() if known_blocks(self.dissipation) is None else self.generator()
 
     def direction(self, V: Complex[Array, "d d"], L: AbstractGenerator) -> Complex[Array, "d d"]:
