@@ -39,7 +39,7 @@ from ._memory import ALLOWED, FEWER, matrix_bytes, operator_bytes, require_memor
 from ._operators import OperatorGenerator
 from ._populations import RateEquation, populations_close
 from ._solvers import AbstractSolver, Blocks, Dense, Krylov, Populations
-from ._verdict import AbstractSteadyState, SteadyState, explained, verdict, warnings_of
+from ._verdict import WRONG, AbstractSteadyState, SteadyState, explained, verdict, warnings_of
 
 SMALL = 24
 """Up to this dimension the d²×d² generator is cheap (0.1 s), and differentiable in H at any degeneracy."""
@@ -272,11 +272,14 @@ class SystemProblem(AbstractProblem):
         rates = form.fixed_rates if alone else transition_rates(basis, self.model)
         rho = form.external(null.state)
         held = null.state if alone else jnp.diag(basis.to_eigenbasis(rho)).real
+        error = null.error + _tilt(basis, held, None if self.equation.secular else rates)
+        error = error + form.coupling_error(null.state) if alone else error
+        result = RESULTS.where((result == RESULTS.successful) & (error > WRONG), RESULTS.imprecise, result)
         return SteadyState(
             rho=rho,
             populations=null.state if alone else None,
             residual=null.residual,
-            error=null.error + _tilt(basis, held, None if self.equation.secular else rates),
+            error=error,
             slowest=null.slowest,
             condition=null.condition,
             nullity=jnp.where(null.unique, 1, 2),

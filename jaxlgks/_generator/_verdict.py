@@ -74,7 +74,8 @@ class SteadyState(AbstractSteadyState):
     - `residual`: max|Lπ| / max|L|.
     - `error`: estimate, rather from above, of the largest error that rounding left in an element of π, over the largest
       element: what L π may be off by, through the inverse of L. Slow relaxation alone does not make it large; rates
-      that drown in the rounding of others do. Above 1e−8 it is an `AccuracyWarning`, above 1e−3 an error.
+      that drown in the rounding of others do. Above 1e−8 it is an `AccuracyWarning`, above 1e−3 an error. (Inside `jit`
+      couplings that `Populations` cannot know well make no NaN: `error` and `result` say so.)
     - `slowest`: estimate (from above, within a factor of about d) of the smallest singular value of L on traceless
       matrices: the slowest relaxation rate, or the weakest restoring force. (`Populations`: the smallest pivot.)
     - `condition`: `slowest` over the norm of L, the estimated inverse condition number; below a hundred times the

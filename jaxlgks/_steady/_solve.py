@@ -141,7 +141,7 @@ def _solved(
     again = (result == RESULTS.coupled) | (result == RESULTS.not_converged)
     if isinstance(solver, Krylov):  # its products of operators lose weak rates that a matrix keeps
         again = again | (result == RESULTS.imprecise)
-    return form, state, steady, again, failed
+    return form, state, steady, again, steady.result != RESULTS.successful
 
 
 def _spoiled(x: Array, failed: Array, source: Any) -> Array:
