@@ -77,6 +77,10 @@ class SteadyStateError(JaxlgksError, RuntimeError):
     """A steady state was computed but does not satisfy its equation to the accuracy asked for."""
 
 
+class ImpreciseSteadyStateError(SteadyStateError):
+    """Rounding may have changed a steady state by more than 1e-3 of itself."""
+
+
 class ConvergenceError(JaxlgksError, RuntimeError):
     """An iterative solution for a response did not converge."""
 
@@ -129,6 +133,10 @@ class ValidityWarning(UserWarning):
     """A master equation is used outside its range."""
 
 
+class AccuracyWarning(UserWarning):
+    """Rounding may have changed a steady state by more than 1e-8 of itself."""
+
+
 class RESULTS(eqx.Enumeration):  # pyright: ignore
     """How a steady state was found (`SteadyState.result`)."""
 
@@ -150,6 +158,10 @@ class RESULTS(eqx.Enumeration):  # pyright: ignore
     not_converged = (
         "GMRES did not converge to the accuracy asked for. Use the solver Dense(), or allow more steps with "
         "Krylov(restart=..., cycles=...)."
+    )
+    imprecise = (
+        "Rounding may have changed the steady state by more than 1e-3 of itself (`error`): transitions that connect "
+        "parts of the system drown in the rounding of stronger ones."
     )
     large_residual = "The steady state does not satisfy L rho = 0 to the accuracy expected of the solver."
     truncated = (
