@@ -61,7 +61,9 @@ def test_both_forms_and_their_derivatives_agree():
 
     def numbers(model):
         def at(x):
-            r = lgks.response(model.with_baths(model.temperatures + x * ALONG, 0.3 * x * ALONG), V, A, equation, instantaneous=True)
+            r = lgks.response(
+                model.with_baths(model.temperatures + x * ALONG, 0.3 * x * ALONG), V, A, equation, instantaneous=True
+            )
             return parts(r), r
 
         values, slopes, r = jax.jvp(at, (0.0,), (1.0,), has_aux=True)

@@ -20,6 +20,7 @@ from ._timescales import (
     carried_rates as carried_rates,
     correlation_time as correlation_time,
     coupling_weights as coupling_weights,
+    rate_errors as rate_errors,
     relaxation_rate as relaxation_rate,
     separation as separation,
     spread as spread,

@@ -47,5 +47,6 @@ from ._verdict import (
     NOT_FINITE as NOT_FINITE,
     AbstractSteadyState as AbstractSteadyState,
     SteadyState as SteadyState,
+    doubt_of as doubt_of,
     warnings_of as warnings_of,
 )

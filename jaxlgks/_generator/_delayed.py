@@ -33,7 +33,7 @@ from .._inputs import as_known, is_concrete
 from .._system import Noise
 from ..errors import CorrelationError, InputError
 from ._base import AbstractDelay, AbstractGenerator, Change, converged
-from ._dressing import Dressing, Missing
+from ._missing import Dressing, Missing
 from ._integration import integrated_source
 from ._matrices import AbstractCore, averaged, rotated_dissipators
 from ._retarded import Retarded, retarded
@@ -183,7 +183,12 @@ def _while_remembered(delay: MatrixDelay, until: Array, ts: Array, steps: bool) 
     source = delay.source
     kernel = source.until if steps else source.after
     values, last = integrated_source(
-        delay.core, source.frequencies, lambda u: jnp.sum(kernel(u), axis=1), source.size, jnp.minimum(ts, until), delay.rows
+        delay.core,
+        source.frequencies,
+        lambda u: jnp.sum(kernel(u), axis=1),
+        source.size,
+        jnp.minimum(ts, until),
+        delay.rows,
     )
     return values, last, jnp.sum(source.until(until), axis=1) if steps else None
 
@@ -302,8 +307,14 @@ def _of_exponentials(resolved: Dissipation, k: Array, own: tuple[Array, Array], 
 
 
 def _remainder(
-    L: Any, X: Array, change: Change, own: tuple[Array, Array], source: Retarded, exponentials: Exponentials,
-    explicit: Explicit, rows: Array,
+    L: Any,
+    X: Array,
+    change: Change,
+    own: tuple[Array, Array],
+    source: Retarded,
+    exponentials: Exponentials,
+    explicit: Explicit,
+    rows: Array,
 ) -> Remainder:
     resolved, k, V = L.resolved, change.sources[0], change.energy
     gap = cluster_gap(Unified(), resolved.structure, resolved.system)

@@ -129,6 +129,7 @@ class MatrixGenerator(AbstractGenerator):
 
     def first_order(self, V: Complex[Array, "d d"], X: Array, degree: int = 2) -> Change:
         del degree
+        self.resolved.equation.require_own_frame("response")
         _require_first_order(self.resolved)
         channels, rho = self.resolved.first_order(V), self.external(X)
         rotation = jnp.stack([_total(change.rotation, rho) for change in channels])

@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Complex, Float
 
-from .._bohr import Groups, reference_to
+from .._bohr import Groups, Structure, reference_to
 from .._equations import (
     AbstractEquation,
     Dissipation,
@@ -39,7 +39,7 @@ from ._memory import ALLOWED, FEWER, matrix_bytes, operator_bytes, require_memor
 from ._operators import OperatorGenerator
 from ._populations import RateEquation, populations_close
 from ._solvers import AbstractSolver, Blocks, Dense, Krylov, Populations
-from ._verdict import AbstractSteadyState, SteadyState, explained, verdict, warnings_of
+from ._verdict import WRONG, AbstractSteadyState, SteadyState, explained, verdict, warnings_of
 
 SMALL = 24
 """Up to this dimension the d²×d² generator is cheap (0.1 s), and differentiable in H at any degeneracy."""
@@ -272,10 +272,14 @@ class SystemProblem(AbstractProblem):
         rates = form.fixed_rates if alone else transition_rates(basis, self.model)
         rho = form.external(null.state)
         held = null.state if alone else jnp.diag(basis.to_eigenbasis(rho)).real
+        error = null.error + _tilt(basis, held, None if self.equation.secular else rates)
+        error = error + form.coupling_error(null.state) if alone else error
+        result = RESULTS.where((result == RESULTS.successful) & (error > WRONG), RESULTS.imprecise, result)
         return SteadyState(
             rho=rho,
             populations=null.state if alone else None,
             residual=null.residual,
+            error=error,
             slowest=null.slowest,
             condition=null.condition,
             nullity=jnp.where(null.unique, 1, 2),
@@ -330,6 +334,7 @@ class SystemProblem(AbstractProblem):
         return _form(self.dissipation, solver, solver.prepare(self.dissipation))
 
     def channels(self, rho: Complex[Array, "d d"]) -> Channels:
+        self.equation.require_own_frame("channel_currents")
         self._require_operators("channel_currents: all channels", self.dissipation)
         channels, coupled = channel_currents(self.dissipation, rho)
         if not is_concrete(coupled):
@@ -339,6 +344,7 @@ class SystemProblem(AbstractProblem):
 
     def momentary(self) -> AbstractForm:
         """Without L, which nobody asks for."""
+        self.equation.require_own_frame("heat currents and entropy production")
         return self.integrable() if known_blocks(self.dissipation) is None else self.generator()
 
     def direction(self, V: Complex[Array, "d d"], L: AbstractGenerator) -> Complex[Array, "d d"]:
@@ -404,6 +410,17 @@ class SystemProblem(AbstractProblem):
         splits = inner > 1e-12 * size
         slow = 1e-2 * slowest / jnp.where(splits, inner, 1.0)
         return jnp.minimum(step, jnp.where(splits, slow, jnp.inf))
+
+
+def _tilt(basis: Structure, populations: Array, rates: tuple[Array, ...] | None) -> Float[Array, ""]:
+    """By how much eigenvectors that are known to rounding over the distance of their levels change elements of a state,
+    over the largest: eps max|ω| |p_m − p_n| / |ω_mn + iγ_mn|, γ where coherences relax between near levels."""
+    frequencies, p = jnp.abs(basis.frequencies), jax.lax.stop_gradient(populations)
+    loss = jnp.zeros_like(p) if rates is None else jnp.sum(sum(rates[1:], rates[0]), axis=0)
+    width = jnp.sqrt(frequencies**2 + (loss[:, None] + loss) ** 2 / 4)
+    apart = jnp.where(basis.levels, 0.0, jnp.abs(p[:, None] - p)) / jnp.where(basis.levels, 1.0, width)
+    largest = jnp.finfo(p.dtype).eps * jax.lax.stop_gradient(jnp.max(frequencies))
+    return largest * jnp.max(jax.lax.stop_gradient(apart)) / jnp.max(p)
 
 
 @eqx.filter_jit

@@ -153,6 +153,7 @@ class Krylov(AbstractSolver):
 
     def prepare(self, resolved: Dissipation) -> Groups:
         """The groups to which baths couple."""
+        resolved.equation.require_own_frame("Krylov and evolve(method='diffrax')")
         resolved = resolved.coupled()
         dim, itemsize = resolved.system.dim, resolved.system.hamiltonian.dtype.itemsize
         # The compiled program keeps three copies of the Krylov vectors, which are real, and some thirty matrices more.

@@ -14,9 +14,10 @@ import numpy as np
 from jaxtyping import Array, Complex, Float, Int
 
 from .._equations import AbstractEquation, Dissipation
-from .._inputs import as_operator
+from .._inputs import as_operator, is_concrete
 from ..errors import (
     RESULTS,
+    ImpreciseSteadyStateError,
     NonUniqueSteadyStateError,
     SolverError,
     SteadyStateError,
@@ -26,6 +27,8 @@ from ._base import NullState
 from ._liouvillian import liouvillian_of, unvec
 
 EDGE_LIMIT = 1e-8
+DOUBTFUL, WRONG = 1e-8, 1e-3
+"""Relative errors of a state above which it is doubted, and refused."""
 DESCRIBED = 24
 """Up to this dimension an error names what is conserved, which takes a singular value decomposition of d²×d²."""
 
@@ -37,6 +40,7 @@ class AbstractSteadyState(eqx.Module):
     """A steady state of any model and how it was found; `SteadyState` explains the numbers."""
 
     residual: eqx.AbstractVar[Float[Array, ""]]
+    error: eqx.AbstractVar[Float[Array, ""]]
     slowest: eqx.AbstractVar[Float[Array, ""]]
     condition: eqx.AbstractVar[Float[Array, ""]]
     separation: eqx.AbstractVar[Float[Array, ""]]
@@ -53,6 +57,13 @@ class AbstractSteadyState(eqx.Module):
     def expect(self, A) -> Array:
         """⟨A⟩ of a Hermitian operator."""
 
+    def __str__(self) -> str:
+        numbers = {name: getattr(self, name) for name in ("error", "residual", "slowest", "condition")}
+        if not is_concrete(numbers) or any(np.ndim(x) for x in numbers.values()):
+            return repr(self)
+        said = ", ".join(f"{name} {float(x):.2g}" for name, x in numbers.items())
+        return f"{type(self).__name__} ({self.solver}): {said}. {RESULTS[self.result] or 'Successful.'}"
+
 
 class SteadyState(AbstractSteadyState):
     """A steady state and how it was found.
@@ -61,6 +72,10 @@ class SteadyState(AbstractSteadyState):
     - `populations`: of the eigenstates in ascending order, where the solver finds these alone (`Populations`): exact to
       rounding however small; else None.
     - `residual`: max|Lπ| / max|L|.
+    - `error`: estimate, rather from above, of the largest error that rounding left in an element of π, over the largest
+      element: what L π may be off by, through the inverse of L. Slow relaxation alone does not make it large; rates
+      that drown in the rounding of others do. Above 1e−8 it is an `AccuracyWarning`, above 1e−3 an error. (Inside `jit`
+      couplings that `Populations` cannot know well make no NaN: `error` and `result` say so.)
     - `slowest`: estimate (from above, within a factor of about d) of the smallest singular value of L on traceless
       matrices: the slowest relaxation rate, or the weakest restoring force. (`Populations`: the smallest pivot.)
     - `condition`: `slowest` over the norm of L, the estimated inverse condition number; below a hundred times the
@@ -76,6 +91,7 @@ class SteadyState(AbstractSteadyState):
     rho: Complex[Array, "d d"]
     populations: Float[Array, " d"] | None
     residual: Float[Array, ""]
+    error: Float[Array, ""]
     slowest: Float[Array, ""]
     condition: Float[Array, ""]
     nullity: Int[Array, ""]
@@ -98,10 +114,26 @@ class SteadyState(AbstractSteadyState):
 def verdict(null: NullState, edge: Array, inaccurate: RESULTS) -> RESULTS:
     """Whether a null state can be trusted; `inaccurate`: what a residual that is too large means."""
     result = RESULTS.where(edge > EDGE_LIMIT, RESULTS.truncated, RESULTS.successful)
+    result = RESULTS.where(~(null.error > WRONG), result, RESULTS.imprecise)
     result = RESULTS.where(null.accurate, result, inaccurate)
     result = RESULTS.where(null.unique, result, RESULTS.non_unique)
     result = RESULTS.where(null.finite, result, RESULTS.not_finite)
     return RESULTS.where(null.applicable, result, RESULTS.coupled)
+
+
+def doubt_of(state: AbstractSteadyState) -> str | None:
+    """A sentence about a state that rounding has spoiled, if it has."""
+    error, limit = float(state.error), max(DOUBTFUL, 1e3 * float(jnp.finfo(state.error.dtype).eps))
+    if not error > limit:
+        return None
+    return f"steady_state: its elements may be wrong by {error:.1e} of the largest (allowed: {limit:.0e}). {_WEAK}"
+
+
+_WEAK = (
+    "Transitions that connect parts of the system are so weak that they drown in the rounding of stronger ones. Use "
+    "Davies() or Unified() with Populations() where levels are distinct, give couplings in a basis in which weak "
+    "elements are exact, or leave out what is not connected."
+)
 
 
 def warnings_of(separation: float, spread: float, equation: AbstractEquation, what: str, ask: str) -> list[str]:
@@ -143,6 +175,11 @@ def explained(state: SteadyState, resolved: Dissipation) -> Exception:
         )
     if state.result == RESULTS.non_unique:
         return NonUniqueSteadyStateError(_describe_conserved(resolved, float(state.condition)))
+    if state.result == RESULTS.imprecise:
+        return ImpreciseSteadyStateError(
+            f"steady_state: elements of the state found by the solver {state.solver!r} may be wrong by "
+            f"{float(state.error):.1e} of the largest; allowed are {WRONG:.0e}. {_WEAK}"
+        )
     if state.result == RESULTS.not_converged:
         return SteadyStateError(
             f"steady_state: GMRES did not converge (the {state.solver} solver): max|L rho| is "

@@ -132,6 +132,7 @@ class ModesProblem(AbstractProblem):
             mean=null.state.mean,
             covariance=null.state.covariance,
             residual=null.residual,
+            error=null.error,
             slowest=null.slowest,
             condition=null.condition,
             separation=apart,

@@ -81,7 +81,8 @@ class GaussianSteadyState(AbstractGaussian, AbstractSteadyState):
 
     - `mean`, `covariance`: as of `GaussianState`. `state`: that state alone.
     - `residual`: of the equation of the covariance, over its terms. `slowest`: the slowest relaxation rate (from a
-      Lyapunov function; negative where a mode is not damped). `condition`: that over the largest drift.
+      Lyapunov function; negative where a mode is not damped). `condition`: that over the largest drift. `error`:
+      estimate of the largest error of an element of the covariance, over the largest.
     - `separation`: smallest distance of normal frequencies that the equation treats apart, over their damping.
     - `spread`, `result`, `solver`: as of `SteadyState`.
     """
@@ -89,6 +90,7 @@ class GaussianSteadyState(AbstractGaussian, AbstractSteadyState):
     mean: Float[Array, " n"]
     covariance: Float[Array, "n n"]
     residual: Float[Array, ""]
+    error: Float[Array, ""]
     slowest: Float[Array, ""]
     condition: Float[Array, ""]
     separation: Float[Array, ""]

@@ -32,9 +32,7 @@ class Expansion(eqx.Module):
         return _linear(self, quantity)
 
 
-def expand(
-    problem: AbstractProblem, V: Any, degree: int, rest: Rest, *, instantaneous: bool = False
-) -> Expansion:
+def expand(problem: AbstractProblem, V: Any, degree: int, rest: Rest, *, instantaneous: bool = False) -> Expansion:
     """The expansion about the steady state along a checked V, for observables up to a degree.
 
     **Raises:** by name, where no first order along V exists."""

@@ -20,12 +20,14 @@ from .._generator import (
     AbstractProblem,
     AbstractSolver,
     AbstractSteadyState,
+    Krylov,
     as_solver,
+    doubt_of,
     resolve,
     scalars,
 )
 from .._inputs import as_flag, depth_outside, is_concrete, nan_where
-from ..errors import RESULTS, NoPartitionError, SolverError, SolverMemoryError, ValidityWarning
+from ..errors import RESULTS, AccuracyWarning, NoPartitionError, SolverError, SolverMemoryError, ValidityWarning
 
 
 class Rest(eqx.Module):
@@ -75,19 +77,21 @@ def steady_state(
     numbers of the verdict. Inside `jit` or `vmap` nothing can be raised: there a state that would have raised is NaN
     (unless `throw=False`), and `.result` says why.
 
-    **Raises:** `NonUniqueSteadyStateError` (naming what is conserved), `TruncationError`, `SteadyStateError`;
+    **Raises:** `NonUniqueSteadyStateError` (naming what is conserved), `TruncationError`, `SteadyStateError`,
+    `ImpreciseSteadyStateError` where rounding may have changed it by more than 1e−3 (`SteadyState.error`);
     `DensityError`, `LambShiftError`, `SingularDensityError` where a density has no rate, or no Lamb shift, at a
     frequency of the system;
     `SolverError`, `SolverMemoryError` where the solver does not apply; `InputError` for what is no equation or solver.
-    **Warns:** `ValidityWarning` where the equation treats Bohr frequencies apart that lie closer than they decay, or,
-    for `Davies` and `Local`, as equal what is not.
+    **Warns:** `AccuracyWarning` where `SteadyState.error` is above 1e−8 (1e−4 in single precision); `ValidityWarning`
+    where the equation treats Bohr frequencies apart that lie closer than they decay, or, for `Davies` and `Local`, as
+    equal what is not.
 
     ```python
     import jax; jax.config.update("jax_enable_x64", True)
     import jaxlgks as lgks
     system = lgks.models.two_qubits(omega=1.0, g=0.2, gamma=0.01, temperatures=(0.5, 0.4))
     state = lgks.steady_state(system, lgks.Davies())
-    state.rho, state.residual, state.solver
+    state.rho, state.error, state.solver
     ```
     """
     return at_rest(resolve(system, equation), solver, throw=as_flag(throw, "steady_state: throw")).steady
@@ -110,10 +114,12 @@ def at_rest(problem: AbstractProblem, solver: AbstractSolver | None = None, *, t
             if throw and is_concrete(failed):
                 if failed:
                     raise problem.explained(steady)
+                if sentence := doubt_of(steady):
+                    warnings.warn(sentence, AccuracyWarning, stacklevel=depth_outside())
                 for sentence in problem.warnings(steady):
                     warnings.warn(sentence, ValidityWarning, stacklevel=depth_outside())
             return Rest(problem, form, state, steady, candidate if kept else None)
-        kept = kept or bool(steady.result == RESULTS.not_converged)
+        kept = kept or bool(steady.result != RESULTS.coupled)
     raise AssertionError("no solver to try")
 
 
@@ -132,7 +138,10 @@ def _solved(
         state = jax.tree.map(lambda x: _spoiled(x, failed, source), state)
         spoiled = problem.record(form, eqx.tree_at(lambda n: n.state, null, state), result, solver.name)
         steady = eqx.tree_at(problem.numbers, steady, problem.numbers(spoiled))
-    return form, state, steady, (result == RESULTS.coupled) | (result == RESULTS.not_converged), failed
+    again = (result == RESULTS.coupled) | (result == RESULTS.not_converged)
+    if isinstance(solver, Krylov):  # its products of operators lose weak rates that a matrix keeps
+        again = again | (result == RESULTS.imprecise)
+    return form, state, steady, again, steady.result != RESULTS.successful
 
 
 def _spoiled(x: Array, failed: Array, source: Any) -> Array:
