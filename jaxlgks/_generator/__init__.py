@@ -47,5 +47,8 @@ from ._verdict import (
     NOT_FINITE as NOT_FINITE,
     AbstractSteadyState as AbstractSteadyState,
     SteadyState as SteadyState,
+    is_heard as is_heard,
+    tell as tell,
+    verdict_on as verdict_on,
     warnings_of as warnings_of,
 )

@@ -20,11 +20,10 @@ from .._equations import (
     AbstractEquation,
     Dissipation,
     Local,
+    Validity,
     as_equation,
     dissipation,
-    separation,
-    spread,
-    transition_rates,
+    validity,
 )
 from .._inputs import as_operator, as_state, described, is_concrete
 from .._system import System
@@ -35,6 +34,7 @@ from ._channels import Channels, channel_currents
 from ._choice import few_operators, generator, known_blocks
 from ._dense import DenseGenerator
 from ._facts import Facts, level_facts
+from ._matrices import Evolution
 from ._memory import ALLOWED, FEWER, matrix_bytes, operator_bytes, require_memory
 from ._operators import OperatorGenerator
 from ._populations import RateEquation, populations_close
@@ -103,6 +103,14 @@ class AbstractProblem(eqx.Module):
         """The steady state as the user has it. Traced."""
 
     @abc.abstractmethod
+    def validity(self, state: Any = None) -> Validity:
+        """How far the equation can be trusted where the system goes through states (all levels when left out)."""
+
+    @abc.abstractmethod
+    def visited(self, evolution: Any) -> Any:
+        """The states of an evolution, as `validity` takes them."""
+
+    @abc.abstractmethod
     def numbers(self, steady: Any) -> list[Any]:
         """What of a record is the state itself."""
 
@@ -115,8 +123,8 @@ class AbstractProblem(eqx.Module):
         """The error of a steady state that cannot be trusted."""
 
     @abc.abstractmethod
-    def warnings(self, steady: Any) -> list[str]:
-        """What is doubtful about the equation there."""
+    def warnings(self, validity: Validity) -> list[str]:
+        """What is clearly wrong with the equation there."""
 
     @abc.abstractmethod
     def generator(self, form: Any = None, state: Any = None) -> AbstractGenerator:
@@ -267,24 +275,29 @@ class SystemProblem(AbstractProblem):
         return jnp.trace(self.model.edge @ rho).real.astype(null.residual.dtype)
 
     def record(self, form: AbstractForm, null: NullState, result: RESULTS, solver: str) -> SteadyState:
-        basis, groups = self.dissipation.basis, self.dissipation.groups
-        alone = isinstance(form, RateEquation)
-        rates = form.fixed_rates if alone else transition_rates(basis, self.model)
-        rho = form.external(null.state)
-        held = null.state if alone else jnp.diag(basis.to_eigenbasis(rho)).real
         return SteadyState(
-            rho=rho,
-            populations=null.state if alone else None,
+            rho=form.external(null.state),
+            populations=null.state if isinstance(form, RateEquation) else None,
             residual=null.residual,
             slowest=null.slowest,
             condition=null.condition,
             nullity=jnp.where(null.unique, 1, 2),
             edge=self._edge(form, null),
-            separation=separation(basis, groups, rates, jax.lax.stop_gradient(held)),
-            spread=spread(basis, groups),
+            validity=None,
             result=result,
             solver=solver,
         )
+
+    def validity(self, state: Complex[Array, "*t d d"] | None = None) -> Validity:
+        """A level counts if one of the states, [d, d] or [t, d, d], has it occupied."""
+        resolved, held = self.dissipation, None
+        if state is not None:
+            states = jax.lax.stop_gradient(state).reshape(-1, self.model.dim, self.model.dim)
+            held = _held(resolved.basis.vectors, states)
+        return validity(resolved.basis, resolved.groups, self.model, self.equation, held, state)
+
+    def visited(self, evolution: Evolution) -> Complex[Array, "t d d"]:
+        return evolution.states
 
     def numbers(self, steady: SteadyState) -> list[Any]:
         return [x for x in (steady.rho, steady.populations) if x is not None]
@@ -302,17 +315,16 @@ class SystemProblem(AbstractProblem):
     def explained(self, steady: SteadyState) -> Exception:
         return explained(steady, self.dissipation)
 
-    def warnings(self, steady: SteadyState) -> list[str]:
-        numbers = float(steady.separation), float(steady.spread)
-        messages = warnings_of(*numbers, self.equation, "Bohr frequencies", "diagnose(system, V, delta)")
+    def warnings(self, validity: Validity) -> list[str]:
+        messages = warnings_of(validity, self.equation.equal, "Bohr frequencies", "diagnose(system, V, delta)")
         if not self.equation.one_rate or not is_concrete(self.model.temperatures):
             return messages
         coldest = float(jnp.min(self.model.temperatures))
-        if numbers[1] > coldest:
+        if validity.spread > coldest:
             messages.append(
                 f"{type(self.equation).__name__} gives one rate to Bohr frequencies that differ by up to "
-                f"{numbers[1]:.2g}, more than the lowest temperature, {coldest:.2g}: detailed balance between them is "
-                "lost. Use a smaller width, or rates='geometric'."
+                f"{float(validity.spread):.2g}, more than the lowest temperature, {coldest:.2g}: detailed balance "
+                "between them is lost. Use a smaller width, or rates='geometric'."
             )
         return messages
 
@@ -404,6 +416,12 @@ class SystemProblem(AbstractProblem):
         splits = inner > 1e-12 * size
         slow = 1e-2 * slowest / jnp.where(splits, inner, 1.0)
         return jnp.minimum(step, jnp.where(splits, slow, jnp.inf))
+
+
+@eqx.filter_jit
+def _held(vectors: Array, states: Array) -> Array:
+    """The largest population of each level in states [t, d, d]."""
+    return jnp.max(jnp.einsum("mi,tmn,ni->ti", vectors.conj(), states, vectors).real, axis=0)
 
 
 @eqx.filter_jit

@@ -4,7 +4,6 @@ Takes: a problem, a solver. Returns: π with L π = 0, Tr π = 1, π = π†, in
 of it. Raises, warns, or returns NaN where values are traced.
 """
 
-import warnings
 from typing import Any
 
 import equinox as eqx
@@ -21,11 +20,13 @@ from .._generator import (
     AbstractSolver,
     AbstractSteadyState,
     as_solver,
+    is_heard,
     resolve,
     scalars,
+    tell,
 )
-from .._inputs import as_flag, depth_outside, is_concrete, nan_where
-from ..errors import RESULTS, NoPartitionError, SolverError, SolverMemoryError, ValidityWarning
+from .._inputs import as_flag, is_concrete, nan_where
+from ..errors import RESULTS, NoPartitionError, SolverError, SolverMemoryError
 
 
 class Rest(eqx.Module):
@@ -79,8 +80,9 @@ def steady_state(
     `DensityError`, `LambShiftError`, `SingularDensityError` where a density has no rate, or no Lamb shift, at a
     frequency of the system;
     `SolverError`, `SolverMemoryError` where the solver does not apply; `InputError` for what is no equation or solver.
-    **Warns:** `ValidityWarning` where the equation treats Bohr frequencies apart that lie closer than they decay, or,
-    for `Davies` and `Local`, as equal what is not.
+    **Warns:** `ValidityWarning` where the coupling is not weak, or the slow force of a bath; where the equation treats
+    Bohr frequencies apart that lie closer than they decay, or, for `Davies` and `Local`, as equal what is not; where
+    `Redfield` gives a state with a negative eigenvalue. `.validity` has the numbers, inside `jit` as well.
 
     ```python
     import jax; jax.config.update("jax_enable_x64", True)
@@ -90,11 +92,14 @@ def steady_state(
     state.rho, state.residual, state.solver
     ```
     """
-    return at_rest(resolve(system, equation), solver, throw=as_flag(throw, "steady_state: throw")).steady
+    return at_rest(resolve(system, equation), solver, throw=as_flag(throw, "steady_state: throw"), judged=True).steady
 
 
-def at_rest(problem: AbstractProblem, solver: AbstractSolver | None = None, *, throw: bool = True) -> Rest:
-    """The steady state by the first solver that applies and converges. Raises and warns as `steady_state`."""
+def at_rest(
+    problem: AbstractProblem, solver: AbstractSolver | None = None, *, throw: bool = True, judged: bool = False
+) -> Rest:
+    """The steady state by the first solver that applies and converges. Raises and warns as `steady_state`. `judged`:
+    with its validity also where nobody would be told of it, since numbers are traced."""
     candidates, kept = problem.solvers(as_solver(solver)), solver is not None
     for candidate in candidates:
         last, prepared = candidate is candidates[-1], None
@@ -107,11 +112,13 @@ def at_rest(problem: AbstractProblem, solver: AbstractSolver | None = None, *, t
                 raise
         form, state, steady, again, failed = _solved(problem.loosened(candidate), candidate, prepared, throw)
         if last or not is_concrete(again) or not again:
-            if throw and is_concrete(failed):
-                if failed:
-                    raise problem.explained(steady)
-                for sentence in problem.warnings(steady):
-                    warnings.warn(sentence, ValidityWarning, stacklevel=depth_outside())
+            if throw and is_concrete(failed) and failed:
+                raise problem.explained(steady)
+            if judged or is_heard() or is_concrete(failed):
+                validity = problem.validity(steady.state)
+                steady = eqx.tree_at(lambda s: s.validity, steady, validity, is_leaf=lambda x: x is None)
+                if throw:
+                    tell(problem, validity)
             return Rest(problem, form, state, steady, candidate if kept else None)
         kept = kept or bool(steady.result == RESULTS.not_converged)
     raise AssertionError("no solver to try")
