@@ -16,16 +16,12 @@ import pytest
 import jaxlgks as lgks
 from jaxlgks.errors import FitWarning, InputError
 
-from .verdicts import CASES, CURRENT, DISTANCE, EQUATIONS, FILE, TIME, X, Z, by_equation, exact, missed
+from .verdicts import CASES, CURRENT, DISTANCE, EQUATIONS, FILE, TIME, X, Z, by_equation, exact, missed, right
 
 STORED = json.loads(FILE.read_text())
 # Without a Lamb shift no equation knows the levels that lie as close as they are broad. `diagnose` computes with and
 # without; numbers that cost no quadrature cannot tell.
 NOT_SEEN = {("three levels, two of them close", name) for name in ("Unified", "UniversalLindblad", "Redfield")}
-
-
-def right(errors: dict[str, float]) -> bool:
-    return errors["distance"] < DISTANCE and errors["current"] < CURRENT and errors["time"] < TIME
 
 
 def qubit(S, T: float, strength: float, cutoff: float) -> lgks.System:

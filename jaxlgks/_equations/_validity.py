@@ -101,8 +101,8 @@ class Validity(eqx.Module):
 
     @property
     def broken(self) -> Bool[Array, "*batch"]:
-        """Whether one of them is beyond one, or the state is not positive."""
-        return ~(self.error <= 1) | ~(self.negativity < NEGATIVE)
+        """Whether one of them is beyond one, or the state is not positive; not known, not said, of NaN."""
+        return (self.error > 1) | (self.negativity >= NEGATIVE)
 
     @property
     def not_weak(self) -> tuple[str, ...]:
@@ -116,14 +116,17 @@ class Validity(eqx.Module):
 
     def __str__(self) -> str:
         """The verdict in words; of a batch how often it is what."""
-        out = ~np.asarray(self.in_range)
+        known = ~np.isnan(np.asarray(self.error))  # a point that failed has no verdict
+        out, points = known & ~np.asarray(self.in_range), int(known.sum())
+        if not points:
+            return f"{self.equation} not judged: its numbers are not known"
         if not out.any():
-            return f"{self.equation} in range" + (f" at all {out.size:,} points" if out.ndim else "")
-        counts = {words: int(np.sum(np.asarray(there))) for words, there in self.faults.items()}
+            return f"{self.equation} in range" + (f" at all {points:,} points" if out.ndim else "")
+        counts = {words: int(np.sum(known & np.asarray(there))) for words, there in self.faults.items()}
         if not out.ndim:
             return f"{self.equation} out of range: {', '.join(words for words, count in counts.items() if count)}"
         reasons = ", ".join(f"{words} at {count:,}" for words, count in counts.items() if count)
-        return f"{self.equation} out of range at {int(out.sum()):,} of {out.size:,} points: {reasons}"
+        return f"{self.equation} out of range at {int(out.sum()):,} of {points:,} points: {reasons}"
 
 
 def worst(verdicts: Sequence[Validity]) -> Validity | None:

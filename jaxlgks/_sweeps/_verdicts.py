@@ -57,7 +57,7 @@ def summarise(found: Verdicts, grid: tuple[Dimension, ...]) -> str:
         said += f" looked at, of {points:,}"
     if not np.any(np.asarray(found.validity.broken)):
         return said
-    last = np.unravel_index(np.argmax(error), error.shape)
+    last = np.unravel_index(np.nanargmax(error), error.shape)
     index = tuple(int(i) * (along.step or 1) for i, along in zip(last, found.place, strict=True))
     warnings.warn(
         f"sweep: {said}. What it takes for small is largest at {point(grid, index)}: {float(error[last]):.2g}. See "
