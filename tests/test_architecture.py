@@ -32,7 +32,7 @@ STAGES = [
     ["_equations"],
     ["_generator"],
     ["_quasifree"],
-    ["_steady", "_cumulant"],
+    ["_steady", "_cumulant", "_validity"],
     ["_evolution"],
     ["_observables"],
     ["_response"],

@@ -46,6 +46,11 @@ class AbstractEquation(eqx.Module):
         return False
 
     @property
+    def positive(self) -> bool:
+        """Whether states stay positive (complete positivity)."""
+        return True
+
+    @property
     def one_rate(self) -> bool:
         """Whether all frequencies of a group have one rate, however far apart they are."""
         return False

@@ -26,7 +26,7 @@ def relaxation_rate(structure: Structure, system: System) -> Float[Array, ""]:
 
 def transition_rates(structure: Structure, system: System) -> tuple[Float[Array, "d d"], ...]:
     """Γ_α(ω_mn) |S_mn|², the rate of n → m by each bath; zero for m = n. Constants of differentiation."""
-    structure, system = _constant((structure, system))
+    structure, system = constant((structure, system))
     return bath_rates(structure.frequencies, structure.vectors, system)
 
 
@@ -64,7 +64,7 @@ def rate_errors(structure: Structure, system: System, turned: bool = True) -> tu
 
     and weak couplings between states that are strongly coupled otherwise lose digits, unless U has small elements
     there too. `turned`: whether states that are turned matter, x ≠ 0: not to equations that do not tell them apart."""
-    structure, system = _constant((structure, system))
+    structure, system = constant((structure, system))
     U = structure.vectors
     omega, size = jnp.abs(between_states(structure.frequencies)), jnp.abs(U)
     eps, same = jnp.finfo(omega.dtype).eps, jnp.eye(system.dim, dtype=bool)
@@ -132,7 +132,7 @@ def coupling_weights(vectors: Inexact[Array, "d d"], noise: Noise) -> Float[Arra
 
 def correlation_time(structure: Structure, system: System) -> Float[Array, ""]:
     """τ_B = max |d ln Γ_α/dω| over baths and the Bohr frequencies they couple to."""
-    structure, system = _constant((structure, system))
+    structure, system = constant((structure, system))
     longest = jnp.zeros((), structure.energies.dtype)
     for bath in system.baths:
         for noise in bath.noises:
@@ -144,7 +144,8 @@ def correlation_time(structure: Structure, system: System) -> Float[Array, ""]:
     return longest
 
 
-def _constant(tree):
+def constant(tree):
+    """The same, with no derivative."""
     return jax.tree.map(lambda x: jax.lax.stop_gradient(x) if eqx.is_inexact_array(x) else x, tree)
 
 

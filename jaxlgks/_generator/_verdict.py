@@ -5,16 +5,21 @@ was expected and what to do.
 """
 
 import abc
-from typing import Any
+import contextlib
+import warnings
+from collections.abc import Callable, Iterator
+from contextvars import ContextVar
+from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import get_opaque_trace_state
 from jaxtyping import Array, Complex, Float, Int
 
-from .._equations import AbstractEquation, Dissipation
-from .._inputs import as_operator, is_concrete
+from .._equations import NEGATIVE, Dissipation, Validity, worst
+from .._inputs import as_operator, depth_outside, is_concrete
 from ..errors import (
     RESULTS,
     ImpreciseSteadyStateError,
@@ -22,6 +27,7 @@ from ..errors import (
     SolverError,
     SteadyStateError,
     TruncationError,
+    ValidityWarning,
 )
 from ._base import NullState
 from ._liouvillian import liouvillian_of, unvec
@@ -43,10 +49,19 @@ class AbstractSteadyState(eqx.Module):
     error: eqx.AbstractVar[Float[Array, ""]]
     slowest: eqx.AbstractVar[Float[Array, ""]]
     condition: eqx.AbstractVar[Float[Array, ""]]
-    separation: eqx.AbstractVar[Float[Array, ""]]
-    spread: eqx.AbstractVar[Float[Array, ""]]
+    validity: eqx.AbstractVar[Validity | None]
     result: eqx.AbstractVar[RESULTS]
     solver: eqx.AbstractVar[str]
+
+    @property
+    def separation(self) -> Float[Array, ""]:
+        """Of `validity`: the smallest distance of frequencies treated apart, over their decay rate."""
+        return known_validity(self.validity).separation
+
+    @property
+    def spread(self) -> Float[Array, ""]:
+        """Of `validity`: the largest difference of frequencies treated as one group."""
+        return known_validity(self.validity).spread
 
     @property
     @abc.abstractmethod
@@ -82,8 +97,7 @@ class SteadyState(AbstractSteadyState):
       rounding unit the state is not unique to working precision.
     - `nullity`: dimension of the null space of L as far as it is known: 1, or 2 for "two or more".
     - `edge`: population of the last levels of a truncated space (0 where the system has none).
-    - `separation`: smallest distance of coupled Bohr frequencies that the equation treats apart, over their decay
-      rate: below one it should not. `spread`: largest difference of frequencies that it treats as one group.
+    - `validity`: how far the equation can be trusted there, `Validity`; `separation` and `spread` are of it.
     - `solver`: name of the solver used.
     - `result`: a member of `RESULTS`.
     """
@@ -96,8 +110,7 @@ class SteadyState(AbstractSteadyState):
     condition: Float[Array, ""]
     nullity: Int[Array, ""]
     edge: Float[Array, ""]
-    separation: Float[Array, ""]
-    spread: Float[Array, ""]
+    validity: Validity | None
     result: RESULTS
     solver: str = eqx.field(static=True)
 
@@ -136,18 +149,90 @@ _WEAK = (
 )
 
 
-def warnings_of(separation: float, spread: float, equation: AbstractEquation, what: str, ask: str) -> list[str]:
-    """Sentences about frequencies that lie closer than they decay, or are taken for equal and are not."""
-    name, messages = type(equation).__name__, []
-    if separation < 1:
+def known_validity(validity: Validity | None) -> Validity:
+    """That of a record which has been judged."""
+    assert validity is not None
+    return validity
+
+
+class Heard(NamedTuple):
+    """Verdicts of what was computed with traced numbers at one level of tracing."""
+
+    level: Any
+    verdicts: list[Validity]
+
+
+_LISTENER: ContextVar[Heard | None] = ContextVar("_LISTENER", default=None)
+
+
+@contextlib.contextmanager
+def listening() -> Iterator[list[Validity]]:
+    """A list of the verdicts on all that is computed inside with numbers that are being traced here: they are numbers
+    too, and can be returned beside the result. What runs inside a transformation of its own is out of hearing."""
+    heard = Heard(get_opaque_trace_state(convention="flax"), [])
+    token = _LISTENER.set(heard)
+    try:
+        yield heard.verdicts
+    finally:
+        _LISTENER.reset(token)
+
+
+def verdict_on(f: Callable[..., Any]) -> Callable[..., Validity | None]:
+    """A function of the same arguments, that are traced: the worst verdict on what `f` computes with them, None where
+    it asks no master equation."""
+
+    def of(*arguments: Any, **named: Any) -> Validity | None:
+        with listening() as verdicts:
+            f(*arguments, **named)
+        return worst(verdicts)
+
+    return of
+
+
+def is_heard() -> bool:
+    """Whether someone listens at this level of tracing."""
+    heard = _LISTENER.get()
+    return heard is not None and heard.level == get_opaque_trace_state(convention="flax")
+
+
+def tell(problem: Any, validity: Validity) -> None:
+    """Warn of known numbers that are clearly out of range; hand traced ones to whoever listens."""
+    if is_concrete(validity):
+        for sentence in problem.warnings(validity):
+            warnings.warn(sentence, ValidityWarning, stacklevel=depth_outside())
+    elif is_heard():
+        heard = _LISTENER.get()
+        assert heard is not None
+        heard.verdicts.append(validity)
+
+
+def warnings_of(validity: Validity, equal: bool, what: str, ask: str) -> list[str]:
+    """Sentences about what is clearly out of range. `equal`: whether frequencies of one group are taken for equal."""
+    name, messages = validity.equation, []
+    if validity.separation < 1:
         messages.append(
-            f"{name} treats {what} apart that lie only {separation:.2g} decay rates from each other; coherence between "
-            f"them is lost. Use Unified(), and {ask} for a verdict."
+            f"{name} treats {what} apart that lie only {float(validity.separation):.2g} decay rates from each other; "
+            f"coherence between them is lost. Use Unified(), and {ask} for a verdict."
         )
-    if equation.equal and spread > 0:
+    if validity.memory > 1:
         messages.append(
-            f"{name} treats {what} as equal that differ by up to {spread:.2g}: they are closer than its tolerance. Use "
-            "Unified(), which keeps them together with their own rates."
+            f"{name} is for weak coupling: a rate, pure dephasing included, times the memory of its bath is "
+            f"{float(validity.memory):.2g}, where much less than one is needed."
+        )
+    if validity.force > 1:
+        messages.append(
+            f"{name} is for weak coupling: what a slow force of the baths does beyond its second order is "
+            f"{float(validity.force):.2g} of what it keeps, where much less than one is needed."
+        )
+    if validity.negativity >= NEGATIVE:
+        messages.append(
+            f"{name} does not keep states positive, and here the lowest eigenvalue is "
+            f"{-float(validity.negativity):.2g}: the coupling is too strong for it, or a bath too cold."
+        )
+    if equal and validity.spread > 0:
+        messages.append(
+            f"{name} treats {what} as equal that differ by up to {float(validity.spread):.2g}: they are closer than "
+            "its tolerance. Use Unified(), which keeps them together with their own rates."
         )
     return messages
 

@@ -23,11 +23,13 @@ from .._generator import (
     Krylov,
     as_solver,
     doubt_of,
+    is_heard,
     resolve,
     scalars,
+    tell,
 )
 from .._inputs import as_flag, depth_outside, is_concrete, nan_where
-from ..errors import RESULTS, AccuracyWarning, NoPartitionError, SolverError, SolverMemoryError, ValidityWarning
+from ..errors import RESULTS, AccuracyWarning, NoPartitionError, SolverError, SolverMemoryError
 
 
 class Rest(eqx.Module):
@@ -83,8 +85,9 @@ def steady_state(
     frequency of the system;
     `SolverError`, `SolverMemoryError` where the solver does not apply; `InputError` for what is no equation or solver.
     **Warns:** `AccuracyWarning` where `SteadyState.error` is above 1e−8 (1e−4 in single precision); `ValidityWarning`
-    where the equation treats Bohr frequencies apart that lie closer than they decay, or, for `Davies` and `Local`, as
-    equal what is not.
+    where the coupling is not weak, or the slow force of a bath; where the equation treats Bohr frequencies apart that
+    lie closer than they decay, or, for `Davies` and `Local`, as equal what is not; where `Redfield` gives a state with
+    a negative eigenvalue. `.validity` has the numbers, inside `jit` as well.
 
     ```python
     import jax; jax.config.update("jax_enable_x64", True)
@@ -94,11 +97,14 @@ def steady_state(
     state.rho, state.error, state.solver
     ```
     """
-    return at_rest(resolve(system, equation), solver, throw=as_flag(throw, "steady_state: throw")).steady
+    return at_rest(resolve(system, equation), solver, throw=as_flag(throw, "steady_state: throw"), judged=True).steady
 
 
-def at_rest(problem: AbstractProblem, solver: AbstractSolver | None = None, *, throw: bool = True) -> Rest:
-    """The steady state by the first solver that applies and converges. Raises and warns as `steady_state`."""
+def at_rest(
+    problem: AbstractProblem, solver: AbstractSolver | None = None, *, throw: bool = True, judged: bool = False
+) -> Rest:
+    """The steady state by the first solver that applies and converges. Raises and warns as `steady_state`. `judged`:
+    with its validity also where nobody would be told of it, since numbers are traced."""
     candidates, kept = problem.solvers(as_solver(solver)), solver is not None
     for candidate in candidates:
         last, prepared = candidate is candidates[-1], None
@@ -111,13 +117,15 @@ def at_rest(problem: AbstractProblem, solver: AbstractSolver | None = None, *, t
                 raise
         form, state, steady, again, failed = _solved(problem.loosened(candidate), candidate, prepared, throw)
         if last or not is_concrete(again) or not again:
-            if throw and is_concrete(failed):
-                if failed:
-                    raise problem.explained(steady)
-                if sentence := doubt_of(steady):
-                    warnings.warn(sentence, AccuracyWarning, stacklevel=depth_outside())
-                for sentence in problem.warnings(steady):
-                    warnings.warn(sentence, ValidityWarning, stacklevel=depth_outside())
+            if throw and is_concrete(failed) and failed:
+                raise problem.explained(steady)
+            if throw and is_concrete(failed) and (sentence := doubt_of(steady)):
+                warnings.warn(sentence, AccuracyWarning, stacklevel=depth_outside())
+            if judged or is_heard() or is_concrete(failed):
+                validity = problem.validity(steady.state)
+                steady = eqx.tree_at(lambda s: s.validity, steady, validity, is_leaf=lambda x: x is None)
+                if throw:
+                    tell(problem, validity)
             return Rest(problem, form, state, steady, candidate if kept else None)
         kept = kept or bool(steady.result != RESULTS.coupled)
     raise AssertionError("no solver to try")
