@@ -21,7 +21,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Complex, Float, Int, Inexact
+from jaxtyping import Array, Complex, Float, Inexact, Int
 
 from .._bohr import Groups
 from .._equations import AbstractSecular, Dissipation, Slope, product_within

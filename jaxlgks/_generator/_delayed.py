@@ -33,9 +33,9 @@ from .._inputs import as_known, is_concrete
 from .._system import Noise
 from ..errors import CorrelationError, InputError
 from ._base import AbstractDelay, AbstractGenerator, Change, converged
-from ._missing import Dressing, Missing
 from ._integration import integrated_source
 from ._matrices import AbstractCore, averaged, rotated_dissipators
+from ._missing import Dressing, Missing
 from ._retarded import Retarded, retarded
 
 ABOVE = 4.0
@@ -273,17 +273,15 @@ Exponentials = tuple[Complex[Array, "n j"], Complex[Array, "n j"]]
 
 
 @eqx.filter_jit
-def delayed(
-    L: AbstractGenerator, X: Complex[Array, "d d"], change: Change, quantity: Any, exponentials: Exponentials
-) -> MatrixDelay:
+def delayed(L: Any, X: Complex[Array, "d d"], change: Change, quantity: Any, exponentials: Exponentials) -> MatrixDelay:
     """The response of a quantity. `change`: at ω = 0, of V in the eigenbasis."""
-    resolved: Dissipation = L.resolved  # pyright: ignore[reportAttributeAccessIssue]
+    resolved: Dissipation = L.resolved
     structure, explicit = resolved.structure, Explicit(L, X, quantity)
     V, couplings = change.energy, jnp.stack([structure.to_eigenbasis(noise.coupling) for noise in resolved.noises])
     inside = resolved.one_level()
     owners = tuple(b for b, bath in enumerate(resolved.system.baths) for _ in bath.noises)
-    parts = jnp.where(inside, 0.0, V), jnp.where(inside, V, 0.0)
-    source = retarded(structure.frequencies, couplings, exponentials, parts, X, owners)
+    moved = jnp.asarray(jnp.where(inside, V, 0.0))
+    source = retarded(structure.frequencies, couplings, exponentials, (V - moved, moved), X, owners)
     observables = quantity.linear(L, X)
     rows = observables.reshape(-1, *X.shape)
     still = source.at(jnp.zeros(()))
@@ -360,6 +358,7 @@ def _missing(resolved: Dissipation, source: Retarded, exponentials: Exponentials
         left, right, signs = [g, s], [s, g], [1.0] * (2 * len(mine))
         drift = jnp.einsum("jkm,jkn->mn", s.conj(), g)
         if own is None:
+            assert labels is not None
             drift = drift - product_within(labels)(s, g)
         else:
             left, right = [*left, own[bath].left], [*right, own[bath].right]

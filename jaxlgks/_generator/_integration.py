@@ -89,7 +89,8 @@ def integrated_source(
     assert solution.ys is not None
     values, last = solution.ys
     done = solution.result == diffrax.RESULTS.successful
-    return jnp.where(done, values, jnp.nan), jnp.where(done, last[0], jnp.nan)
+    values, last = (jnp.asarray(jnp.where(done, x, jnp.nan)) for x in (values, last[0]))
+    return values, last
 
 
 def _differentiated(tree) -> Bool[Array, ""]:

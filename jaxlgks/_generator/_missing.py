@@ -6,10 +6,15 @@ of Redfield's dissipator that the equation lacks and that joins elements ρ_mn, 
     M_{pq,mn} = N_{pq,mn} / (i(ω_pq − ω_mn)),         [L_H, M] = N,     L_H = −i[H, ·].
 
 With L₀ = L_H + D of the equation, e^{(L₀+N)t} = (1 − M) e^{L₀t} (1 + M) up to the square of the coupling. A secular
-equation sees populations only where the true state has their shadow in coherences, (1 − M)π₀; and a commutator −i[V, π₀]
-that the drive makes reaches populations through N. At ω = 0 that is contained in the rotation of the eigenvectors; at a
-finite frequency it is not.
+equation sees populations only where the true state has their shadow in coherences, (1 − M)π₀; and what a drive makes of
+coherences, −i[V, π₀], reaches populations through N. At ω = 0 that is contained in the rotation of the eigenvectors; at
+a finite frequency it is not.
+
+(`UniversalLindblad(frame="system")` has the same M for its own equation, with the elements of equal frequency, which
+depend on where in time its jumps are put.)
 """
+
+from collections.abc import Callable
 
 import equinox as eqx
 import jax
@@ -31,16 +36,16 @@ class Missing(eqx.Module):
 
     def __call__(self, X: Complex[Array, "d d"]) -> Complex[Array, "d d"]:
         """N X."""
-        return self._weighted(X, lambda x: jnp.ones_like(x).astype(X.dtype))
+        return self._weighted(X, _one)
 
     def divided(self, X: Complex[Array, "d d"]) -> Complex[Array, "d d"]:
         """M X."""
-        return self._weighted(X, lambda x: -1j / jnp.where(x == 0, 1.0, x))
+        return self._weighted(X, _inverse)
 
-    def _weighted(self, X: Array, weight) -> Array:
+    def _weighted(self, X: Array, weight: Callable[[Array], Array]) -> Array:
         """ω_pq − ω_mn is ω_pm − ω_qn for a jump, ω_pm for K X."""
         omega, signs = self.frequencies, jnp.asarray(self.signs, X.dtype)
-        drift = jnp.where(jnp.abs(omega) > self.gap, self.drift * weight(omega), 0.0)
+        drift: Array = jnp.where(jnp.abs(omega) > self.gap, self.drift * weight(omega), 0.0)
 
         def row(p: Array) -> Array:
             apart = omega[p][:, None, None] - omega  # [m, q, n]
@@ -52,6 +57,16 @@ class Missing(eqx.Module):
 
         jumps = jax.lax.map(row, jnp.arange(X.shape[-1]))
         return jumps - drift @ X - X @ drift.conj().T
+
+
+def _one(x: Float[Array, "..."]) -> Complex[Array, "..."]:
+    return jax.lax.complex(jnp.ones_like(x), jnp.zeros_like(x))
+
+
+def _inverse(x: Float[Array, "..."]) -> Complex[Array, "..."]:
+    """1/(ix); zero in the place of infinity."""
+    safe: Array = jnp.where(x == 0, jnp.inf, x)
+    return jax.lax.complex(jnp.zeros_like(x), -1 / safe)
 
 
 class Dressing(eqx.Module):

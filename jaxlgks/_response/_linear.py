@@ -111,8 +111,8 @@ class LinearResponse(eqx.Module):
         else:
             values, delayed, weight = self._delay().impulse(ascending)
         require_known(values, "response in time")
-        *parts, delayed = _at((values, delayed), where, t.shape)
-        return Impulse(*parts, jnp.broadcast_to(weight.real, delayed.shape), delayed)
+        kubo, rotation, shift, delayed = _at((values, delayed), where, t.shape)
+        return Impulse(kubo, rotation, shift, jnp.broadcast_to(weight.real, delayed.shape), delayed)
 
     def susceptibility(self, omega: Numbers) -> Parts:
         """χ(ω), complex. `omega`: real, scalar or [w]. χ(0) is the static response.
