@@ -27,6 +27,7 @@ from .._bohr import Groups
 from .._equations import AbstractSecular, Dissipation, Slope, product_within
 from .._system import Noise
 from ._base import AbstractSuperoperator, Change, NullState
+from ._delayed import MatrixDelay, with_memory
 from ._linear import exponential, linear_solve, null_state, pinned_generator, trace_kept
 from ._matrices import MatrixGenerator, rows_of, thermal_change
 from ._populations import uncertain_rates
@@ -176,6 +177,9 @@ class BlockGenerator(MatrixGenerator):
         rotation, shift = (jnp.stack(parts) for parts in zip(*changes, strict=True))
         sources = jnp.stack([self.kubo(V, X), jnp.sum(rotation, axis=0), jnp.sum(shift, axis=0)])
         return self.change(V, sources, rotation + shift)
+
+    def delayed(self, X: Array, change: Change, quantity: Any) -> MatrixDelay:
+        return with_memory(self, X, change, quantity)
 
     def thermal_changes(self, X: Array) -> Change:
         def of(alone: Dissipation) -> tuple[Array, Array]:

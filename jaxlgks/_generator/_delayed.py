@@ -33,7 +33,6 @@ from .._inputs import as_known, is_concrete
 from .._system import Noise
 from ..errors import CorrelationError, InputError
 from ._base import AbstractDelay, AbstractGenerator, Change, converged
-from ._integration import integrated_source
 from ._matrices import AbstractCore, averaged, rotated_dissipators
 from ._missing import Dressing, Missing
 from ._retarded import Retarded, retarded
@@ -180,6 +179,8 @@ def _followed(delay: MatrixDelay) -> Complex[Array, "3 d d"]:
 @eqx.filter_jit
 def _while_remembered(delay: MatrixDelay, until: Array, ts: Array, steps: bool) -> tuple[Array, Array, Array | None]:
     """What the kernel of the dissipators drives up to `until`, [t, 2, a], the two states there, and what goes on."""
+    from ._integration import integrated_source  # diffrax would be a third of the time of importing jaxlgks
+
     source = delay.source
     kernel = source.until if steps else source.after
     values, last = integrated_source(
@@ -222,7 +223,7 @@ TERMS = 60
 """How many exponentials a density with poles has where numbers are traced and none can be counted."""
 
 
-def require_memory_of(resolved: Dissipation, quantity: Any) -> None:
+def _require_known(resolved: Dissipation, quantity: Any) -> None:
     """Raise for what is known at once only."""
     if not quantity.with_memory:
         raise InputError(
@@ -238,7 +239,7 @@ def require_memory_of(resolved: Dissipation, quantity: Any) -> None:
         )
 
 
-def exponentials_of(noises: tuple[Noise, ...]) -> "Exponentials":
+def _exponentials_of(noises: tuple[Noise, ...]) -> "Exponentials":
     """Coefficients and rates of each noise, in arrays: the shorter ones end with terms of coefficient zero.
 
     **Raises:** `CorrelationError`, which says what else can be asked for."""
@@ -249,6 +250,12 @@ def exponentials_of(noises: tuple[Noise, ...]) -> "Exponentials":
         return jnp.pad(x, (0, longest - len(x)), mode=mode)  # pyright: ignore[reportArgumentType]
 
     return jnp.stack([padded(c, "constant") for c, _ in each]), jnp.stack([padded(v, "edge") for _, v in each])
+
+
+def with_memory(L: Any, X: Complex[Array, "d d"], change: Change, quantity: Any) -> MatrixDelay:
+    """The response of a quantity; see `AbstractGenerator.delayed`."""
+    _require_known(L.resolved, quantity)
+    return _delayed(L, X, change, quantity, _exponentials_of(L.resolved.noises))
 
 
 def _exponentials(noise: Noise) -> tuple[Array, Array]:
@@ -273,7 +280,9 @@ Exponentials = tuple[Complex[Array, "n j"], Complex[Array, "n j"]]
 
 
 @eqx.filter_jit
-def delayed(L: Any, X: Complex[Array, "d d"], change: Change, quantity: Any, exponentials: Exponentials) -> MatrixDelay:
+def _delayed(
+    L: Any, X: Complex[Array, "d d"], change: Change, quantity: Any, exponentials: Exponentials
+) -> MatrixDelay:
     """The response of a quantity. `change`: at ω = 0, of V in the eigenbasis."""
     resolved: Dissipation = L.resolved
     structure, explicit = resolved.structure, Explicit(L, X, quantity)

@@ -12,7 +12,8 @@ import jax.numpy as jnp
 from jaxtyping import Array, Complex, Float, Inexact
 
 from .._equations import Dissipation
-from ._base import NullState
+from ._base import Change, NullState
+from ._delayed import MatrixDelay, with_memory
 from ._linear import exponential, linear_solve, null_state, pinned_generator, trace_kept
 from ._liouvillian import commutator_matrix, dressed, frame_change, unvec, vec
 from ._matrices import MatrixGenerator, OperatorDissipator, averaged, rotated_dissipators
@@ -44,6 +45,9 @@ class DenseGenerator(MatrixGenerator):
     def dissipators(self) -> tuple[OperatorDissipator, ...]:
         self.resolved.equation.require_own_frame("heat currents and entropy production")
         return rotated_dissipators(self.resolved)
+
+    def delayed(self, X: Array, change: Change, quantity: Any) -> MatrixDelay:
+        return with_memory(self, X, change, quantity)
 
     @property
     def core(self) -> "DenseCore":

@@ -19,7 +19,7 @@ from .._bohr import traceless
 from .._entropy import entropy, log_state
 from .._equations import Dissipation, Dissipator, Validity
 from .._inputs import as_known, as_operator
-from ._base import AbstractDelay, AbstractGenerator, AbstractSuperoperator, Change, converged, stacked
+from ._base import AbstractGenerator, AbstractSuperoperator, Change, converged, stacked
 from ._channels import channel_energies, paired_groups, still
 from ._memory import ALLOWED, FEWER, operator_bytes, require_memory
 
@@ -139,12 +139,6 @@ class MatrixGenerator(AbstractGenerator):
         sources = jnp.stack([self.kubo(V, X), *map(self.internal, (jnp.sum(rotation, axis=0), jnp.sum(shift, axis=0)))])
         carried = [_carried(one.rotation, rho) for one in channels], [_carried(one.shift, rho) for one in channels]
         return self.change(V, sources, self.internal(rotation + shift), channels, _of_baths(*carried))
-
-    def delayed(self, X: Array, change: Change, quantity: Any) -> AbstractDelay:
-        from ._delayed import delayed, exponentials_of, require_memory_of
-
-        require_memory_of(self.resolved, quantity)
-        return delayed(self, X, change, quantity, exponentials_of(self.resolved.noises))
 
     def thermal_changes(self, X: Array) -> Change:
         rho, warmer, D = self.external(X), self.resolved.warmer(), self.dissipators()

@@ -27,7 +27,8 @@ from jaxtyping import Array, Complex, Float, Inexact
 from .._bohr import Structure
 from .._equations import Dissipation, Dissipator, combined
 from .._inputs import nan_where
-from ._base import NullState
+from ._base import Change, NullState
+from ._delayed import MatrixDelay, with_memory
 from ._matrices import AbstractCore, MatrixGenerator, OperatorDissipator, rotated_dissipators
 
 TOLERANCE = 1e-12
@@ -201,6 +202,9 @@ class OperatorGenerator(MatrixGenerator):
             unique=condition > 100 * jnp.finfo(condition.dtype).eps,
             accurate=residual <= self.tolerance,
         )
+
+    def delayed(self, X: Array, change: Change, quantity: Any) -> MatrixDelay:
+        return with_memory(self, X, change, quantity)
 
     def adjoint(self, A: Complex[Array, "d d"]) -> Complex[Array, "d d"]:
         return self.core.action.adjoint(A)
