@@ -107,6 +107,23 @@ class Observable(AbstractQuantity):
         return jnp.zeros_like(self.value(L, X))
 
 
+class Perturbation(AbstractQuantity):
+    """⟨V⟩, of the first-order change of H as the generator has it."""
+
+    V: Any
+    label: ClassVar[str] = "perturbation"
+    dissipated: ClassVar[bool] = False
+
+    def value(self, form: AbstractForm, X: State) -> Array:
+        return form.average(self.V, X).real
+
+    def linear(self, L: AbstractGenerator, X: State) -> Observables:
+        return self.V
+
+    def explicit(self, L: AbstractGenerator, X: State, change: Change) -> Array:
+        return jnp.zeros_like(self.value(L, X))
+
+
 class HeatCurrents(AbstractQuantity):
     """All heat currents, [baths]. `thermal`: with the Hamiltonian whose Gibbs state each bath would establish in the
     place of H (paper, Eq. 50; its multiples of the identity do not flow)."""

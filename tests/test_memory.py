@@ -13,7 +13,7 @@ import pytest
 import scipy.integrate
 
 import jaxlgks as lgks
-from jaxlgks.errors import CorrelationError, InputError
+from jaxlgks.errors import CorrelationError, InputError, ShapeError
 
 P = lgks.models.pauli
 X, Y, Z = (np.asarray(P(word)) for word in "XYZ")
@@ -211,3 +211,21 @@ def test_what_has_no_memory_is_named():
     model = lgks.QuasiFree(a.dag * a, lgks.Bath(a + a.dag, 0.5, lgks.DrudeLorentz(0.01, 2.0)))
     with pytest.raises(InputError, match="instantaneous=True"):
         lgks.response(model, a + a.dag, a + a.dag).impulse(1.0)
+
+
+def test_harmonics_and_absorbed_power():
+    """δ(t) = Re Σ h_n e^{−inωt}: harmonics are h_n χ(nω), their sum in time is real, and at one temperature the drive
+    does work, for a V that turns the eigenvectors and one that does not, on resonance and far off."""
+    system = qubit(0.01, temperatures=(0.5, 0.5))
+    h, t = np.array([0.0, 0.3 + 0.2j, 0.1]), np.array([0.0, 1.7])
+    for V in (Z, X + 0.3 * Y + 0.5 * Z):
+        r = lgks.response(system, V, np.stack([X, Y, Z]), REDFIELD)
+        for omega in (0.05, 0.5, 1.0, 4.0):
+            found = r.to_harmonics(h, omega)
+            assert found.power > 0
+            chi = np.asarray(r.susceptibility(omega * np.arange(3)).total)
+            np.testing.assert_allclose(found.values, h[:, None] * chi, rtol=0, atol=1e-14)
+    expected = np.real(sum(h[n] * chi[n] * np.exp(-1j * n * omega * t[:, None]) for n in range(3)))
+    np.testing.assert_allclose(found.at(t), expected, rtol=0, atol=1e-13)
+    with pytest.raises(ShapeError, match="to_harmonics"):
+        r.to_harmonics([[1.0]], 0.3)

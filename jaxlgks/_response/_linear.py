@@ -20,8 +20,10 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from .._generator import AbstractDelay, AbstractGenerator, Change, in_order, require_known
-from .._inputs import Numbers, as_delays, as_known, as_real
+from .._inputs import Numbers, as_array, as_delays, as_known, as_real
+from .._observables import Perturbation
 from ..errors import ShapeError
+from ._harmonics import Harmonics
 
 
 class Parts(eqx.Module):
@@ -126,6 +128,30 @@ class LinearResponse(eqx.Module):
         else:
             values, explicit = self._delay().susceptibility(omegas)
         return _susceptibility(values, explicit, omega.ndim)
+
+    def to_harmonics(self, h: Any, omega: Numbers) -> Harmonics:
+        """The answer to a weak drive δ(t) = Re Σ_n h_n e^{−inωt}, n = 0, 1, ...
+
+        **Arguments:** `h`: complex amplitudes, [n]. `omega`: the frequency of the first harmonic.
+
+        **Returns:** `Harmonics`: h_n χ(nω), and the power that the drive does.
+
+        **Raises:** as `susceptibility`."""
+        omega = as_real(omega, "omega")
+        h = jnp.asarray(as_array(h, "the amplitudes h", ShapeError, "complex numbers [n]"), complex)
+        if h.ndim != 1 or omega.ndim:
+            raise ShapeError(
+                f"to_harmonics: h must be [n], omega a scalar; got shapes {tuple(h.shape)} and {tuple(omega.shape)}."
+            )
+        orders = jnp.arange(h.size, dtype=float)
+        chi = self.susceptibility(omega * orders).total
+        V = self.change.energy
+        of_V = eqx.tree_at(
+            lambda r: (r.quantity, r.observables, r.explicit), self, (Perturbation(V), V, jnp.zeros_like(omega))
+        )
+        losses = of_V.susceptibility(omega * orders).total.imag
+        power = -jnp.sum(omega * orders * jnp.abs(h) ** 2 * losses) / 2
+        return Harmonics(h.reshape(-1, *[1] * (chi.ndim - 1)) * chi, orders, omega, power)
 
     def _delay(self) -> AbstractDelay:
         return self.generator.delayed(self.state, self.change, self.quantity)
