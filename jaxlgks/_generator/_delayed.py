@@ -330,9 +330,8 @@ def _remainder(
     kick = 1j * (V @ dressed_state - dressed_state @ V)
     still = dressing.by_bath(-L.core.solve(k[None], jnp.zeros(()))[0], dissipators)
 
-    def of_coherent(x: Array) -> tuple[Array, Array]:
-        baths = dressing.by_bath(x, dissipators)
-        return averaged(dressing(x), rows), explicit(jnp.sum(baths, axis=0), baths)
+    def by_bath(A: Array) -> Array:
+        return dressing.adjoint_by_bath(A, dissipators)
 
     return Remainder(
         slow=jnp.abs(source.frequencies) <= gap,
@@ -342,14 +341,18 @@ def _remainder(
         still=jnp.sum(still, axis=0),
         parts=own[0],
         baths=own[1] - still,
-        rows=_rows(lambda x: of_coherent(x)[0], X, len(rows)),
-        explicit_rows=_rows(lambda x: of_coherent(x)[1], X, len(rows)),
+        rows=jax.lax.map(dressing.adjoint, rows),
+        explicit_rows=jax.lax.map(
+            lambda A: dressing.adjoint_by_bath(A, dissipators), _rows(explicit, still, len(rows))
+        ),
     )
 
 
-def _rows(function: Any, X: Array, count: int) -> Array:
-    """Observables B_a with function(X)_a = Tr[B_a X], of a linear function of matrices."""
-    (transposed,) = jax.vmap(jax.vjp(function, X)[1])(jnp.eye(count, dtype=X.dtype))
+def _rows(explicit: Explicit, baths: Complex[Array, "baths d d"], count: int) -> Complex[Array, "a baths d d"]:
+    """Observables A_α with explicit(Σ_α Y_α, Y) = Σ_α Tr[A_α Y_α]."""
+    (transposed,) = jax.vmap(jax.vjp(lambda Y: explicit(jnp.sum(Y, axis=0), Y), baths)[1])(
+        jnp.eye(count, dtype=baths.dtype)
+    )
     return jnp.swapaxes(transposed, -1, -2)
 
 

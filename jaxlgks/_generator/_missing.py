@@ -21,6 +21,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Complex, Float, Int
 
+from .._bohr import dagger
+
 
 class Missing(eqx.Module):
     """N of one bath, X ↦ Σ_j s_j L_j X R_j† − K X − X K† between elements whose frequencies lie apart by more than
@@ -41,6 +43,13 @@ class Missing(eqx.Module):
     def divided(self, X: Complex[Array, "d d"]) -> Complex[Array, "d d"]:
         """M X."""
         return self._weighted(X, _inverse)
+
+    @property
+    def adjoint(self) -> "Missing":
+        """Tr[A N(X)] = Tr[N‡(A) X], and M likewise: jumps and transitions the other way round."""
+        labels = None if self.labels is None else self.labels.T
+        turned = dagger(self.right), dagger(self.left), dagger(self.drift)
+        return Missing(self.frequencies, *turned, self.gap, labels, self.signs)
 
     def _weighted(self, X: Array, weight: Callable[[Array], Array]) -> Array:
         """ω_pq − ω_mn is ω_pm − ω_qn for a jump, ω_pm for K X."""
@@ -82,3 +91,13 @@ class Dressing(eqx.Module):
         """N_α X + [D_α, M] X, whose sum is [L₀, M] X: energy is then balanced to the last digit."""
         MX = self(X)
         return jnp.stack([N(X) + D(MX) - self(D(X)) for N, D in zip(self.missing, dissipators, strict=True)])
+
+    def adjoint(self, A: Complex[Array, "d d"]) -> Complex[Array, "d d"]:
+        """B with Tr[A M(X)] = Tr[B X]."""
+        return sum((one.adjoint.divided(A) for one in self.missing), jnp.zeros_like(A))
+
+    def adjoint_by_bath(self, A: Complex[Array, "baths d d"], dissipators) -> Complex[Array, "d d"]:
+        """B with Σ_α Tr[A_α Y_α] = Tr[B X], Y_α those of `by_bath`."""
+        each = list(zip(self.missing, dissipators, A, strict=True))
+        rows = sum((N.adjoint(a) - D.adjoint(self.adjoint(a)) for N, D, a in each), jnp.zeros_like(A[0]))
+        return rows + self.adjoint(sum((D.adjoint(a) for _, D, a in each), jnp.zeros_like(A[0])))
