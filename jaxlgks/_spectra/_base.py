@@ -70,7 +70,8 @@ class AbstractSpectrum(eqx.Module):
 
     @property
     def dephases_infinitely(self) -> bool:
-        """Whether Γ(0) is infinite, so that no coupling may have a component there; `Flat` has 0 by convention."""
+        """Whether Γ is infinite where the bath gains nothing, so that no coupling may have a component there; `Flat`
+        has 0 by convention."""
         return self.at_zero == "singular"
 
     @abc.abstractmethod
@@ -127,8 +128,9 @@ class AbstractSpectrum(eqx.Module):
         """Raise `LambShiftError` for a density known to have none."""
         if self.at_zero == "singular":
             raise LambShiftError(
-                f"The Lamb shift of {type(self).__name__} diverges: its rate does not fall off at high frequency, or "
-                "is singular at zero. Use a density with a cutoff (DrudeLorentz, Ohmic), or lamb_shift=False."
+                f"The Lamb shift of {type(self).__name__} is not available: its rate is infinite, or not a number, at "
+                "zero frequency, and the integral over it need not exist (that of Flat diverges). Use a density that "
+                "is linear at zero and has a cutoff (DrudeLorentz, Ohmic), or lamb_shift=False."
             )
 
     def why_no_rate(self, omega: float) -> str:

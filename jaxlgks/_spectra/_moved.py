@@ -14,11 +14,15 @@ from ._base import AbstractSpectrum, ZeroBehaviour
 
 class Moved(AbstractSpectrum):
     """A jump that takes ω from the energy in the frame gives ω − `shift` to the bath. `shift` is not zero, so that
-    ω = 0 is no special point."""
+    ω = `shift` is the special point, not ω = 0."""
 
     spectrum: AbstractSpectrum
     shift: Float[Array, ""]
     at_zero: ClassVar[ZeroBehaviour] = "smooth"
+
+    @property
+    def dephases_infinitely(self) -> bool:
+        return self.spectrum.dephases_infinitely
 
     def reduced(self, omega: Float[Array, "..."]) -> Float[Array, "..."]:
         raise NotImplementedError("A density seen from a rotating frame is no odd function of the frequency.")
