@@ -38,12 +38,8 @@ from ._facts import Facts, level_facts
 from ._memory import ALLOWED, FEWER, matrix_bytes, operator_bytes, require_memory
 from ._operators import OperatorGenerator
 from ._populations import RateEquation, populations_close
-from ._solvers import AbstractSolver, Blocks, Dense, Krylov, Populations
+from ._solvers import SMALL, AbstractSolver, Blocks, Dense, Krylov, Populations
 from ._verdict import AbstractSteadyState, SteadyState, explained, verdict, warnings_of
-
-SMALL = 24
-"""Up to this dimension the d²×d² generator is cheap (0.1 s), and differentiable in H at any degeneracy."""
-
 
 APART = 1e-4
 """Of the spectral width: levels farther apart have derivatives of their eigenvectors to twelve digits."""
@@ -349,8 +345,9 @@ class SystemProblem(AbstractProblem):
         return self.state(rho, name)
 
     def integrable(self) -> AbstractGenerator:
-        self._require_operators("the operators", self.dissipation.coupled())
-        return self.form(Krylov(memory=float("inf")))  # pyright: ignore[reportReturnType]
+        coupled = self.dissipation.coupled()
+        self._require_operators("the operators", coupled)
+        return _form(self.dissipation, Krylov(), coupled.groups)  # pyright: ignore[reportReturnType]
 
     def _require_operators(self, what: str, resolved: Dissipation) -> None:
         groups = f"dimension {self.model.dim} in {resolved.groups.count} groups"
