@@ -20,7 +20,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Float
 
-from .._inputs import Numbers, as_real, as_temperature, is_concrete
+from .._inputs import Numbers, as_real, as_scalar, as_temperature, is_concrete
 from ..errors import LambShiftError
 from ._lamb import lamb_integral
 
@@ -85,6 +85,7 @@ class AbstractSpectrum(eqx.Module):
 
     def amplitude(self, omega: Float[Array, "..."], temperature: Float[Array, ""]) -> Float[Array, "..."]:
         """√Γ(ω), the filter function of the Davies, unified and universal Lindblad equations."""
+        omega, temperature = _as_arguments(omega, temperature)
         scaled = temperature * self.reduced(omega)
         # Below 1e−120, far beyond a cutoff, the third derivative of the root would overflow.
         occupied = ~(jnp.abs(scaled) <= 1e-120)
@@ -93,7 +94,7 @@ class AbstractSpectrum(eqx.Module):
 
     def landmarks(self, temperature: Float[Array, ""]) -> Float[Array, " marks"]:
         """Frequencies ω > 0 at which the density changes character (a cutoff, a resonance): quadratures cut there."""
-        return jnp.asarray(temperature)[None]
+        return as_scalar(temperature, "the temperature")[None]
 
     def cuts(self, temperature: Float[Array, ""]) -> Float[Array, " cuts"]:
         """Frequencies ω > 0 at which the quadrature of a Lamb shift cuts: the landmarks, and more where needed."""
@@ -102,6 +103,7 @@ class AbstractSpectrum(eqx.Module):
     def scale(self, temperature: Float[Array, ""]) -> Float[Array, ""]:
         """The shortest frequency over which Γ changes: the temperature or the first landmark; zero where Γ is not
         smooth at ω = 0."""
+        temperature = as_scalar(temperature, "the temperature")
         if self.at_zero != "smooth":
             return jnp.zeros_like(temperature)
         return jax.lax.stop_gradient(jnp.minimum(temperature, jnp.min(self.landmarks(temperature))))
@@ -149,6 +151,7 @@ class AbstractSpectrum(eqx.Module):
 
     def log_rate(self, omega: Float[Array, "..."], temperature: Float[Array, ""]) -> Float[Array, "..."]:
         """ln Γ(ω), −∞ where Γ = 0: for rates e^{−ω/T} that underflow."""
+        omega, temperature = _as_arguments(omega, temperature)
         scaled = temperature * self.reduced(omega)
         present = ~(scaled == 0)  # NaN for a negative density
         return jnp.where(present, jnp.log(jnp.where(present, scaled, 1.0)) + log_bose(omega / temperature), -jnp.inf)

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from .._inputs import Numbers, as_function, as_real, as_word, depth_outside, described, is_concrete
+from .._inputs import Numbers, as_function, as_real, as_scalar, as_word, depth_outside, described, is_concrete
 from ..errors import DensityWarning, InputError, JaxlgksError
 from ._base import AbstractSpectrum, ZeroBehaviour
 from ._rough import rough_places, with_surroundings
@@ -73,7 +73,7 @@ class CallableSpectrum(AbstractSpectrum):
         self.marks = None if landmarks is None else _as_landmarks(landmarks)
 
     def reduced(self, omega: Float[Array, "..."]) -> Float[Array, "..."]:
-        omega = jnp.abs(omega)
+        omega = jnp.abs(as_real(omega, "omega"))
         if self.at_zero == "singular":
             at_zero = omega == 0
             safe = jnp.where(at_zero, 1.0, omega)
@@ -90,10 +90,11 @@ class CallableSpectrum(AbstractSpectrum):
         return jnp.where(near | (omega == 0), mean, quotient)
 
     def landmarks(self, temperature: Float[Array, ""]) -> Float[Array, " marks"]:
-        first = jnp.asarray(temperature)[None]
+        first = super().landmarks(temperature)
         return first if self.marks is None else jnp.concatenate([first, self.marks.astype(first.dtype)])
 
     def cuts(self, temperature: Float[Array, ""]) -> Float[Array, " cuts"]:
+        temperature = as_scalar(temperature, "the temperature")
         fixed = jax.lax.stop_gradient(self.function)
         places = rough_places(fixed, temperature) if self.marks is None else self.marks.astype(temperature.dtype)
         return jnp.concatenate([temperature[None], with_surroundings(fixed, places)])
@@ -137,7 +138,8 @@ def _origin(function: Callable[[Array], Array], dtype: Any) -> Array:
     """Where γ'(0) is to be taken: at zero, or beside it where zero is told apart, jnp.where(w > 0, ..., 0).
 
     A slope that vanishes in the limit, γ ∝ ω^1.2, is no such case."""
-    at, near, far = _slope(function, jax.lax.stop_gradient(jnp.asarray([0.0, TINY, 1e3 * TINY], dtype)))
+    points = jnp.asarray([0.0, TINY, 1e3 * TINY], dtype)
+    at, near, far = jnp.broadcast_to(jax.lax.stop_gradient(_slope(function, points)), 3)
     apart = ~(jnp.abs(near - at) <= 1e-12 * jnp.abs(near)) & ~(jnp.abs(near) < 0.9 * jnp.abs(far))
     return jnp.where(apart, TINY, 0.0).astype(dtype)
 

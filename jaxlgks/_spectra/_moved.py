@@ -28,13 +28,13 @@ class Moved(AbstractSpectrum):
         raise NotImplementedError("A density seen from a rotating frame is no odd function of the frequency.")
 
     def amplitude(self, omega: Float[Array, "..."], temperature: Float[Array, ""]) -> Float[Array, "..."]:
-        return self.spectrum.amplitude(omega - self.shift, temperature)
+        return self.spectrum.amplitude(as_real(omega, "omega") - self.shift, temperature)
 
     def rate(self, omega: Numbers, temperature: ArrayLike) -> Array:
         return self.spectrum.rate(as_real(omega, "omega") - self.shift, temperature)
 
     def log_rate(self, omega: Float[Array, "..."], temperature: Float[Array, ""]) -> Float[Array, "..."]:
-        return self.spectrum.log_rate(omega - self.shift, temperature)
+        return self.spectrum.log_rate(as_real(omega, "omega") - self.shift, temperature)
 
     def lamb_shift(self, omega: Numbers, temperature: ArrayLike) -> Array:
         return self.spectrum.lamb_shift(as_real(omega, "omega") - self.shift, temperature)
