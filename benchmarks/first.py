@@ -46,6 +46,7 @@ CALLS = {
     "jax.grad(heat_currents)": "jax.grad(lambda d: lgks.heat_currents(system.perturbed(V, d))[0])(0.0)",
     "autodiff_response": "lgks.autodiff_response(system, V, A)",
     "cross_validate": "lgks.cross_validate(system, V, A)",
+    "cross_validate, Redfield with Lamb shift": "lgks.cross_validate(system, V, A, lgks.Redfield(lamb_shift=True))",
     "diagnose": "lgks.diagnose(system, V, 0.1)",
 }
 

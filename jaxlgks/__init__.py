@@ -11,6 +11,7 @@ from ._equations import (
     Redfield as Redfield,
     Unified as Unified,
     UniversalLindblad as UniversalLindblad,
+    Validity as Validity,
 )
 from ._evolution import evolve as evolve
 from ._fits import (
@@ -87,6 +88,7 @@ from ._spectra import (
 from ._steady import log_populations as log_populations, steady_state as steady_state
 from ._sweeps import sweep as sweep
 from ._system import Bath as Bath, System as System
+from ._validity import validity as validity
 from .errors import FitWarning as FitWarning, SweepWarning as SweepWarning, ValidityWarning as ValidityWarning
 
 __version__ = _version("jaxlgks")

@@ -7,13 +7,14 @@ interaction picture, or for oscillators in closed form.
 
 from typing import Any, Literal
 
+import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
 from ._cumulant import Cumulant, cumulant_states
 from ._equations import AbstractEquation, Davies
-from ._generator import AbstractGenerator, Evolution, require_known, resolve
+from ._generator import AbstractGenerator, Evolution, require_known, resolve, tell
 from ._inputs import Numbers, as_real, as_state, as_word, is_concrete
 from ._system import require_matrices
 from .errors import InputError, ShapeError
@@ -46,11 +47,13 @@ def evolve(
     For a `QuasiFree` model `rho0` is a `GaussianState`, which stays one: mean and covariance in closed form, at any
     occupation.
 
-    **Returns:** `Evolution`, of a `QuasiFree` model `GaussianEvolution`.
+    **Returns:** `Evolution`, of a `QuasiFree` model `GaussianEvolution`. `.validity` has the numbers by which the
+    equation is judged, inside `jit` as well.
 
     **Raises:** `InputError` (times not ascending, unknown method or option), `ShapeError`, `NotHermitianError`;
     `DensityError`, `LambShiftError`, `SingularDensityError` where a density has no rate, or no Lamb shift, at a
     frequency of the system.
+    **Warns:** `ValidityWarning`, as `steady_state`.
 
     ```python
     import jax; jax.config.update("jax_enable_x64", True)
@@ -79,7 +82,9 @@ def evolve(
         raise error  # an integrator would make all its steps before it gives up
     evolution = problem.finite(L.evolve(rho0, ts, **options), "evolve")
     require_known(evolution, "evolve")
-    return evolution
+    validity = problem.validity(problem.visited(evolution))
+    tell(problem, validity)
+    return eqx.tree_at(lambda e: e.validity, evolution, validity, is_leaf=lambda x: x is None)
 
 
 def as_times(ts: Numbers, name: str) -> Float[Array, " t"]:

@@ -56,6 +56,11 @@ class LambShiftError(JaxlgksError, ValueError):
     """The Lamb shift of a spectral density does not exist."""
 
 
+class CorrelationError(JaxlgksError, ValueError):
+    """The correlation function of a spectral density does not exist, or no sum of exponentials gives it to the accuracy
+    asked for."""
+
+
 class DerivativeOrderError(JaxlgksError, NotImplementedError):
     """A derivative of higher order in the Hamiltonian than the library provides was asked for."""
 
@@ -70,6 +75,10 @@ class TruncationError(JaxlgksError, ValueError):
 
 class SteadyStateError(JaxlgksError, RuntimeError):
     """A steady state was computed but does not satisfy its equation to the accuracy asked for."""
+
+
+class ImpreciseSteadyStateError(SteadyStateError):
+    """Rounding may have changed a steady state by more than 1e-3 of itself."""
 
 
 class ConvergenceError(JaxlgksError, RuntimeError):
@@ -124,6 +133,10 @@ class ValidityWarning(UserWarning):
     """A master equation is used outside its range."""
 
 
+class AccuracyWarning(UserWarning):
+    """Rounding may have changed a steady state by more than 1e-8 of itself."""
+
+
 class RESULTS(eqx.Enumeration):  # pyright: ignore
     """How a steady state was found (`SteadyState.result`)."""
 
@@ -145,6 +158,10 @@ class RESULTS(eqx.Enumeration):  # pyright: ignore
     not_converged = (
         "GMRES did not converge to the accuracy asked for. Use the solver Dense(), or allow more steps with "
         "Krylov(restart=..., cycles=...)."
+    )
+    imprecise = (
+        "Rounding may have changed the steady state by more than 1e-3 of itself (`error`): transitions that connect "
+        "parts of the system drown in the rounding of stronger ones."
     )
     large_residual = "The steady state does not satisfy L rho = 0 to the accuracy expected of the solver."
     truncated = (

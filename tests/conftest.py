@@ -27,7 +27,10 @@ import mpmath
 import pytest
 from jaxtyping import install_import_hook
 
+from tests.lowering import forget_context, share_context
+
 jax.config.update("jax_enable_x64", True)
+share_context()
 
 # Before anything imports the package: every annotated shape is checked on every call. (It costs a twentieth.)
 install_import_hook("jaxlgks", "beartype.beartype")
@@ -51,11 +54,12 @@ def _fifty_digits():
         yield
 
 
-# Of a worker: two of them, and what else runs, fit into 8 GB.
-BYTES = 2.5e9
+# Of a worker: all of them, and what else runs, fit into the machine (two into 8 GB).
+WORKERS = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+BYTES = min(0.6 * os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / WORKERS, 4e9)
 # A compiled program holds several memory maps, and a process that meets Linux's limit of 65,530 of them dies in the
-# middle of a test.
-MAPS = 30_000
+# middle of a test. (The largest tests make some 5,000.)
+MAPS = 40_000
 
 
 # Tracing makes objects by the hundred thousand, nearly all of which stay: looking for garbage among them again and
@@ -84,6 +88,7 @@ _floor = [0]
 def _give_back() -> None:
     """Forget all programs. The C library keeps what they held unless it is told to return it (measured: a third)."""
     jax.clear_caches()
+    forget_context()
     gc.collect()
     with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL("libc.so.6").malloc_trim(0)

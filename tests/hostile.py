@@ -6,6 +6,7 @@ in an error of the library's own, or in numbers: anything else is printed, and t
 one oscillator stand behind all doors, so that values that are valid by accident run programs that are there already.
 """
 
+import gc
 import itertools
 import sys
 import warnings
@@ -15,6 +16,7 @@ from typing import Any, NamedTuple
 import jax
 
 jax.config.update("jax_enable_x64", True)
+gc.disable()  # as in conftest.py
 
 import jax.numpy as jnp
 import numpy as np
@@ -24,6 +26,9 @@ import jaxlgks as lgks
 from jaxlgks import models
 from jaxlgks._configs import sweep_arguments
 from jaxlgks.errors import JaxlgksError
+from tests.lowering import share_context
+
+share_context()
 
 X, Z = np.array([[0.0, 1.0], [1.0, 0.0]]), np.diag([1.0, -1.0])
 DRUDE, DAVIES, HALF = lgks.DrudeLorentz(0.05, 2.0), lgks.Davies(), np.eye(2) / 2

@@ -11,6 +11,7 @@ import pkgutil
 import subprocess
 import sys
 from pathlib import Path
+from unittest import mock
 
 import pytest
 
@@ -31,7 +32,7 @@ STAGES = [
     ["_equations"],
     ["_generator"],
     ["_quasifree"],
-    ["_steady", "_cumulant"],
+    ["_steady", "_cumulant", "_validity"],
     ["_evolution"],
     ["_observables"],
     ["_response"],
@@ -123,16 +124,16 @@ def test_a_folder_is_entered_by_its_index():
                 assert stage(path) == "paper", f"{path}:{line} imports {target}"
 
 
-def test_the_order_notices_a_wrong_import(tmp_path, monkeypatch):
+def test_the_order_notices_a_wrong_import(tmp_path):
     """The reader of imports sees those inside functions, relative and absolute."""
     (tmp_path / "bohr").mkdir()
     for name in ("__init__.py", "bohr/__init__.py", "bohr/_a.py", "_inputs.py", "_observables.py"):
         (tmp_path / name).write_text("")
     (tmp_path / "_inputs.py").write_text("def f():\n    from .bohr._a import x\n    import jaxlgks._observables\n")
     (tmp_path / "bohr/_a.py").write_text("from .. import _inputs\nfrom jaxlgks import bohr\n")
-    monkeypatch.setattr(sys.modules[__name__], "ROOT", tmp_path)
-    assert [str(target) for _, target in imports(Path("_inputs.py"))] == ["bohr/_a.py", "_observables"]
-    assert [str(target) for _, target in imports(Path("bohr/_a.py"))] == ["_inputs.py", "bohr/__init__.py"]
+    with mock.patch.object(sys.modules[__name__], "ROOT", tmp_path):
+        assert [str(target) for _, target in imports(Path("_inputs.py"))] == ["bohr/_a.py", "_observables"]
+        assert [str(target) for _, target in imports(Path("bohr/_a.py"))] == ["_inputs.py", "bohr/__init__.py"]
 
 
 HEAVY = (

@@ -1,7 +1,9 @@
 """The command line: arguments, messages, exit codes."""
 
+import contextlib
 import subprocess
 import sys
+from unittest import mock
 
 import pytest
 
@@ -9,15 +11,15 @@ from jaxlgks import _cli, paper
 from jaxlgks.paper.checks._row import agree
 
 
-def _run(monkeypatch, *arguments) -> int:
-    monkeypatch.setattr(sys, "argv", ["jaxlgks", *arguments])
-    with pytest.raises(SystemExit) as exit_:
+def _run(*arguments) -> int:
+    """Without `monkeypatch`, for which conftest.py forgets all programs: none knows the command line."""
+    with mock.patch.object(sys, "argv", ["jaxlgks", *arguments]), pytest.raises(SystemExit) as exit_:
         _cli.main()
     return exit_.value.code
 
 
-def test_an_unknown_figure_is_named_with_the_valid_ones(monkeypatch, capsys, tmp_path):
-    code = _run(monkeypatch, "reproduce", "fig7", "--out", str(tmp_path / "new"))
+def test_an_unknown_figure_is_named_with_the_valid_ones(capsys, tmp_path):
+    code = _run("reproduce", "fig7", "--out", str(tmp_path / "new"))
     assert code != 0
     message = " ".join(capsys.readouterr().err.split())
     assert "fig7" in message
@@ -25,13 +27,15 @@ def test_an_unknown_figure_is_named_with_the_valid_ones(monkeypatch, capsys, tmp
     assert not (tmp_path / "new").exists()
 
 
-def test_an_unknown_option_fails(monkeypatch, capsys):
-    assert _run(monkeypatch, "reproduce", "--outt", "x") != 0
+def test_an_unknown_option_fails(capsys):
+    assert _run("reproduce", "--outt", "x") != 0
     printed = capsys.readouterr()
     assert "--outt" in printed.out + printed.err
 
 
-def _replace(monkeypatch, computed):
+@contextlib.contextmanager
+def _replaced(computed):
+    """`reproduce` finds one row, of which this is computed."""
     calls = []
 
     def fake(names, out, progress, parallel):
@@ -40,13 +44,13 @@ def _replace(monkeypatch, computed):
         row = agree("(1)", "a statement", 1.0, computed, 1e-6)
         return paper.Outcome({"family": [row]}, [])
 
-    monkeypatch.setattr(paper, "reproduce", fake)
-    return calls
+    with mock.patch.object(paper, "reproduce", fake):
+        yield calls
 
 
-def test_everything_to_results_is_the_default(monkeypatch, capsys):
-    calls = _replace(monkeypatch, 1.0)
-    assert _run(monkeypatch, "reproduce") == 0
+def test_everything_to_results_is_the_default(capsys):
+    with _replaced(1.0) as calls:
+        assert _run("reproduce") == 0
     ((names, out, parallel),) = calls
     assert parallel
     assert names == ()
@@ -54,15 +58,15 @@ def test_everything_to_results_is_the_default(monkeypatch, capsys):
     assert "1 rows" in capsys.readouterr().out
 
 
-def test_a_row_that_disagrees_fails_the_command(monkeypatch, capsys):
-    _replace(monkeypatch, 2.0)
-    assert _run(monkeypatch, "reproduce", "fig2", "--out", "x") == 1
+def test_a_row_that_disagrees_fails_the_command(capsys):
+    with _replaced(2.0):
+        assert _run("reproduce", "fig2", "--out", "x") == 1
     assert "disagrees: (1)" in capsys.readouterr().out
 
 
-def test_a_folder_that_cannot_be_made_is_an_error(monkeypatch, capsys, tmp_path):
+def test_a_folder_that_cannot_be_made_is_an_error(capsys, tmp_path):
     (tmp_path / "file").write_text("")
-    assert _run(monkeypatch, "reproduce", "fig4", "--out", str(tmp_path / "file" / "below")) == 2
+    assert _run("reproduce", "fig4", "--out", str(tmp_path / "file" / "below")) == 2
     assert "reproduce:" in capsys.readouterr().err
 
 

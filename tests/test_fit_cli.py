@@ -60,14 +60,14 @@ def write(path, table) -> None:
     path.write_text("\n".join(lines) + "\n")
 
 
-def test_a_fit_from_the_shell(tmp_path, monkeypatch, capsys):
+def test_a_fit_from_the_shell(tmp_path, capsys):
     """The truth of a closed form within four standard deviations, by files alone; a missing cell is skipped and
     counted."""
     table = columns()
     table["J"][5] = np.nan
     write(tmp_path / "data.csv", table)
     (tmp_path / "fit.toml").write_text(CONFIG)
-    code = _run(monkeypatch, "fit", str(tmp_path / "data.csv"), str(tmp_path / "fit.toml"), "--no-progress")
+    code = _run("fit", str(tmp_path / "data.csv"), str(tmp_path / "fit.toml"), "--no-progress")
     outcomes = capsys.readouterr().out
     assert code == 0, outcomes
     assert "59 measured numbers (1 skipped: J at point(s) 5)" in outcomes
@@ -80,14 +80,14 @@ def test_a_fit_from_the_shell(tmp_path, monkeypatch, capsys):
     assert (tmp_path / "data.fit.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_mistakes_from_the_shell(tmp_path, monkeypatch, capsys):
+def test_mistakes_from_the_shell(tmp_path, capsys):
     write(tmp_path / "data.csv", columns())
     (tmp_path / "fit.toml").write_text(CONFIG.replace("[parameters.g]", "[parameters.gg]"))
-    assert _run(monkeypatch, "fit", str(tmp_path / "data.csv"), str(tmp_path / "fit.toml")) == 2
+    assert _run("fit", str(tmp_path / "data.csv"), str(tmp_path / "fit.toml")) == 2
     assert "did you mean 'g'" in " ".join(capsys.readouterr().err.split())
-    assert _run(monkeypatch, "fit", str(tmp_path / "none.csv"), str(tmp_path / "fit.toml")) == 2
+    assert _run("fit", str(tmp_path / "none.csv"), str(tmp_path / "fit.toml")) == 2
     (tmp_path / "fit.toml").write_text("not TOML")
-    assert _run(monkeypatch, "fit", str(tmp_path / "data.csv"), str(tmp_path / "fit.toml")) == 2
+    assert _run("fit", str(tmp_path / "data.csv"), str(tmp_path / "fit.toml")) == 2
     assert "not valid TOML" in " ".join(capsys.readouterr().err.split())
 
 
@@ -156,12 +156,12 @@ def test_mistakes_in_a_config_are_named(message):
         fit_arguments(columns(), changed(*MISTAKES[message]))
 
 
-def test_files_that_cannot_be_written_are_named_first(tmp_path, monkeypatch, capsys):
+def test_files_that_cannot_be_written_are_named_first(tmp_path, capsys):
     write(tmp_path / "data.csv", columns())
     (tmp_path / "fit.toml").write_text(CONFIG)
     for out, message in (("res.png", "is a netCDF file"), ("nodir/x.nc", "there is no folder")):
         options = (str(tmp_path / "data.csv"), str(tmp_path / "fit.toml"), "--out", str(tmp_path / out))
-        assert _run(monkeypatch, "fit", *options) == 2
+        assert _run("fit", *options) == 2
         assert message in " ".join(capsys.readouterr().err.split())
     assert not (tmp_path / "res.png").exists()
 

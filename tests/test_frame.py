@@ -5,9 +5,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import xarray
 
 import jaxlgks as lgks
 from jaxlgks.errors import InputError, SingularDensityError
+
+from .test_cli import _run
 
 DRUDE = lgks.DrudeLorentz(0.01, 2.0)
 
@@ -31,26 +34,87 @@ def four_levels(frequency=DRIVEN, rotation=None):
     return lgks.System(H, baths, frame=lgks.RotatingFrame(N, frequency)), H, couplings
 
 
-def by_hand(frequency=DRIVEN):
+def jump_by_jump(H, couplings, numbers, frequency, temperatures, energy=None, strengths=(1, 1)):
     """Populations of the dressed states and what each bath loses: for every k and pair of states n → m the rate
-    Γ(E_n − E_m − kω_d)|⟨m|S_k|n⟩|², whose quantum in the laboratory is E_n − E_m − kω_d."""
-    _, H, couplings = four_levels()
+    Γ(E_n − E_m − kω_d)|⟨m|S_k|n⟩|², whose quantum in the laboratory is E_n − E_m − kω_d, or with another operator X
+    X_n − X_m − kω_d."""
     E, U = np.linalg.eigh(H)
-    changes, lost = NUMBERS[:, None] - NUMBERS[None, :], []
-    W = np.zeros((2, 4, 4))
-    for bath, (S, T) in enumerate(zip(couplings, TEMPERATURES, strict=True)):
-        of_bath = np.zeros((4, 4))
-        for k in range(-2, 3):
+    x = E if energy is None else np.diag(U.T @ energy @ U)
+    changes, lost = numbers[:, None] - numbers[None, :], []
+    W = np.zeros((len(couplings), len(E), len(E)))
+    for bath, (S, T) in enumerate(zip(couplings, temperatures, strict=True)):
+        of_bath = np.zeros_like(H)
+        for k in np.unique(changes):
             A = U.T @ np.where(changes == k, S, 0.0) @ U
             quantum = E[None, :] - E[:, None] - k * frequency
             rates = np.where(quantum == 0, 0.0, rate(np.where(quantum == 0, 1.0, quantum), T)) * A**2  # nothing moves
-            W[bath] += rates
-            of_bath -= quantum * rates
+            W[bath] += strengths[bath] * rates
+            of_bath -= (x[None, :] - x[:, None] - k * frequency) * strengths[bath] * rates
         lost.append(of_bath)
     G = W.sum(0)
     G = G - np.diag(G.sum(0))
-    p = np.linalg.lstsq(np.vstack([G, np.ones(4)]), np.r_[np.zeros(4), 1.0], rcond=None)[0]
-    return p, np.array([np.sum(x * p) for x in lost])
+    p = np.linalg.lstsq(np.vstack([G, np.ones(len(E))]), np.r_[np.zeros(len(E)), 1.0], rcond=None)[0]
+    return p, np.array([np.sum(of_bath * p) for of_bath in lost])
+
+
+def by_hand(frequency=DRIVEN):
+    _, H, couplings = four_levels()
+    return jump_by_jump(H, couplings, NUMBERS, frequency, TEMPERATURES)
+
+
+QUBIT = np.array([[0.0, 0.3], [0.3, 0.4]]), [np.array([[0.2, 1.0], [1.0, 0.5]]), np.array([[0.3, 0.8], [0.8, -0.4]])]
+BARE = np.diag([0.0, 0.4])
+
+
+def qubit(temperatures, driven=True, energy=None):
+    """A qubit that is driven at `DRIVEN`, or not; heat counted with another operator, or not."""
+    baths = [lgks.Bath(S, T, DRUDE, name) for S, T, name in zip(QUBIT[1], temperatures, "ab", strict=True)]
+    frame = lgks.RotatingFrame(np.diag([0.0, 1.0]), DRIVEN) if driven else None
+    return lgks.System(QUBIT[0], baths, frame=frame, energy=energy)
+
+
+@pytest.mark.parametrize(
+    ("driven", "energy"),
+    [(True, BARE), pytest.param(True, None, marks=pytest.mark.slow), pytest.param(False, BARE, marks=pytest.mark.slow)],
+)
+def test_the_onsager_matrix_counts_jumps(driven, energy):
+    """Against slopes of sums over jumps, 3e−8. Undriven it is symmetric with rows that sum to zero, and entropy is
+    produced, for a qubit with any operator that counts heat; a drive leaves currents at one temperature, and
+    neither."""
+    T, h = 0.7, 1e-4
+    numbers, frequency = (np.array([0, 1]), DRIVEN) if driven else (np.array([0, 0]), 0.0)
+
+    def currents(*temperatures):
+        return jump_by_jump(*QUBIT, numbers, frequency, temperatures, energy)[1]
+
+    slopes = [currents(T + h, T) - currents(T - h, T), currents(T, T + h) - currents(T, T - h)]
+    L = np.asarray(lgks.onsager_matrix(qubit((T, T), driven, energy)))
+    np.testing.assert_allclose(L, T**2 * np.stack(slopes, axis=1) / (2 * h), rtol=0, atol=3e-8 * np.max(np.abs(L)))
+    still = np.max(np.abs(L.sum(axis=1))), abs(L[0, 1] - L[1, 0]), np.max(np.abs(currents(T, T)))
+    if driven:
+        assert min(still) > 0.05 * np.max(np.abs(L))
+    else:
+        assert max(still) < 1e-12 * np.max(np.abs(L))
+        assert np.linalg.eigvalsh(L)[0] > -1e-12 * L[0, 0]
+
+
+@pytest.mark.slow
+def test_the_bare_energy_restores_reciprocity_of_the_local_equation():
+    """Two equal qubits with a coupling that conserves the bare energy: L is symmetric, its rows sum to zero, and
+    L_aa > 0: the second law. Two detuned ones pump heat at one temperature, and it is neither."""
+    ZI, IZ, XX, YY = (lgks.models.pauli(word) for word in ("ZI", "IZ", "XX", "YY"))
+
+    def matrix(detuning):
+        bare = ZI / 2 + (0.5 - detuning) * IZ
+        baths = [lgks.Bath(lgks.models.pauli(word), 0.7, DRUDE, word) for word in ("XI", "IX")]
+        system = lgks.System(bare + 0.05 * (XX + YY), baths, energy=bare)
+        return np.asarray(lgks.onsager_matrix(system, lgks.Local(lgks.System(bare, baths))))
+
+    L = matrix(0.0)
+    np.testing.assert_allclose(L, L[0, 0] * np.array([[1, -1], [-1, 1]]), rtol=0, atol=1e-12 * L[0, 0])
+    assert L[0, 0] > 0
+    detuned = matrix(0.1)
+    assert abs(detuned[0, 1] - detuned[1, 0]) > 0.2 * abs(detuned[0, 1])
 
 
 def test_rates_and_heat_are_those_counted_jump_by_jump():
@@ -191,6 +255,51 @@ def test_a_file_may_say_frame_and_energy(tmp_path):
         bath = lgks.Bath(lgks.models.pauli("X"), 0.5, DRUDE)
         atom = lgks.System([[0.0, 0.1], [0.1, 0.2]], bath, frame=frame, energy=np.diag([0.0, 0.2]))
         np.testing.assert_allclose(plan.f(frequency=frequency)["heat_currents"], lgks.heat_currents(atom), rtol=1e-12)
+
+
+@pytest.mark.slow
+def test_a_fit_from_the_shell_knows_frame_and_energy(tmp_path, monkeypatch, capsys):
+    """Currents that were counted jump by jump at twelve frequencies of the drive and temperatures: both strengths are
+    found again to 1e−6."""
+    rng = np.random.default_rng(2)
+    frequencies, temperatures = rng.uniform(0.5, 1.2, 12), rng.uniform(0.4, 1.5, 12)
+    strengths = np.array([1.5, 0.7])
+    rows = [
+        jump_by_jump(*QUBIT, np.array([0, 1]), w, (T, 0.5), BARE, strengths)[1]
+        for w, T in zip(frequencies, temperatures, strict=True)
+    ]
+    table = np.column_stack([frequencies, temperatures, rows])
+    np.savetxt(tmp_path / "data.csv", table, delimiter=",", header="w,hot,Ja,Jb", comments="", fmt="%.17g")
+    baths = "".join(
+        f"""
+        [[system.baths]]
+        name = "{name}"
+        coupling = {S.tolist()}
+        temperature = 0.5
+        spectrum = {{kind = "DrudeLorentz", strength = 0.01, cutoff = 2.0}}"""
+        for name, S in zip("ab", QUBIT[1], strict=True)
+    )
+    observables = "".join(f'[observables.J{x}]\nquantity = "heat_currents"\nbath = "{x}"\nerror = 1e-6\n' for x in "ab")
+    (tmp_path / "fit.toml").write_text(
+        f"""
+        [system]
+        hamiltonian = {QUBIT[0].tolist()}
+        energy = {BARE.tolist()}
+        frame = {{operator = [[0, 0], [0, 1]], frequency = 1.0}}{baths}
+        [coordinates]
+        w = "frequency"
+        hot = "temperature_a"
+        [parameters.strength_a]
+        start = 0.01
+        [parameters.strength_b]
+        start = 0.01
+        """
+        + observables
+    )
+    code = _run(monkeypatch, "fit", str(tmp_path / "data.csv"), str(tmp_path / "fit.toml"), "--no-progress")
+    assert code == 0, capsys.readouterr()
+    found = xarray.load_dataset(tmp_path / "data.fit.nc", engine="h5netcdf")
+    np.testing.assert_allclose(found["estimate"], 0.01 * strengths, rtol=1e-6)
 
 
 def test_what_is_no_frame_is_named():

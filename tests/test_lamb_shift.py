@@ -53,6 +53,108 @@ def test_principal_value_against_adaptive_quadrature(name, omega):
     assert float(spectrum.lamb_shift(omega, T)) == pytest.approx(exact_shift(kappa, omega, T), rel=1e-8)
 
 
+def closed_drude(w, T, p):
+    """S(ω) of κ = 1/(ω² + p²) in fifty digits, by digamma functions on the other side of the reflection formula:
+    −ψ(1−a) − ψ(1+a) and a cotangent, singular where a = p/2πT is a whole number."""
+    a, b = p / (2 * mp.pi * T), -1j * w / (2 * mp.pi * T)
+    sums = (mp.digamma(1 - a) - mp.digamma(1 + b)) / (b + a) + (mp.digamma(1 + a) - mp.digamma(1 + b)) / (b - a)
+    return ((mp.cot(mp.pi * a) - 1j) / (4 * (p - 1j * w)) - sums / (8 * mp.pi**2 * T)).imag
+
+
+def closed_brownian(w, T, width, resonance):
+    """S(ω) of κ = 1/((ω² − ω₀²)² + Γ²ω²): a difference of two of those, which are complex."""
+    zeta = mp.sqrt(resonance**2 - width**2 / 4) or resonance * mp.mpf(10) ** -15
+    up, down = width / 2 + 1j * zeta, width / 2 - 1j * zeta
+    a = lambda p: p / (2 * mp.pi * T)  # noqa: E731
+    real = lambda w: mp.digamma(1 + 1j * w / (2 * mp.pi * T)).real  # noqa: E731
+    one = lambda p: (-p / 4 + w / 2 / mp.pi * (real(w) - mp.digamma(a(p)) - 1 / (2 * a(p)))) / (w**2 + p**2)  # noqa: E731
+    return ((one(down) - one(up)) / (up**2 - down**2)).real
+
+
+CLOSED = {  # ω, T and the numbers of the density; away from whole p/2πT, which the witness does not know
+    "drude": (
+        lambda x: lgks.DrudeLorentz(x[2], x[3]).lamb_shift(x[0], x[1]),
+        lambda w, T, s, p: 4 * s * p * closed_drude(w, T, p),
+    ),
+    "brownian": (
+        lambda x: lgks.UnderdampedBrownian(x[2], x[3], x[4]).lamb_shift(x[0], x[1]),
+        lambda w, T, s, width, resonance: 2 * s**2 * width * closed_brownian(w, T, width, resonance),
+    ),
+}
+VALUES = {name: jax.jit(function) for name, (function, _) in CLOSED.items()}
+
+
+def numbers(name, rng):
+    """At random over many decades; narrow and overdamped lines, and near critical damping on both sides."""
+    T, s, p = 10.0 ** rng.uniform([-4, -2, -2], [4, 2, 2])
+    w = rng.choice([-1, 0, 1], p=[0.45, 0.1, 0.45]) * 10.0 ** rng.uniform(-5, 5)
+    if name == "drude":
+        return [w, T, s, p]
+    width = p * rng.choice([10.0 ** rng.uniform(-2, 3), 2, 2 + 1e-9, 2 - 1e-5, 1.9, 2.02])
+    return [w if rng.random() < 0.6 else rng.choice([-1, 1]) * (p + width * rng.normal()), T, s, width, p]
+
+
+@pytest.mark.parametrize("name", CLOSED)
+def test_closed_forms_to_fifty_digits(name):
+    """|S − exact| < 1e−12 |G|, G = Γ/2 + iS; 1e−12 |S| where Γ is not larger."""
+    rng = np.random.default_rng(4)
+    with mp.workdps(50):
+        for _ in range(200):
+            x = numbers(name, rng)
+            w, T, *rest = map(mp.mpf, x)
+            exact = CLOSED[name][1](w, T, *rest)
+            kappa = 4 * rest[0] * rest[1] / (w**2 + rest[1] ** 2)
+            if name == "brownian":
+                kappa = 2 * rest[0] ** 2 * rest[1] / ((w**2 - rest[2] ** 2) ** 2 + (rest[1] * w) ** 2)
+            size = abs(exact_rate(lambda _, k=kappa: k, w, T) / 2 + 1j * exact)
+            assert abs(mp.mpf(float(VALUES[name](jnp.asarray(x)))) - exact) < 1e-12 * size, x
+
+
+@pytest.mark.parametrize(
+    ("name", "x"),
+    [
+        ("drude", [0.8, 0.35, 0.1, 2.0]),
+        ("drude", [0.0, 0.35, 0.1, 2.0]),
+        ("drude", [-1.3, 1.0, 0.1, 2 * np.pi]),  # a Matsubara frequency on the pole: p = 2πT
+        ("drude", [0.0, 0.5, 0.1, 3 * np.pi]),
+        ("drude", [1e-9, 1e-3, 0.1, 2.0]),
+        ("drude", [30.0, 1e4, 0.1, 2.0]),
+        ("brownian", [0.8, 0.35, 0.1, 0.3, 1.5]),
+        ("brownian", [0.0, 0.35, 0.1, 2.0, 1.0]),  # critical damping
+        ("brownian", [-1.3, 0.35, 0.1, 2.0, 1.0]),
+        ("brownian", [1.1, 0.35, 0.1, 2.1, 1.0]),
+        ("brownian", [1.1, 0.35, 0.1, 5.0, 1.0]),
+    ],
+)
+def test_first_and_second_derivatives_of_closed_forms(name, x):
+    """In ω, T and all numbers of the density, against differences in a hundred digits: 1e−10 of the value over the
+    scales of the two variables, ω's being that of the problem."""
+    scales = np.maximum(np.abs(x), 1e-3)
+    scales[0] = max(abs(x[0]), min(x[1], x[-1]))
+    slope, curvature = DERIVATIVES[name](jnp.asarray(x))
+    with mp.workdps(100):  # next to its poles the witness loses half of them
+        point, exact = [mp.mpf(v) + mp.mpf(10) ** -18 for v in x], CLOSED[name][1]  # off the poles of the witness
+        size = max(abs(exact(*point)), 1e-3)
+        step = mp.mpf(10) ** -12
+
+        def at(*moves):
+            return exact(*(v + step * sum(k for j, k in moves if j == i) for i, v in enumerate(point)))
+
+        for i in range(len(x)):
+            first = (at((i, 1)) - at((i, -1))) / (2 * step)
+            assert abs(float(slope[i]) - first) * scales[i] < 1e-10 * max(size, abs(first) * scales[i]), i
+            for j in range(i + 1):
+                second = at((i, 1), (j, 1)) - at((i, 1), (j, -1)) - at((i, -1), (j, 1)) + at((i, -1), (j, -1))
+                second /= 4 * step**2
+                scale = scales[i] * scales[j]
+                assert abs(float(curvature[i, j]) - second) * scale < 1e-10 * max(size, abs(second) * scale), (i, j)
+
+
+DERIVATIVES = {
+    name: jax.jit(lambda x, f=function: (jax.grad(f)(x), jax.hessian(f)(x))) for name, (function, _) in CLOSED.items()
+}
+
+
 @pytest.mark.parametrize("omega", [0.0, 0.8, -1.2, 5.0])
 def test_principal_value_of_a_table(omega):
     """A measured density with a power tail: SciPy's spline through the same points and Gauss–Legendre between all the

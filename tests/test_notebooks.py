@@ -6,7 +6,11 @@ import nbclient
 import nbformat
 import pytest
 
-NOTEBOOKS = sorted((Path(__file__).parent.parent / "notebooks").glob("*.ipynb"))
+ROOT = Path(__file__).parents[1]
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+# As in conftest.py: no search for garbage, one context of programs.
+CHEAP = f"import gc, sys; gc.disable(); sys.path.append({str(ROOT)!r}); import tests.lowering as lowering; "
+CHEAP += "lowering.share_context(); del gc, sys, lowering"
 
 
 def test_there_are_notebooks():
@@ -19,8 +23,8 @@ def test_there_are_notebooks():
 def test_notebook_runs(path, tmp_path):
     notebook = nbformat.read(path, as_version=4)
     folder = {"metadata": {"path": str(tmp_path)}}
-    without_collection = ["--IPKernelApp.exec_lines=import gc; gc.disable()"]  # as in conftest.py
-    nbclient.NotebookClient(notebook, timeout=300, resources=folder, extra_arguments=without_collection).execute()
+    cheap = [f"--IPKernelApp.exec_lines={CHEAP}"]
+    nbclient.NotebookClient(notebook, timeout=300, resources=folder, extra_arguments=cheap).execute()
     for cell in notebook.cells:
         for output in cell.get("outputs", []):
             assert output.output_type != "error", (cell.source, output)

@@ -35,9 +35,10 @@ ASKED = {
 EQUATIONS = {"Davies": lgks.Davies(), "Redfield": lgks.Redfield()}
 
 
-@pytest.fixture
-def counted(monkeypatch):
-    """The Hamiltonians that are diagonalised."""
+@pytest.fixture(scope="module")
+def diagonalised():
+    """The Hamiltonians that are diagonalised from here to the end of the module. Programs are forgotten at both ends
+    and kept in between: what a program diagonalises is counted when it is traced first, here."""
     found = []
     module = sys.modules["jaxlgks._bohr._structure"]
     original = module.bohr_structure
@@ -46,10 +47,20 @@ def counted(monkeypatch):
         found.append(hamiltonian)
         return original(hamiltonian)
 
-    for name, other in list(sys.modules.items()):
-        if name.startswith("jaxlgks.") and getattr(other, "bohr_structure", None) is original:
-            monkeypatch.setattr(other, "bohr_structure", counting)
-    return found
+    jax.clear_caches()
+    with pytest.MonkeyPatch.context() as patch:
+        for name, other in list(sys.modules.items()):
+            if name.startswith("jaxlgks.") and getattr(other, "bohr_structure", None) is original:
+                patch.setattr(other, "bohr_structure", counting)
+        yield found
+    jax.clear_caches()
+
+
+@pytest.fixture
+def counted(diagonalised):
+    """Those of one test."""
+    diagonalised.clear()
+    return diagonalised
 
 
 def system() -> lgks.System:

@@ -68,11 +68,11 @@ values = [0.01, 0.02]
 """
 
 
-def test_a_model_from_a_file(tmp_path, monkeypatch, capsys):
+def test_a_model_from_a_file(tmp_path, capsys):
     """The command line saves what the library computes, addressed by name; then a map and lines of it."""
     file = tmp_path / "qubits.toml"
     file.write_text(QUBITS)
-    assert _run(monkeypatch, "sweep", str(file), "--no-progress") == 0
+    assert _run("sweep", str(file), "--no-progress") == 0
     assert "3 x 2 x 1 x 2 points" in capsys.readouterr().out
     data = xarray.load_dataset(tmp_path / "qubits.nc", engine="h5netcdf")
     assert data.heat_currents.dims == ("delta", "mean_temperature", "temperature_difference", "strength", "bath")
@@ -87,12 +87,12 @@ def test_a_model_from_a_file(tmp_path, monkeypatch, capsys):
     assert data.d_heat_currents_d_delta.dims == data.heat_currents.dims
     arguments = ["plot", str(tmp_path / "qubits.nc"), "--variable", "heat_currents", "--at", "strength=0.1"]
     assert data.bath.values.tolist() == ["a", "b"]
-    assert _run(monkeypatch, *arguments, "--at", "bath=a", "--out", str(tmp_path / "map.png")) == 0
-    assert _run(monkeypatch, *arguments, "--at", "bath=c") == 2
+    assert _run(*arguments, "--at", "bath=a", "--out", str(tmp_path / "map.png")) == 0
+    assert _run(*arguments, "--at", "bath=c") == 2
     assert "one of a, b" in " ".join(capsys.readouterr().err.split())
-    assert _run(monkeypatch, *arguments, "--x", "delta", "--out", str(tmp_path / "lines.png")) == 0
+    assert _run(*arguments, "--x", "delta", "--out", str(tmp_path / "lines.png")) == 0
     assert all((tmp_path / name).read_bytes().startswith(b"\x89PNG") for name in ("map.png", "lines.png"))
-    assert _run(monkeypatch, *arguments, "--at", "T=1") == 2
+    assert _run(*arguments, "--at", "T=1") == 2
     assert "no axis 'T'" in capsys.readouterr().err
 
 
@@ -201,12 +201,12 @@ def test_the_example_of_the_readme(tmp_path):
     assert figure.axes[0].get_xlabel() == "mean temperature (K)"
 
 
-def test_a_broken_file_is_named(tmp_path, monkeypatch, capsys):
+def test_a_broken_file_is_named(tmp_path, capsys):
     file = tmp_path / "broken.toml"
     file.write_text("[system\n")
-    assert _run(monkeypatch, "sweep", str(file)) == 2
+    assert _run("sweep", str(file)) == 2
     assert "not valid TOML" in " ".join(capsys.readouterr().err.split())
-    assert _run(monkeypatch, "sweep", str(tmp_path / "none.toml")) == 2
+    assert _run("sweep", str(tmp_path / "none.toml")) == 2
 
 
 def test_pictures_say_what_they_cannot_show():
@@ -231,18 +231,18 @@ def test_pictures_say_what_they_cannot_show():
     assert (figure.axes[0].get_xlabel(), figure.axes[0].get_ylabel()) == ("y", "x")
 
 
-def test_the_schema_for_editors(tmp_path, monkeypatch, capsys):
+def test_the_schema_for_editors(tmp_path, capsys):
     """JSON on the terminal or in a file: tables, their keys, and that there are no others; the files of `fit` too."""
-    assert _run(monkeypatch, "schema", "sweep") == 0
+    assert _run("schema", "sweep") == 0
     schema = json.loads(capsys.readouterr().out)
     assert set(schema["required"]) == {"system", "axes"}
     assert schema["additionalProperties"] is False
     assert set(schema["$defs"]["DrudeLorentz"]["properties"]) == {"kind", "strength", "cutoff"}
     assert schema["$defs"]["Axis"]["properties"]["scale"]["enum"] == ["linear", "log"]
-    assert _run(monkeypatch, "schema", "fit", "--out", str(tmp_path / "fit.json")) == 0
+    assert _run("schema", "fit", "--out", str(tmp_path / "fit.json")) == 0
     written = json.loads((tmp_path / "fit.json").read_text())
     assert set(written["$defs"]["Parameter"]["required"]) == {"start"}
-    assert _run(monkeypatch, "schema", "plot") == 2
+    assert _run("schema", "plot") == 2
     assert "there are schemas of sweep, fit; got 'plot'" in " ".join(capsys.readouterr().err.split())
 
 

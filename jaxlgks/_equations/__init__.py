@@ -18,8 +18,10 @@ from ._timescales import (
     bath_rates as bath_rates,
     between_states as between_states,
     carried_rates as carried_rates,
+    constant as constant,
     correlation_time as correlation_time,
     coupling_weights as coupling_weights,
+    rate_errors as rate_errors,
     relaxation_rate as relaxation_rate,
     separation as separation,
     spread as spread,
@@ -28,3 +30,13 @@ from ._timescales import (
 )
 from ._unified import Unified as Unified, cluster_gap as cluster_gap
 from ._universal import UniversalLindblad as UniversalLindblad
+from ._validity import (
+    LARGE as LARGE,
+    NEGATIVE as NEGATIVE,
+    SMALL as SMALL,
+    Parameters as Parameters,
+    Validity as Validity,
+    parameters as parameters,
+    validity as validity,
+    worst as worst,
+)

@@ -47,9 +47,31 @@ class AbstractEquation(eqx.Module):
         return False
 
     @property
+    def positive(self) -> bool:
+        """Whether states stay positive (complete positivity)."""
+        return True
+
+    @property
     def one_rate(self) -> bool:
         """Whether all frequencies of a group have one rate, however far apart they are."""
         return False
+
+    @property
+    def dressed(self) -> bool:
+        """Whether the states that are asked for are not those that it moves, but (1 − M) times these (`dressing`)."""
+        return False
+
+    def dressing(self, structure: Structure, noises: tuple[Noise, ...]) -> Complex[Array, "n n"]:
+        """M on column-stacked states in the eigenbasis of H, where `dressed`."""
+        raise NotImplementedError
+
+    def require_own_frame(self, who: str) -> None:
+        """Raise what is not built where `dressed`."""
+        if self.dressed:
+            raise InputError(
+                f"{who}: not built for {type(self).__name__}(frame='system'), which has states, expectations, evolve "
+                "(by 'expm'), correlation, liouvillian and autodiff_response, all with Dense(). Use frame='jump'."
+            )
 
     @property
     def kernel(self) -> Literal["lindblad", "redfield"] | None:

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Complex, Inexact
+from jaxtyping import Array, Complex, Float, Inexact
 
 from .._bohr import dagger, product, sandwich
 
@@ -60,6 +60,16 @@ class Dissipator(eqx.Module):
         right = jnp.swapaxes(self.right[:count].conj(), 1, 2).reshape(-1, dim)
         half = (1.0 if self.mirrored else 0.5) * _product(jnp.concatenate(jumps, axis=1), right) + fallen
         return half + half.conj().T
+
+    def terms(self, X: Complex[Array, "d d"]) -> Float[Array, "d d"]:
+        """How large the terms are, element by element, of which D X is the sum: times eps, what rounding leaves of it.
+
+        On the diagonal the imaginary part of K cancels exactly, unless products are taken apart."""
+        size, K, together = jnp.abs(X), jnp.diag(self.drift), X.shape[-1] > LARGE
+        frequencies = jnp.abs(K.imag[:, None] - K.imag[None, :])
+        drift = jnp.abs(self.drift if together else self.drift - 1j * jnp.diag(K.imag))
+        jumps = sandwich(jnp.abs(self.left), size, jnp.abs(self.right))
+        return jumps + product(drift, size) + product(size, drift.T) + frequencies * size
 
     def adjoint(self, X: Complex[Array, "d d"]) -> Complex[Array, "d d"]:
         """D† X (Heisenberg picture)."""

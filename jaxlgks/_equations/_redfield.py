@@ -41,6 +41,10 @@ class Redfield(AbstractEquation):
     reference: ClassVar[None] = None
 
     @property
+    def positive(self) -> bool:
+        return False
+
+    @property
     def kernel(self) -> Literal["redfield"]:
         return "redfield"
 

@@ -4,6 +4,7 @@ Takes: the structure of H, groups, baths. Returns: the time scales by which one 
 constants of differentiation.
 """
 
+import functools
 from collections.abc import Callable
 
 import equinox as eqx
@@ -25,7 +26,7 @@ def relaxation_rate(structure: Structure, system: System) -> Float[Array, ""]:
 
 def transition_rates(structure: Structure, system: System) -> tuple[Float[Array, "d d"], ...]:
     """Γ_α(ω_mn) |S_mn|², the rate of n → m by each bath; zero for m = n. Constants of differentiation."""
-    structure, system = _constant((structure, system))
+    structure, system = constant((structure, system))
     return bath_rates(structure.frequencies, structure.vectors, system)
 
 
@@ -49,6 +50,39 @@ def bath_rates(
     def of(bath: Bath) -> Array:
         first, *others = [rate(noise) for noise in bath.noises]
         return sum(others, first)
+
+    return tuple(of(bath) for bath in system.baths)
+
+
+def rate_errors(structure: Structure, system: System, turned: bool = True) -> tuple[Float[Array, "d d"], ...]:
+    """By what factor at most W^α_mn and W^α_nm are wrong together, less one; zero where a coupling is zero.
+
+    U diagonalises H up to what is found beside the diagonal and its rounding, h = |U†HU|_{m≠n} + eps |U|†|H||U|, which
+    turns states by x_mn = h_mn/|ω_mn|. So S_mn is known to
+
+        eps (|U|†|S||U|)_mn + (x|S| + |S|x)_mn ,
+
+    and weak couplings between states that are strongly coupled otherwise lose digits, unless U has small elements
+    there too. `turned`: whether states that are turned matter, x ≠ 0: not to equations that do not tell them apart."""
+    structure, system = constant((structure, system))
+    U = structure.vectors
+    omega, size = jnp.abs(between_states(structure.frequencies)), jnp.abs(U)
+    eps, same = jnp.finfo(omega.dtype).eps, jnp.eye(system.dim, dtype=bool)
+
+    def rounding(X: Array) -> Array:
+        return eps * product(size.T, jnp.abs(X), size)
+
+    beside = jnp.abs(structure.to_eigenbasis(structure.hamiltonian)) + rounding(structure.hamiltonian)
+    turn = jnp.where(same | (omega == 0), 0.0, beside / jnp.where(omega == 0, 1.0, omega))
+
+    def of_noise(noise: Noise) -> Array:
+        S = jnp.sqrt(coupling_weights(U, noise))
+        lost = rounding(noise.coupling)
+        lost = lost + product(turn, S) + product(S, turn) if turned else lost
+        return jnp.where(S > 0, 2 * lost / jnp.where(S > 0, S, 1.0), 0.0)
+
+    def of(bath: Bath) -> Array:
+        return jnp.minimum(functools.reduce(jnp.maximum, [of_noise(noise) for noise in bath.noises]), 0.5)
 
     return tuple(of(bath) for bath in system.baths)
 
@@ -98,7 +132,7 @@ def coupling_weights(vectors: Inexact[Array, "d d"], noise: Noise) -> Float[Arra
 
 def correlation_time(structure: Structure, system: System) -> Float[Array, ""]:
     """τ_B = max |d ln Γ_α/dω| over baths and the Bohr frequencies they couple to."""
-    structure, system = _constant((structure, system))
+    structure, system = constant((structure, system))
     longest = jnp.zeros((), structure.energies.dtype)
     for bath in system.baths:
         for noise in bath.noises:
@@ -110,7 +144,8 @@ def correlation_time(structure: Structure, system: System) -> Float[Array, ""]:
     return longest
 
 
-def _constant(tree):
+def constant(tree):
+    """The same, with no derivative."""
     return jax.tree.map(lambda x: jax.lax.stop_gradient(x) if eqx.is_inexact_array(x) else x, tree)
 
 

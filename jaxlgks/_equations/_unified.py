@@ -96,6 +96,10 @@ class Unified(AbstractSecular):
         return self.rates == "centre"
 
     @property
+    def positive(self) -> bool:
+        return self.rates != "arithmetic"
+
+    @property
     def kernel(self) -> Literal["lindblad", "redfield"] | None:
         return {"geometric": "lindblad", "centre": None, "arithmetic": "redfield"}[self.rates]
 

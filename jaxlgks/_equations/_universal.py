@@ -3,19 +3,24 @@
 Takes: a system. Returns: D_α = D[A_α], A_α = √Γ_α(Ω_H)[S_α] over all Bohr frequencies.
 """
 
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, get_args
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Complex, Float
 
 from .._bohr import Structure
-from .._spectra import folded_nodes, resolved
+from .._inputs import as_word
+from .._spectra import resolved
 from .._system import Noise
+from ..errors import InputError
 from ._base import AbstractEquation, Filter
 from ._dissipator import Dissipator, lindblad
+from ._dressing import dressing, shift_nodes
 from ._rates import RootRate
+
+Frame = Literal["jump", "system"]
 
 
 class UniversalLindblad(AbstractEquation):
@@ -33,9 +38,17 @@ class UniversalLindblad(AbstractEquation):
 
     It costs a filter at each of about 450 d² frequencies: meant for d ≤ 8.
 
-    **Arguments:** `lamb_shift`: whether to add it.
+    The state ρ' that it moves is that of the system in another frame, ρ = (1 − M) ρ', where −i[[H, ·], M] is the
+    Redfield dissipator less this one, both with Lamb shifts: to first order in the rate coherences of ρ' are those of
+    the frame, and can have the wrong sign. `frame="system"` gives ρ: states, expectations, `evolve` (by "expm"),
+    `correlation`, `liouvillian` (1 − M) L (1 − M)⁻¹, and `autodiff_response` where levels are distinct. Steady
+    coherences are then right to that order, at the price of positivity to the same. Heat currents, which agree in both
+    frames to that order, and responses by formula are not built there and refused.
 
-    **Raises:** `LambShiftError` when used with a density that has none.
+    **Arguments:** `lamb_shift`: whether to add it. `frame`: "jump" (of ρ', in which the equation has Lindblad's form)
+    or "system", which needs the Lamb shift.
+
+    **Raises:** `LambShiftError` when used with a density that has none; `InputError` for what `frame="system"` has not.
 
     ```python
     import jax; jax.config.update("jax_enable_x64", True)
@@ -47,7 +60,28 @@ class UniversalLindblad(AbstractEquation):
     """
 
     lamb_shift: bool = eqx.field(static=True, default=False)
+    frame: Frame = eqx.field(static=True, default="jump")
     reference: ClassVar[None] = None
+
+    def __check_init__(self) -> None:
+        as_word(self.frame, "UniversalLindblad: frame", get_args(Frame))
+        if self.dressed and not self.lamb_shift:
+            raise InputError(
+                "UniversalLindblad: frame='system' needs lamb_shift=True: the coherences that the frame changes are of "
+                "the order of those that the Lamb shift makes."
+            )
+
+    @property
+    def dressed(self) -> bool:
+        return self.frame == "system"
+
+    def dressing(self, structure: Structure, noises: tuple[Noise, ...]) -> Complex[Array, "n n"]:
+        if any(noise.quanta is not None for noise in noises):
+            raise InputError(
+                "UniversalLindblad: frame='system' is not built for a system with a rotating frame, System(frame=...). "
+                "Use frame='jump'."
+            )
+        return dressing(structure, noises)
 
     @property
     def kernel(self) -> Literal["lindblad"] | None:
@@ -58,7 +92,7 @@ class UniversalLindblad(AbstractEquation):
         if not self.lamb_shift:
             return (A,)
         noise.spectrum.require_lamb_shift()
-        nodes, weights = _nodes(structure, noise)
+        nodes, weights = shift_nodes(structure, noise)
         weights = jnp.where(_resolved(structure, noise, nodes, weights), weights, jnp.nan).reshape(-1)
         nodes = nodes.reshape(-1)
         at = jax.vmap(lambda nu: filtered(RootRate(noise.spectrum, noise.temperature, nu)), out_axes=1)
@@ -72,15 +106,6 @@ class UniversalLindblad(AbstractEquation):
             return D
         below, above = (jnp.einsum("jlkm,jlkn->mn", B.conj(), B) for B in shift)
         return Dissipator(D.left, D.right, D.drift + 1j * (below - above))
-
-
-def _nodes(structure: Structure, noise: Noise) -> tuple[Float[Array, "p k"], Float[Array, "p k"]]:
-    """Nodes and weights of ∫₀^∞ dν/(2πν), cut where ω_mn ± ν meets zero or a place where the density is cut."""
-    upper = jnp.triu_indices(structure.energies.size, 1)
-    omega = structure.frequencies[upper]
-    marks = jax.lax.stop_gradient(noise.spectrum.cuts(noise.temperature)).reshape(-1)
-    cuts = jnp.abs(omega[:, None] - jnp.concatenate([jnp.zeros(1, marks.dtype), marks, -marks])).reshape(-1)
-    return folded_nodes(jnp.concatenate([cuts, marks]))
 
 
 def _resolved(structure: Structure, noise: Noise, nodes: Float[Array, "p k"], weights: Float[Array, "p k"]) -> Array:

@@ -11,6 +11,7 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
+from .._equations import Validity
 from .._inputs import as_count, as_flag, as_units
 from ..errors import DataError, FitWarning, IdentifiabilityError
 from ._data import Data, as_data, usable, weights_of
@@ -71,7 +72,8 @@ def fit(
     **Raises:** `DataError`, `InputError`; `IdentifiabilityError`, naming combinations of parameters that the data do
     not fix at all; `FitError` if no start leads to a finite χ².
     **Warns:** `FitWarning` for a plan of measurement that fixes parameters badly, active bounds, a χ² far too large, an
-    end that is no minimum, a second minimum as good, errors that are a part of the measured values.
+    end that is no minimum, a second minimum as good, errors that are a part of the measured values, a master equation
+    that is out of its range at the estimates.
 
     ```python
     import jax; jax.config.update("jax_enable_x64", True)
@@ -161,7 +163,12 @@ def _result(problem: Problem, data: Data, ends: Ends, label: str, units: dict) -
         information = information_of(parameters, point.theta, point.jacobian / size, units)
     starts = starts_of(problem, ends, size, information.sigmas)
     p_value = float(chi2.sf(chi, dof)) if problem.known and dof > 0 else float("nan")
-    notes = (*_biased(problem, data, point, predicted), *_notes(problem, starts, information, point, p_value))
+    validity = problem.model.validity(jnp.asarray(point.theta), problem.x)
+    notes = (
+        *_biased(problem, data, point, predicted),
+        *_notes(problem, starts, information, point, p_value),
+        *_doubts(validity),
+    )
     sigmas, theta = information.sigmas, information.values
     with np.errstate(invalid="ignore"):
         correlations = information.covariance / np.outer(sigmas, sigmas)
@@ -182,6 +189,7 @@ def _result(problem: Problem, data: Data, ends: Ends, label: str, units: dict) -
         degrees_of_freedom=dof,
         reduced_chi_squared=chi * unit**2 / dof if dof > 0 else float("nan"),
         p_value=p_value,
+        validity=validity,
         starts=starts,
         problem=problem,
         used_errors=sigma,
@@ -189,6 +197,13 @@ def _result(problem: Problem, data: Data, ends: Ends, label: str, units: dict) -
         notes=notes,
         units=units,
     )
+
+
+def _doubts(validity: Validity | None) -> list[str]:
+    """A note where the master equation clearly does not hold at the estimates."""
+    if validity is None or not np.any(np.asarray(validity.broken)):
+        return []
+    return [f"{validity}: estimates hold what the equation gets wrong. See validity."]
 
 
 def _require_errors(problem: Problem, data: Data, predicted: np.ndarray) -> None:

@@ -14,6 +14,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
+from .._equations import Validity
+from .._generator import verdict_on
 from .._inputs import as_function, as_mapping
 from ..errors import DataError, InputError
 from ._data import Data
@@ -41,6 +43,12 @@ class Model(eqx.Module):
         out = jax.vmap(self.predict, (None, 0))(self.parameters.tree(theta), points)
         named = out if isinstance(out, Mapping) else {self.observables[0]: out}
         return {name: jnp.asarray(named[name]) for name in self.observables}
+
+    @eqx.filter_jit
+    def validity(self, theta: Float[Array, " p"], x: Mapping[str, Any]) -> Validity | None:
+        """The verdict on the master equations at each point, [n]; None where `predict` asks none."""
+        points = {name: jnp.asarray(values) for name, values in x.items()}
+        return jax.vmap(verdict_on(self.predict), (None, 0))(self.parameters.tree(theta), points)
 
     @eqx.filter_jit
     def with_jacobian(self, theta: Float[Array, " p"], x: Mapping[str, Any]) -> tuple[dict, dict]:

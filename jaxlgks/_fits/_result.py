@@ -20,6 +20,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from .._equations import Validity
 from .._inputs import as_count, as_setting
 from ..errors import InputError
 from ._data import Data, as_coordinates, listed_points
@@ -70,6 +71,9 @@ class Fit(eqx.Module):
       one if the model is right); with unknown errors `chi_squared` is the (weighted) sum of squares and
       `reduced_chi_squared` the estimated variance.
     - `predictions`, `residuals` (measured less predicted, over the error): by observable, NaN where skipped.
+    - `validity`: how far the master equations of `predict` can be trusted at the estimates, `Validity` with one number
+      for each setting that was measured; None where it asks none (or does so inside a `jit`, `vmap` or `grad` of its
+      own).
     - `starts`: every start and its end; `notes`: what asks for a look.
     """
 
@@ -89,6 +93,7 @@ class Fit(eqx.Module):
     degrees_of_freedom: int
     reduced_chi_squared: float
     p_value: float
+    validity: Validity | None
     starts: Starts
     problem: Problem
     used_errors: Float[np.ndarray, " m"]

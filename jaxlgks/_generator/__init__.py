@@ -39,7 +39,7 @@ from ._operators import (
     operator_generator as operator_generator,
 )
 from ._populations import LevelRates as LevelRates, level_rates as level_rates, populations_close as populations_close
-from ._problem import AbstractProblem as AbstractProblem, SystemProblem as SystemProblem, resolve as resolve
+from ._problem import AbstractProblem as AbstractProblem, resolve as resolve
 from ._solvers import (
     AbstractSolver as AbstractSolver,
     Blocks as Blocks,
@@ -48,9 +48,14 @@ from ._solvers import (
     Populations as Populations,
     as_solver as as_solver,
 )
+from ._system import SystemProblem as SystemProblem
 from ._verdict import (
     NOT_FINITE as NOT_FINITE,
     AbstractSteadyState as AbstractSteadyState,
     SteadyState as SteadyState,
+    doubt_of as doubt_of,
+    is_heard as is_heard,
+    tell as tell,
+    verdict_on as verdict_on,
     warnings_of as warnings_of,
 )

@@ -32,6 +32,7 @@ class NullState(eqx.Module):
 
     state: State
     residual: Float[Array, ""]
+    error: Float[Array, ""]
     slowest: Float[Array, ""]
     condition: Float[Array, ""]
     finite: Bool[Array, ""]

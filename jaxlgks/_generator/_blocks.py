@@ -27,8 +27,9 @@ from .._bohr import Groups
 from .._equations import AbstractSecular, Dissipation, Slope, product_within
 from .._system import Noise
 from ._base import AbstractSuperoperator, Change, Frequency, NullState
-from ._linear import Pinned, exponential, linear_solve, null_state, pinned_generator
+from ._linear import exponential, linear_solve, null_state, pinned_generator, trace_kept
 from ._matrices import MatrixGenerator, rows_of, thermal_change
+from ._populations import uncertain_rates
 from ._stepping import AbstractStepper
 
 BATCHED = 8
@@ -47,7 +48,13 @@ class BlockStructure(eqx.Module):
 
     def matrices(self, left: Array, right: Array, drift: Complex[Array, "d d"]) -> Matrices:
         """X ↦ Σ_j Σ_g L_g X R_g† − K X − X K† of ungrouped operators L, R [j, d, d]."""
-        return tuple(self._matrix(where, left, right, drift) for where in self.positions)
+        first, *others = (self._matrix(where, left, right, drift) for where in self.positions)
+        return trace_kept(first[0], self.identity(first.dtype))[None], *others
+
+    def identity(self, dtype: Any) -> Complex[Array, " n"]:
+        """The identity in the block of the populations."""
+        where, dim = self.positions[0][0], self.labels.shape[-1]
+        return (where // dim == where % dim).astype(dtype)
 
     def _matrix(self, where: Array, left: Array, right: Array, drift: Array) -> Array:
         dim = self.labels.shape[-1]
@@ -144,7 +151,11 @@ class BlockGenerator(MatrixGenerator):
         def as_matrix(x: Array) -> Array:
             return jnp.zeros(dim * dim, x.dtype).at[where].set(x).reshape(dim, dim)
 
-        return null_state(self.matrices[0][0], self.core.populations, self.refine, as_matrix)
+        L = self.matrices[0][0]
+        places = ((where[:, None] // dim == jnp.arange(dim)) & (where[:, None] % dim == jnp.arange(dim))).astype(
+            L.dtype
+        )
+        return null_state(L, places, uncertain_rates(self.resolved), self.refine, as_matrix)
 
     def adjoint(self, A: Complex[Array, "d d"]) -> Complex[Array, "d d"]:
         return self.blocks.adjoint(self.matrices, A[None])[0]
@@ -188,16 +199,14 @@ class BlockCore(AbstractStepper):
     matrices: Matrices
 
     @property
-    def populations(self) -> Pinned:
+    def populations(self) -> Complex[Array, "n n"]:
         """The block of the populations, with the trace."""
-        where, dim = self.blocks.positions[0][0], self.blocks.labels.shape[-1]
-        M = self.matrices[0][0]
-        return pinned_generator(M, (where // dim == where % dim).astype(M.dtype))
+        return pinned_generator(self.matrices[0][0], self.blocks.identity(self.matrices[0].dtype))
 
     def solve(self, B: Complex[Array, "k d d"], omega: Float[Array, ""]) -> Complex[Array, "k d d"]:
         shift = (1j * omega).astype(B.dtype)
         first, *others = self.blocks.split(B)
-        parts = [linear_solve(self.populations.matrix + shift * jnp.eye(first.shape[-1]), first[:, 0].T).T[:, None]]
+        parts = [linear_solve(self.populations + shift * jnp.eye(first.shape[-1]), first[:, 0].T).T[:, None]]
         for M, b in zip(self.matrices[1:], others, strict=True):
             M = M + shift * jnp.eye(M.shape[-1])
             alone = M.shape[-1] == 1

@@ -34,6 +34,8 @@ def known_blocks(resolved: Dissipation, above: int | None = None) -> BlockStruct
 
 def few_operators(resolved: Dissipation) -> bool:
     """Whether a generator is better kept as operators, one for each group and noise, than as one dense matrix."""
+    if resolved.equation.dressed:
+        return False
     return resolved.system.dim > LARGE and resolved.coupled().groups.count <= FEW * resolved.system.dim
 
 

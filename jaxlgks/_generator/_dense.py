@@ -4,7 +4,7 @@ Takes: a system with its equation. Returns: L as one matrix, and what an LU fact
 """
 
 from collections.abc import Callable
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import equinox as eqx
 import jax
@@ -13,29 +13,36 @@ from jaxtyping import Array, Complex, Float
 
 from .._equations import Dissipation
 from ._base import NullState
-from ._linear import exponential, linear_solve, null_state, pinned_generator
-from ._liouvillian import commutator_matrix, unvec, vec
+from ._linear import exponential, linear_solve, null_state, pinned_generator, trace_kept
+from ._liouvillian import commutator_matrix, dressed, frame_change, unvec, vec
 from ._matrices import MatrixGenerator, OperatorDissipator, averaged, rotated_dissipators
+from ._populations import uncertain_rates
 from ._stepping import AbstractStepper
 
 
 class DenseGenerator(MatrixGenerator):
     """L as a matrix on column-stacked states in the eigenbasis of H. `refine`: steps of refinement of the steady
-    state."""
+    state. `own`: where states are `dressed`, the matrix in the equation's own frame, and T that leads from there."""
 
     resolved: Dissipation
     matrix: Complex[Array, "n n"]
     refine: int = eqx.field(static=True, default=1)
+    own: tuple[Complex[Array, "n n"], Complex[Array, "n n"]] | None = None
     name: ClassVar[str] = "dense"
 
     def steady(self) -> NullState:
-        pinned = pinned_generator(self.matrix, vec(jnp.eye(self.resolved.system.dim, dtype=self.matrix.dtype)))
-        return null_state(self.matrix, pinned, self.refine, unvec)
+        one = jnp.eye(self.resolved.system.dim, dtype=self.matrix.dtype)
+        places = (one[:, None, :] * one).reshape(-1, len(one))
+        L, T = (self.matrix, None) if self.own is None else self.own
+        return null_state(
+            L, places, uncertain_rates(self.resolved), self.refine, unvec if T is None else lambda x: unvec(T @ x)
+        )
 
     def adjoint(self, A: Complex[Array, "d d"]) -> Complex[Array, "d d"]:
         return unvec(self.matrix.conj().T @ vec(A))
 
     def dissipators(self) -> tuple[OperatorDissipator, ...]:
+        self.resolved.equation.require_own_frame("heat currents and entropy production")
         return rotated_dissipators(self.resolved)
 
     @property
@@ -49,7 +56,7 @@ class DenseCore(AbstractStepper):
     matrix: Complex[Array, "n n"]
 
     def solve(self, B: Complex[Array, "k d d"], omega: Float[Array, ""]) -> Complex[Array, "k d d"]:
-        M = pinned_generator(self.matrix, vec(jnp.eye(B.shape[-1], dtype=B.dtype))).matrix
+        M = pinned_generator(self.matrix, _identity(B.shape[-1], B.dtype))
         M = M + (1j * omega).astype(M.dtype) * jnp.eye(M.shape[-1], dtype=M.dtype)
         return _matrices(linear_solve(M, _columns(B)))
 
@@ -76,6 +83,10 @@ def _matrices(columns: Complex[Array, "n k"]) -> Complex[Array, "k d d"]:
     return jax.vmap(unvec, in_axes=1)(columns)
 
 
+def _identity(dim: int, dtype: Any) -> Complex[Array, " n"]:
+    return vec(jnp.eye(dim, dtype=dtype))
+
+
 def dense_generator(resolved: Dissipation, refine: int = 1) -> DenseGenerator:
     """L in the eigenbasis of H. The basis is a constant of differentiation; the derivative in H comes with U† dH U."""
     structure = resolved.structure
@@ -84,4 +95,8 @@ def dense_generator(resolved: Dissipation, refine: int = 1) -> DenseGenerator:
     total = commutator_matrix(diagonal + H - jax.lax.stop_gradient(H))
     for dissipator in rotated_dissipators(resolved):
         total = total + dissipator.D.matrix()
-    return DenseGenerator(resolved, total, refine)
+    total = trace_kept(total, _identity(resolved.system.dim, total.dtype))
+    if not resolved.equation.dressed:
+        return DenseGenerator(resolved, total, refine)
+    T = frame_change(resolved).astype(total.dtype)
+    return DenseGenerator(resolved, dressed(total, T), refine, (total, T))

@@ -13,12 +13,14 @@ from .._bohr import Structure, find_structure
 from .._equations import (
     Davies,
     Dissipation,
+    Parameters,
     Unified,
+    Validity,
     cluster_gap,
-    correlation_time,
-    separation,
+    parameters,
     total,
     transition_rates,
+    validity,
 )
 from .._system import System
 
@@ -36,6 +38,7 @@ class Facts(eqx.Module):
     members: Int[Array, " g"]
     splittings: Float[Array, " g"]
     relaxation_times: Float[Array, " g"]
+    validity: Validity
     separation: Float[Array, ""]
     correlation_times: Float[Array, " baths"]
     relaxation_rate: Float[Array, ""]
@@ -53,12 +56,11 @@ def level_facts(resolved: Dissipation, perturbed: System, V: Array, delta: float
     rotated, shifts, rotation = _first_order(structure, V, delta)
     decay = np.asarray(_rates(rotated, system))
     frequencies, members, splittings, times = _groups(rotated, system, decay, shifts)
-    davies, unified = Davies(), Unified()
+    unified = Unified()
     size = NEGLIGIBLE * float(np.max(np.abs(delta * np.asarray(V))))
     move = np.abs(shifts[None, :] - shifts[:, None])
     span = float(structure.energies[-1] - structure.energies[0])
-    rates, memory, width = _timescales(structure, system)
-    fast = jnp.max(jnp.sum(total(rates), axis=0))
+    of, judged, width = _timescales(structure, system)
     return Facts(
         level_shifts=jnp.asarray(shifts),
         rotation=jnp.asarray(rotation),
@@ -66,11 +68,12 @@ def level_facts(resolved: Dissipation, perturbed: System, V: Array, delta: float
         members=jnp.asarray(members),
         splittings=jnp.asarray(splittings),
         relaxation_times=jnp.asarray(times),
-        separation=_separation(structure, davies.groups(structure, system), rates),
-        correlation_times=memory,
-        relaxation_rate=fast,
+        validity=judged,
+        separation=judged.separation,
+        correlation_times=of.times,
+        relaxation_rate=of.rate,
         cluster_width=width,
-        floor=1e-12 * span * fast,
+        floor=1e-12 * span * of.rate,
         least=jnp.asarray(1e-9 * float(np.max(np.abs(np.asarray(V)))) / span),
         clusters_change=unified.groups(structure, system).count
         != unified.groups(find_structure(perturbed.hamiltonian), perturbed).count,
@@ -84,15 +87,12 @@ def _rates(structure: Structure, system: System) -> Array:
     return total(transition_rates(structure, system))
 
 
-_separation = eqx.filter_jit(separation)
-
-
 @eqx.filter_jit
-def _timescales(structure: Structure, system: System) -> tuple[tuple[Array, ...], Array, Array]:
-    """Rates between levels of each bath, the memory of each bath, and the automatic width of `Unified`."""
-    each = [eqx.tree_at(lambda s: s.baths, system, (bath,)) for bath in system.baths]
-    memory = jnp.stack([correlation_time(structure, alone) for alone in each])
-    return transition_rates(structure, system), memory, cluster_gap(Unified(), structure, system)
+def _timescales(structure: Structure, system: System) -> tuple[Parameters, Validity, Array]:
+    """Rates and memory, the verdict on `Davies`, and the automatic width of `Unified`."""
+    groups = Davies().groups(structure, system)
+    width = cluster_gap(Unified(), structure, system)
+    return parameters(structure, system), validity(structure, groups, system, Davies()), width
 
 
 def _first_order(structure: Structure, V: Array, delta: float) -> tuple[Structure, np.ndarray, float]:

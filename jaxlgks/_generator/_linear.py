@@ -3,18 +3,21 @@
 Takes: square matrices. Returns: solutions and exponentials to working precision. A generator L is pinned by its trace:
 M = L + s |1⟩⟩⟨⟨tr|/d is regular exactly when the steady state is unique, since ⟨⟨tr| L = 0:
 
-- L π = 0, Tr π = 1 is M π = s |1⟩⟩/d (multiply by ⟨⟨tr| to find the trace);
 - L x = b with Tr b = 0, Tr x = 0 is M x = b;
 - (L + iω) x = b with Tr b = 0 likewise.
 
-s is the largest decay rate on the diagonal of L: of the size of the rates that fix the populations, whatever the
-frequencies are, so that the pin neither drowns them nor vanishes in any unit.
+s is the largest decay rate on the diagonal of L: of the size of the rates, whatever the frequencies are, so that the
+pin does not vanish in any unit.
+
+Rates that fix the populations may be far smaller than others (dephasing, other transitions), and must not be lost
+beside them. So the steady state itself is found without a pin: the equation of one population, which is minus the sum
+of the others, gives its place to Tr π = 1. And on the diagonal the rate at which a population leaves is the sum of
+those at which it comes to others (`trace_kept`), not a difference of jumps and losses that both hold Γ(0)|S_nn|².
 """
 
 from collections.abc import Callable
 from typing import Any
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import jax.scipy.linalg as jsl
@@ -25,26 +28,35 @@ from ._base import NullState
 
 HALVED = 48
 """So often an exponent may be halved: norms up to 1e15."""
+SAFETY = 4.0
+"""Times what one vector of phases makes of the rounding of L π: others may make more."""
 
 
-class Pinned(eqx.Module):
-    """M = L + s |1⟩⟩⟨⟨tr|/d and the right-hand side s |1⟩⟩/d of the steady state."""
-
-    matrix: Complex[Array, "n n"]
-    unit: Complex[Array, " n"]
+def pinned_generator(L: Complex[Array, "n n"], one: Complex[Array, " n"]) -> Complex[Array, "n n"]:
+    """M = L + s |1⟩⟩⟨⟨tr|/d of a generator, or of its block that holds the populations; `one`: the identity there."""
+    return L + _fastest(L) / jnp.sum(one) * jnp.outer(one, one)
 
 
-def pinned_generator(L: Complex[Array, "n n"], one: Complex[Array, " n"]) -> Pinned:
-    """Add the trace to a generator, or to the block of it that holds the populations; `one`: the identity there."""
-    dim = jnp.sum(one)
-    scale: Float[Array, ""] = jax.lax.stop_gradient(jnp.max(jnp.abs(jnp.diag(L).real)))
-    scale = jnp.where(scale > 0, scale, 1.0)
-    return Pinned(L + scale / dim * jnp.outer(one, one), scale / dim * one)
+def trace_kept(L: Complex[Array, "n n"], one: Complex[Array, " n"]) -> Complex[Array, "n n"]:
+    """L with L_nn,nn = −Σ_{i≠n} L_ii,nn for every population, which is ⟨⟨tr| L = 0: without the subtraction in which
+    weak transitions drown. `one`: the identity, 1 at populations and 0 elsewhere."""
+    here = jnp.diag(one.real > 0)
+    others = jnp.where(here, 0.0, L)
+    return jnp.where(here, -jnp.diag((one.real @ others).real), L)
 
 
-def linear_solve(M: Complex[Array, "n n"], B: Complex[Array, "n k"], refine: int = 1) -> Complex[Array, "n k"]:
-    """X with M X = B by LU and steps of refinement, differentiable by the implicit function theorem."""
+def lu_factors(M: Complex[Array, "n n"]) -> Any:
+    """The LU factors of M, constants of differentiation."""
     # A linear solver that is given NaN stops the program, a whole batch of it: pass NaN on instead.
+    M = jax.lax.stop_gradient(M)
+    return jsl.lu_factor(jnp.where(jnp.all(jnp.isfinite(M)), M, jnp.eye(M.shape[-1], dtype=M.dtype)))
+
+
+def linear_solve(
+    M: Complex[Array, "n n"], B: Complex[Array, "n k"], refine: int = 1, factors: Any = None
+) -> Complex[Array, "n k"]:
+    """X with M X = B by LU and steps of refinement, differentiable by the implicit function theorem. `factors`: those
+    of M, where they are known."""
     finite = jnp.all(jnp.isfinite(M)) & jnp.all(jnp.isfinite(B))
     inputs = (M, B)
     M = jnp.where(finite, M, jnp.eye(M.shape[-1], dtype=M.dtype))
@@ -53,7 +65,7 @@ def linear_solve(M: Complex[Array, "n n"], B: Complex[Array, "n k"], refine: int
     # any X₀, so the derivative goes through this one solve alone. (Not by lineax: its forward derivative raises on
     # a NaN tangent, and stops a whole batch.)
     frozen = jax.lax.stop_gradient(M)
-    factors = jsl.lu_factor(frozen)
+    factors = lu_factors(M) if factors is None else factors
     X = jnp.zeros_like(B)
     for _ in range(refine):
         X = X + jsl.lu_solve(factors, jax.lax.stop_gradient(B) - _times(frozen, X))
@@ -102,22 +114,31 @@ def exponential(L: Complex[Array, "n n"], drive: Complex[Array, "n k"] | None, d
     return both[:n, :n], both[:n, n:]
 
 
-def null_state(L: Array, pinned: Pinned, refine: int, as_state: Callable[[Array], Any]) -> NullState:
-    """The null state of a generator, or of its block that holds the populations; `as_state` of its vector."""
-    # A fixed vector without symmetry: |M⁻¹ probe| is large exactly when M is almost singular.
-    n = L.shape[-1]
-    probe = jnp.exp(1j * (1.0 + jnp.arange(n)) ** 2).astype(L.dtype) / jnp.sqrt(n)
-    solution = linear_solve(pinned.matrix, jnp.stack([pinned.unit, probe], axis=1), refine)
+def null_state(
+    L: Array, places: Array, uncertain: Array | None, refine: int, as_state: Callable[[Array], Any]
+) -> NullState:
+    """The null state of a generator, or of its block that holds the populations; `places` [n, d]: 1 where an element is
+    that population; `uncertain` [d, d]: relative errors of the rates between populations; `as_state` of its vector."""
+    n, one, scale = L.shape[-1], jnp.sum(places, axis=1), _fastest(L)
+    first = jnp.arange(n) == jnp.argmax(one.real)
+    M = jnp.where(first[:, None], scale * one, L)
+    probe = _phases(n).astype(L.dtype) / jnp.sqrt(n)  # |M⁻¹ probe| is large exactly when M is almost singular
+    right = jnp.stack([scale * first, jnp.where(first, 0.0, probe)], axis=1)
+    factors = lu_factors(M)
+    solution = linear_solve(M, right, refine, factors)
     rho = as_state(solution[:, 0])
-    L, x, slow, M = jax.lax.stop_gradient((L, solution[:, 0], solution[:, 1], pinned.matrix))
-    residual = jnp.max(jnp.abs(L @ x)) / jnp.max(jnp.abs(M))
+    L, M, x, slow = jax.lax.stop_gradient((L, M, solution[:, 0], solution[:, 1]))
     slowest = 1.0 / jnp.linalg.norm(slow)
     norm = jnp.max(jnp.sum(jnp.abs(M), axis=1))
     condition = slowest / norm
     eps = jnp.finfo(condition.dtype).eps
+    residual = jnp.max(jnp.abs(L @ x)) / jnp.max(jnp.abs(M))
+    noise = jnp.where(first, 0.0, _rounding(L, x, places, uncertain))
+    change = linear_solve(M, noise[:, None], 0, factors)
     return NullState(
         state=(rho + rho.conj().T) / 2,
         residual=residual,
+        error=SAFETY * jnp.max(jnp.abs(change)) / jnp.max(jnp.abs(x)),
         slowest=slowest,
         condition=condition,
         finite=jnp.isfinite(norm),
@@ -125,3 +146,30 @@ def null_state(L: Array, pinned: Pinned, refine: int, as_state: Callable[[Array]
         unique=condition > 100 * eps,  # NaN counts as not unique
         accurate=residual <= 100 * n * eps,
     )
+
+
+def _fastest(L: Array) -> Array:
+    """The largest decay rate on the diagonal of L, or 1; a constant of differentiation."""
+    scale: Float[Array, ""] = jax.lax.stop_gradient(jnp.max(jnp.abs(jnp.diag(L).real)))
+    return jnp.where(scale > 0, scale, 1.0)
+
+
+def _rounding(L: Array, x: Array, places: Array, uncertain: Array | None) -> Array:
+    """What L x may be off by: each element by a unit of rounding of the products L_ij x_j, and by what elements of L
+    have lost, in phases without symmetry. Those that bring coherences to populations are products of two filtered
+    couplings, wrong by eps s at most. Rates between populations are known as `uncertain` says, or else as squares of
+    couplings that are known to rounding of the largest, √s: to 2 eps √(s rate); what they get wrong leaves one
+    population for another, since the trace is kept."""
+    size, places = jnp.abs(L), jnp.abs(places)
+    eps, scale, one = jnp.finfo(size.dtype).eps, _fastest(L), jnp.sum(places, axis=1)
+    rates = places.T @ size @ places
+    flows = (2 * eps * jnp.sqrt(rates * scale) if uncertain is None else uncertain * rates) * (places.T @ jnp.abs(x))
+    signs = jnp.sign(jnp.triu(jnp.cos((1.0 + jnp.arange(rates.size)) ** 2).reshape(rates.shape), 1))
+    flows = jnp.sum((signs - signs.T) * (flows + flows.T), axis=1)
+    coherent = jnp.minimum(size, scale) * one[:, None] * (1 - one)
+    return _phases(len(x)).astype(L.dtype) * (eps * ((size + coherent) @ jnp.abs(x))) + places @ flows
+
+
+def _phases(n: int) -> Array:
+    """A fixed vector without symmetry."""
+    return jnp.exp(1j * (1.0 + jnp.arange(n)) ** 2)

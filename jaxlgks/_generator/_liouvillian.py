@@ -72,4 +72,19 @@ def liouvillian_of(resolved: Dissipation) -> Complex[Array, "n n"]:
     total = commutator_matrix(traceless(resolved.system.hamiltonian))
     for dissipator in resolved.dissipators():
         total = total + dissipator.matrix()
-    return total
+    if not resolved.equation.dressed:
+        return total
+    U = resolved.structure.vectors
+    W = jnp.kron(U.conj(), U).astype(total.dtype)
+    return dressed(total, W @ frame_change(resolved) @ W.conj().T)
+
+
+def frame_change(resolved: Dissipation) -> Complex[Array, "n n"]:
+    """1 − M in the eigenbasis of H, of an equation that is `dressed`."""
+    M = resolved.equation.dressing(resolved.structure, resolved.noises)
+    return jnp.eye(len(M), dtype=M.dtype) - M
+
+
+def dressed(L: Complex[Array, "n n"], T: Complex[Array, "n n"]) -> Complex[Array, "n n"]:
+    """T L T⁻¹."""
+    return jnp.linalg.solve(T.T, (T @ L).T).T

@@ -17,7 +17,7 @@ from jaxtyping import Array, Complex, Float
 
 from .._bohr import traceless
 from .._entropy import entropy, log_state
-from .._equations import Dissipation, Dissipator
+from .._equations import Dissipation, Dissipator, Validity
 from .._inputs import as_known, as_operator
 from ._base import AbstractGenerator, AbstractSuperoperator, Change, Frequency, converged, stacked
 from ._channels import channel_energies, paired_groups, still
@@ -30,10 +30,12 @@ CHANNELS = 32
 
 
 class Evolution(eqx.Module):
-    """States `states[i]` at times `ts[i]`."""
+    """States `states[i]` at times `ts[i]`. `validity`: how far the equation can be trusted on the way, `Validity` (None
+    for the cumulant map); of levels, those count that are occupied at one of the times."""
 
     ts: Float[Array, " t"]
     states: Complex[Array, "t d d"]
+    validity: Validity | None = None
 
     def expect(self, A) -> Float[Array, " t"]:
         """Tr[A ρ(t)] of a Hermitian A, [t]."""
@@ -138,6 +140,7 @@ class MatrixGenerator(AbstractGenerator):
 
     def first_order(self, V: Complex[Array, "d d"], X: Array, degree: int = 2, omega: Frequency = 0.0) -> Change:
         del degree, omega
+        self.resolved.equation.require_own_frame("response")
         _require_first_order(self.resolved)
         channels, rho = self.resolved.first_order(V), self.external(X)
         rotation = jnp.stack([_total(change.rotation, rho) for change in channels])

@@ -132,7 +132,8 @@ class OperatorCore(AbstractCore):
         # An element that L leaves alone is left to GMRES.
         small = jnp.abs(diagonal) < 1e-6 * fastest
         inverse = 1.0 / jnp.where(same | small, fastest, diagonal)
-        rates = jnp.einsum("jmn,jmn->mn", D.left, D.right.conj()) - 2 * jnp.diag(jnp.diag(D.drift).real)
+        jumps = jnp.where(same, 0.0, jnp.einsum("jmn,jmn->mn", D.left, D.right.conj()))
+        rates = jumps - jnp.diag(jnp.sum(jumps, axis=0))  # the trace is kept
         factors = jax.scipy.linalg.lu_factor(rates + fastest / dim + shift * same)
 
         def precondition(X: Array) -> Array:
@@ -179,13 +180,17 @@ class OperatorGenerator(MatrixGenerator):
     def steady(self) -> NullState:
         rho = self.core.hermitian_inverse(self.core.trace_rate)
         fixed, state = jax.lax.stop_gradient((self.core, rho))
-        _, slowest = fixed.secular_part(jnp.zeros((), rho.dtype))
-        residual = jnp.max(jnp.abs(fixed.action.on_hermitian(state))) / fixed.fastest
+        secular_inverse, slowest = fixed.secular_part(jnp.zeros((), rho.dtype))
+        left = fixed.action.on_hermitian(state)
+        residual = jnp.max(jnp.abs(left)) / fixed.fastest
+        noise = jnp.abs(left) + jnp.finfo(residual.dtype).eps * fixed.action.terms(state)
+        change = secular_inverse(noise * jnp.exp(1j * (1.0 + jnp.arange(noise.size)) ** 2).reshape(noise.shape))
         largest = jnp.max(jnp.abs(fixed.diagonal()))
         condition = slowest / largest
         return NullState(
             state=rho,
             residual=residual,
+            error=jnp.max(jnp.abs(change)) / jnp.max(jnp.abs(state)),
             slowest=slowest,
             condition=condition,
             finite=jnp.isfinite(largest),

@@ -9,6 +9,7 @@ most one entry in each column and, frequencies being symmetric, in each row, so 
 diagonal ρ. Equal Bohr frequencies of different pairs of levels do no harm; equal levels do.
 """
 
+import functools
 from typing import Any, ClassVar
 
 import equinox as eqx
@@ -18,12 +19,15 @@ import numpy as np
 from jaxtyping import Array, Bool, Complex, Float, Inexact
 
 from .._bohr import Groups, Structure, dagger, diagonal, product, traceless
-from .._equations import Dissipation, bath_rates, carried_rates
+from .._equations import Dissipation, bath_rates, carried_rates, rate_errors
 from .._inputs import is_concrete
 from .._system import System
 from ._base import AbstractForm, NullState
 from ._gth import UNROLLED, imbalance, scalars, smallest, stationary
+from ._linear import SAFETY
 
+WEAK = 1e-11
+"""Relative errors of rates below this are not followed into populations."""
 LARGE = 64
 """Above this dimension couplings that are known to be real are kept real."""
 
@@ -69,10 +73,12 @@ def couplings_are_real(system: System) -> bool:
 class RateEquation(AbstractForm):
     """The rate equation of the populations: X are populations, [*k, d], observables their diagonal, [*a, d].
 
-    `applicable`: whether populations close."""
+    `applicable`: whether populations close. `uncertain`: the relative errors of the rates of each bath, up and down
+    alike."""
 
     levels: LevelRates
     applicable: Bool[Array, ""]
+    uncertain: tuple[Float[Array, "d d"], ...]
     bath_temperatures: Float[Array, " baths"]
     name: ClassVar[str] = "populations"
 
@@ -84,6 +90,7 @@ class RateEquation(AbstractForm):
         return NullState(
             state=populations,
             residual=residual,
+            error=jnp.full((), 4 * p.size * jnp.finfo(p.dtype).eps, p.dtype),  # of the elimination alone
             slowest=slowest,
             condition=slowest / fastest,
             finite=jnp.isfinite(fastest),
@@ -91,6 +98,21 @@ class RateEquation(AbstractForm):
             unique=slowest > 0,  # however slow: the elimination loses nothing
             accurate=residual <= 100 * len(p) * jnp.finfo(p.dtype).eps,
         )
+
+    def coupling_error(self, populations: Float[Array, " d"]) -> Float[Array, ""]:
+        """By how much populations move, over the largest, when each coupling does by its error; where all are strong,
+        that is not looked at. Apart from `steady`: in sweeps it would take as long as the populations themselves."""
+        rates, p = self.fixed_rates, jax.lax.stop_gradient(populations)
+
+        def moved() -> Array:
+            signs = np.where(np.cos((1.0 + np.arange(p.size**2)) ** 2).reshape(p.size, -1) > 0, 1.0, -1.0)
+            signs = (np.triu(signs) + np.triu(signs, 1).T).astype(p.dtype)
+            each = zip(rates, self.uncertain, strict=True)
+            other = tuple(W * (1 + (-1) ** k * signs * u) for k, (W, u) in enumerate(each))
+            return jnp.max(jnp.abs(stationary(other)[0] - p)) / jnp.max(p)
+
+        weak = functools.reduce(jnp.maximum, [jnp.max(u) for u in self.uncertain]) > WEAK
+        return SAFETY * jax.lax.cond(weak, moved, lambda: jnp.zeros((), p.dtype))
 
     @property
     def fixed_rates(self) -> tuple[Float[Array, "d d"], ...]:
@@ -153,7 +175,16 @@ def rate_equation(resolved: Dissipation, real: bool = False) -> RateEquation:
     """The rate equation of a secular equation; `real`: couplings are known to be real."""
     system = with_real_couplings(resolved.system) if real else resolved.system
     closed = populations_close(resolved.groups) & resolved.equation.secular
-    return RateEquation(level_rates(resolved.structure, system), closed, resolved.system.temperatures)
+    uncertain = rate_errors(resolved.structure, system)
+    return RateEquation(level_rates(resolved.structure, system), closed, uncertain, resolved.system.temperatures)
+
+
+def uncertain_rates(resolved: Dissipation) -> Float[Array, "d d"] | None:
+    """The largest relative errors over baths of the rates between eigenstates; None where dissipators are made in the
+    eigenbasis of another Hamiltonian."""
+    if resolved.frozen is not None:
+        return None
+    return functools.reduce(jnp.maximum, rate_errors(resolved.structure, resolved.system, resolved.equation.secular))
 
 
 def populations_close(groups: Groups) -> Bool[Array, ""]:

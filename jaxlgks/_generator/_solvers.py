@@ -155,6 +155,7 @@ class Krylov(AbstractSolver):
 
     def prepare(self, resolved: Dissipation) -> Groups:
         """The groups to which baths couple; in small systems all, since channels of a response are numbered by them."""
+        resolved.equation.require_own_frame("Krylov and evolve(method='diffrax')")
         resolved = resolved if resolved.system.dim <= SMALL else resolved.coupled()
         dim, itemsize = resolved.system.dim, resolved.system.hamiltonian.dtype.itemsize
         # The compiled program keeps three copies of the Krylov vectors, which are real, and some thirty matrices more.

@@ -5,27 +5,36 @@ was expected and what to do.
 """
 
 import abc
-from typing import Any
+import contextlib
+import warnings
+from collections.abc import Callable, Iterator
+from contextvars import ContextVar
+from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import get_opaque_trace_state
 from jaxtyping import Array, Complex, Float, Int
 
-from .._equations import AbstractEquation, Dissipation
-from .._inputs import as_operator
+from .._equations import NEGATIVE, Dissipation, Validity, worst
+from .._inputs import as_operator, depth_outside, is_concrete
 from ..errors import (
     RESULTS,
+    ImpreciseSteadyStateError,
     NonUniqueSteadyStateError,
     SolverError,
     SteadyStateError,
     TruncationError,
+    ValidityWarning,
 )
 from ._base import NullState
 from ._liouvillian import liouvillian_of, unvec
 
 EDGE_LIMIT = 1e-8
+DOUBTFUL, WRONG = 1e-8, 1e-3
+"""Relative errors of a state above which it is doubted, and refused."""
 DESCRIBED = 24
 """Up to this dimension an error names what is conserved, which takes a singular value decomposition of d²×d²."""
 
@@ -37,12 +46,22 @@ class AbstractSteadyState(eqx.Module):
     """A steady state of any model and how it was found; `SteadyState` explains the numbers."""
 
     residual: eqx.AbstractVar[Float[Array, ""]]
+    error: eqx.AbstractVar[Float[Array, ""]]
     slowest: eqx.AbstractVar[Float[Array, ""]]
     condition: eqx.AbstractVar[Float[Array, ""]]
-    separation: eqx.AbstractVar[Float[Array, ""]]
-    spread: eqx.AbstractVar[Float[Array, ""]]
+    validity: eqx.AbstractVar[Validity | None]
     result: eqx.AbstractVar[RESULTS]
     solver: eqx.AbstractVar[str]
+
+    @property
+    def separation(self) -> Float[Array, ""]:
+        """Of `validity`: the smallest distance of frequencies treated apart, over their decay rate."""
+        return known_validity(self.validity).separation
+
+    @property
+    def spread(self) -> Float[Array, ""]:
+        """Of `validity`: the largest difference of frequencies treated as one group."""
+        return known_validity(self.validity).spread
 
     @property
     @abc.abstractmethod
@@ -53,6 +72,13 @@ class AbstractSteadyState(eqx.Module):
     def expect(self, A) -> Array:
         """⟨A⟩ of a Hermitian operator."""
 
+    def __str__(self) -> str:
+        numbers = {name: getattr(self, name) for name in ("error", "residual", "slowest", "condition")}
+        if not is_concrete(numbers) or any(np.ndim(x) for x in numbers.values()):
+            return repr(self)
+        said = ", ".join(f"{name} {float(x):.2g}" for name, x in numbers.items())
+        return f"{type(self).__name__} ({self.solver}): {said}. {RESULTS[self.result] or 'Successful.'}"
+
 
 class SteadyState(AbstractSteadyState):
     """A steady state and how it was found.
@@ -61,14 +87,17 @@ class SteadyState(AbstractSteadyState):
     - `populations`: of the eigenstates in ascending order, where the solver finds these alone (`Populations`): exact to
       rounding however small; else None.
     - `residual`: max|Lπ| / max|L|.
+    - `error`: estimate, rather from above, of the largest error that rounding left in an element of π, over the largest
+      element: what L π may be off by, through the inverse of L. Slow relaxation alone does not make it large; rates
+      that drown in the rounding of others do. Above 1e−8 it is an `AccuracyWarning`, above 1e−3 an error. (Inside `jit`
+      couplings that `Populations` cannot know well make no NaN: `error` and `result` say so.)
     - `slowest`: estimate (from above, within a factor of about d) of the smallest singular value of L on traceless
       matrices: the slowest relaxation rate, or the weakest restoring force. (`Populations`: the smallest pivot.)
     - `condition`: `slowest` over the norm of L, the estimated inverse condition number; below a hundred times the
       rounding unit the state is not unique to working precision.
     - `nullity`: dimension of the null space of L as far as it is known: 1, or 2 for "two or more".
     - `edge`: population of the last levels of a truncated space (0 where the system has none).
-    - `separation`: smallest distance of coupled Bohr frequencies that the equation treats apart, over their decay
-      rate: below one it should not. `spread`: largest difference of frequencies that it treats as one group.
+    - `validity`: how far the equation can be trusted there, `Validity`; `separation` and `spread` are of it.
     - `solver`: name of the solver used.
     - `result`: a member of `RESULTS`.
     """
@@ -76,12 +105,12 @@ class SteadyState(AbstractSteadyState):
     rho: Complex[Array, "d d"]
     populations: Float[Array, " d"] | None
     residual: Float[Array, ""]
+    error: Float[Array, ""]
     slowest: Float[Array, ""]
     condition: Float[Array, ""]
     nullity: Int[Array, ""]
     edge: Float[Array, ""]
-    separation: Float[Array, ""]
-    spread: Float[Array, ""]
+    validity: Validity | None
     result: RESULTS
     solver: str = eqx.field(static=True)
 
@@ -98,24 +127,112 @@ class SteadyState(AbstractSteadyState):
 def verdict(null: NullState, edge: Array, inaccurate: RESULTS) -> RESULTS:
     """Whether a null state can be trusted; `inaccurate`: what a residual that is too large means."""
     result = RESULTS.where(edge > EDGE_LIMIT, RESULTS.truncated, RESULTS.successful)
+    result = RESULTS.where(~(null.error > WRONG), result, RESULTS.imprecise)
     result = RESULTS.where(null.accurate, result, inaccurate)
     result = RESULTS.where(null.unique, result, RESULTS.non_unique)
     result = RESULTS.where(null.finite, result, RESULTS.not_finite)
     return RESULTS.where(null.applicable, result, RESULTS.coupled)
 
 
-def warnings_of(separation: float, spread: float, equation: AbstractEquation, what: str, ask: str) -> list[str]:
-    """Sentences about frequencies that lie closer than they decay, or are taken for equal and are not."""
-    name, messages = type(equation).__name__, []
-    if separation < 1:
+def doubt_of(state: AbstractSteadyState) -> str | None:
+    """A sentence about a state that rounding has spoiled, if it has."""
+    error, limit = float(state.error), max(DOUBTFUL, 1e3 * float(jnp.finfo(state.error.dtype).eps))
+    if not error > limit:
+        return None
+    return f"steady_state: its elements may be wrong by {error:.1e} of the largest (allowed: {limit:.0e}). {_WEAK}"
+
+
+_WEAK = (
+    "Transitions that connect parts of the system are so weak that they drown in the rounding of stronger ones. Use "
+    "Davies() or Unified() with Populations() where levels are distinct, give couplings in a basis in which weak "
+    "elements are exact, or leave out what is not connected."
+)
+
+
+def known_validity(validity: Validity | None) -> Validity:
+    """That of a record which has been judged."""
+    assert validity is not None
+    return validity
+
+
+class Heard(NamedTuple):
+    """Verdicts of what was computed with traced numbers at one level of tracing."""
+
+    level: Any
+    verdicts: list[Validity]
+
+
+_LISTENER: ContextVar[Heard | None] = ContextVar("_LISTENER", default=None)
+
+
+@contextlib.contextmanager
+def listening() -> Iterator[list[Validity]]:
+    """A list of the verdicts on all that is computed inside with numbers that are being traced here: they are numbers
+    too, and can be returned beside the result. What runs inside a transformation of its own is out of hearing."""
+    heard = Heard(get_opaque_trace_state(convention="flax"), [])
+    token = _LISTENER.set(heard)
+    try:
+        yield heard.verdicts
+    finally:
+        _LISTENER.reset(token)
+
+
+def verdict_on(f: Callable[..., Any]) -> Callable[..., Validity | None]:
+    """A function of the same arguments, that are traced: the worst verdict on what `f` computes with them, None where
+    it asks no master equation."""
+
+    def of(*arguments: Any, **named: Any) -> Validity | None:
+        with listening() as verdicts:
+            f(*arguments, **named)
+        return worst(verdicts)
+
+    return of
+
+
+def is_heard() -> bool:
+    """Whether someone listens at this level of tracing."""
+    heard = _LISTENER.get()
+    return heard is not None and heard.level == get_opaque_trace_state(convention="flax")
+
+
+def tell(problem: Any, validity: Validity) -> None:
+    """Warn of known numbers that are clearly out of range; hand traced ones to whoever listens."""
+    if is_concrete(validity):
+        for sentence in problem.warnings(validity):
+            warnings.warn(sentence, ValidityWarning, stacklevel=depth_outside())
+    elif is_heard():
+        heard = _LISTENER.get()
+        assert heard is not None
+        heard.verdicts.append(validity)
+
+
+def warnings_of(validity: Validity, equal: bool, what: str, ask: str) -> list[str]:
+    """Sentences about what is clearly out of range. `equal`: whether frequencies of one group are taken for equal."""
+    name, messages = validity.equation, []
+    if validity.separation < 1:
         messages.append(
-            f"{name} treats {what} apart that lie only {separation:.2g} decay rates from each other; coherence between "
-            f"them is lost. Use Unified(), and {ask} for a verdict."
+            f"{name} treats {what} apart that lie only {float(validity.separation):.2g} decay rates from each other; "
+            f"coherence between them is lost. Use Unified(), and {ask} for a verdict."
         )
-    if equation.equal and spread > 0:
+    if validity.memory > 1:
         messages.append(
-            f"{name} treats {what} as equal that differ by up to {spread:.2g}: they are closer than its tolerance. Use "
-            "Unified(), which keeps them together with their own rates."
+            f"{name} is for weak coupling: a rate, pure dephasing included, times the memory of its bath is "
+            f"{float(validity.memory):.2g}, where much less than one is needed."
+        )
+    if validity.force > 1:
+        messages.append(
+            f"{name} is for weak coupling: what a slow force of the baths does beyond its second order is "
+            f"{float(validity.force):.2g} of what it keeps, where much less than one is needed."
+        )
+    if validity.negativity >= NEGATIVE:
+        messages.append(
+            f"{name} does not keep states positive, and here the lowest eigenvalue is "
+            f"{-float(validity.negativity):.2g}: the coupling is too strong for it, or a bath too cold."
+        )
+    if equal and validity.spread > 0:
+        messages.append(
+            f"{name} treats {what} as equal that differ by up to {float(validity.spread):.2g}: they are closer than "
+            "its tolerance. Use Unified(), which keeps them together with their own rates."
         )
     return messages
 
@@ -143,6 +260,11 @@ def explained(state: SteadyState, resolved: Dissipation) -> Exception:
         )
     if state.result == RESULTS.non_unique:
         return NonUniqueSteadyStateError(_describe_conserved(resolved, float(state.condition)))
+    if state.result == RESULTS.imprecise:
+        return ImpreciseSteadyStateError(
+            f"steady_state: elements of the state found by the solver {state.solver!r} may be wrong by "
+            f"{float(state.error):.1e} of the largest; allowed are {WRONG:.0e}. {_WEAK}"
+        )
     if state.result == RESULTS.not_converged:
         return SteadyStateError(
             f"steady_state: GMRES did not converge (the {state.solver} solver): max|L rho| is "

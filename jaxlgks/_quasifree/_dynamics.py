@@ -97,6 +97,15 @@ def memory(modes: NormalModes, model: QuasiFree) -> Float[Array, " baths"]:
     return jnp.stack(each_noise(longest, one_noise_each(model)))
 
 
+def weakness(modes: NormalModes, model: QuasiFree) -> Float[Array, ""]:
+    """max_k Σ_α κ_k^α τ_α: the damping of a mode by each bath times the memory of that bath."""
+    times, total = memory(modes, model), jnp.zeros_like(modes.frequencies)
+    for noise, time in zip(one_noise_each(model), times, strict=True):
+        weight = jnp.abs(modes.forms.T @ coupling_form(noise)[0])[: model.modes] ** 2
+        total = total + noise.spectrum.density(modes.frequencies) * weight * time
+    return jnp.max(total)
+
+
 def separation(modes: NormalModes, model: QuasiFree, nominal: Float[Array, " m"]) -> Float[Array, ""]:
     """The smallest distance of normal frequencies (or of one from its negative) that the equation treats apart, over
     the mean of their damping rates; infinite where there is none. A constant of differentiation."""

@@ -11,6 +11,7 @@ import equinox as eqx
 import jax
 from jaxtyping import Array, Float
 
+from .._equations import Validity
 from .._generator import matrix_exponential
 from .._inputs import as_count
 from .._polynomials import Polynomial, as_polynomial
@@ -18,11 +19,13 @@ from ._state import GaussianState, expectation
 
 
 class GaussianEvolution(eqx.Module):
-    """States at times `ts`: `means` [t, 2M] and `covariances` [t, 2M, 2M]; `at(i)` is one of them."""
+    """States at times `ts`: `means` [t, 2M] and `covariances` [t, 2M, 2M]; `at(i)` is one of them. `validity`: as of
+    `Evolution`."""
 
     ts: Float[Array, " t"]
     means: Float[Array, "t n"]
     covariances: Float[Array, "t n n"]
+    validity: Validity | None = None
 
     def at(self, index: int) -> GaussianState:
         """The state at ts[index]; negative from the end."""

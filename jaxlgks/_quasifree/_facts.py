@@ -11,11 +11,11 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
-from .._equations import Davies, Unified
+from .._equations import Unified, Validity
 from .._generator import NEGLIGIBLE, Facts
 from .._polynomials import Polynomial, Symbol, symmetric_average
 from ..errors import UnstableHamiltonianError
-from ._dynamics import damping_rates, group_gap, memory, nominal_frequencies, separation
+from ._dynamics import damping_rates, group_gap, memory
 from ._expansion import rate_scale
 from ._first_order import LevelChange, level_change
 from ._frame import Frame
@@ -23,9 +23,9 @@ from ._model import QuasiFree
 from ._modes import clustered, normal_modes
 
 
-def mode_facts(model: QuasiFree, at: Frame, V: Polynomial, delta: float) -> Facts:
-    """All of them, for known values."""
-    parts, rates, memories, width, apart = _measured(model, V.coefficients, at)
+def mode_facts(model: QuasiFree, at: Frame, V: Polynomial, delta: float, validity: Validity) -> Facts:
+    """All of them, for known values. `validity`: of `Davies`."""
+    parts, rates, memories, width = _measured(model, V.coefficients, at)
     omega, kappa = np.asarray(at.modes.frequencies), np.asarray(rates)
     n = np.real(np.diag(np.asarray(at.contraction)[model.modes :, : model.modes]))  # ⟨d_k†d_k⟩
     shifts = np.zeros(model.modes)
@@ -52,7 +52,8 @@ def mode_facts(model: QuasiFree, at: Frame, V: Polynomial, delta: float) -> Fact
         members=jnp.asarray(members.astype(int)),
         splittings=jnp.asarray(splittings),
         relaxation_times=jnp.asarray(times),
-        separation=apart,
+        validity=validity,
+        separation=validity.separation,
         correlation_times=memories,
         relaxation_rate=jnp.max(rates),
         cluster_width=width,
@@ -65,12 +66,11 @@ def mode_facts(model: QuasiFree, at: Frame, V: Polynomial, delta: float) -> Fact
 
 
 @eqx.filter_jit
-def _measured(model: QuasiFree, V: Symbol, at: Frame) -> tuple[LevelChange, Array, Array, Array, Array]:
+def _measured(model: QuasiFree, V: Symbol, at: Frame) -> tuple[LevelChange, Array, Array, Array]:
     parts = level_change(at.bohr(V), at, rate_scale(model))
     wick = LevelChange(at.from_bohr(parts.G), at.from_bohr(parts.W))
-    apart = separation(at.modes, model, nominal_frequencies(at.modes, model, Davies()))
     width = group_gap(at.modes, model, Unified())
-    return wick, damping_rates(at.modes, model), memory(at.modes, model), width, apart
+    return wick, damping_rates(at.modes, model), memory(at.modes, model), width
 
 
 def _hopping(W: Symbol, modes: int) -> Array:

@@ -51,10 +51,13 @@ class GaussianForm(AbstractForm):
         state = GaussianState(mean, lyapunov(K, N))
         K, N, V = jax.lax.stop_gradient((K, N, state.covariance))
         slowest, largest = slowest_rate(K), jnp.max(jnp.abs(K))
-        left = jnp.max(jnp.abs(K @ V + V @ K.T + N))
+        missing = K @ V + V @ K.T + N
+        left = jnp.max(jnp.abs(missing))
+        error = jnp.max(jnp.abs(lyapunov(K, missing))) / jnp.max(jnp.abs(V)) + 4 * len(K) * jnp.finfo(V.dtype).eps
         return NullState(
             state=state,
             residual=left / (largest * jnp.max(jnp.abs(V))),
+            error=error,
             slowest=slowest,
             condition=slowest / largest,
             finite=jnp.isfinite(largest) & jnp.all(jnp.isfinite(N)),

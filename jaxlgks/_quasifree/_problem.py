@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from .._equations import AbstractEquation, Davies, Local, as_equation, unusable_rate
+from .._equations import LARGE, AbstractEquation, Davies, Local, Validity, as_equation, constant, unusable_rate
 from .._generator import (
     NOT_FINITE,
     AbstractProblem,
@@ -42,6 +42,7 @@ from ._dynamics import (
     one_noise_each,
     reference_model,
     separation,
+    weakness,
 )
 from ._expansion import has_secular_terms, rate_scale
 from ._facts import mode_facts
@@ -129,18 +130,24 @@ class ModesProblem(AbstractProblem):
         return RESULTS.where(null.finite, result, RESULTS.not_finite)
 
     def record(self, form: GaussianForm, null: NullState, result: RESULTS, solver: str) -> GaussianSteadyState:
-        apart = separation(normal_modes(self.reference), self.reference, self.nominal)
         return GaussianSteadyState(
             mean=null.state.mean,
             covariance=null.state.covariance,
             residual=null.residual,
+            error=null.error,
             slowest=null.slowest,
             condition=null.condition,
-            separation=apart,
-            spread=jnp.zeros_like(apart),
+            validity=None,
             result=result,
             solver=solver,
         )
+
+    def validity(self, state: Any = None) -> Validity:
+        """Whatever the state: the modes are independent of their occupation."""
+        return _validity(self)
+
+    def visited(self, evolution: Any) -> None:
+        return None
 
     def numbers(self, steady: GaussianSteadyState) -> list[Any]:
         return [steady.mean, steady.covariance]
@@ -160,9 +167,8 @@ class ModesProblem(AbstractProblem):
             f"eigenvalue of the covariance matrix is {eigenvalue:.3g}. The coupling is too strong for it."
         )
 
-    def warnings(self, steady: GaussianSteadyState) -> list[str]:
-        ask = "diagnose(model, V, delta)"
-        return warnings_of(float(steady.separation), 0.0, self.equation, "normal frequencies", ask)
+    def warnings(self, validity: Validity) -> list[str]:
+        return warnings_of(validity, self.equation.equal, "normal frequencies", "diagnose(model, V, delta)")
 
     def momentary(self) -> GaussianForm:
         return _form(self)
@@ -230,7 +236,8 @@ class ModesProblem(AbstractProblem):
         return normal_modes(self.model) if self.modes is None else self.modes
 
     def facts(self, V: Polynomial, delta: float) -> Facts:
-        return mode_facts(self.model, self.under(Davies()).generator().at, V, delta)
+        davies = self.under(Davies())
+        return mode_facts(self.model, davies.generator().at, V, delta, davies.validity())
 
     def differentiable(self, V: Polynomial, quantity: Any, order: int) -> tuple[AbstractProblem, Any, Any]:
         """Themselves for V of degree two at most, which leaves H₀ + δV in the family; else on a Fock space."""
@@ -311,6 +318,22 @@ def _on(few: Truncated, equation: AbstractEquation) -> AbstractEquation:
     if not isinstance(equation, Local):
         return equation
     return Local(few.operator(equation.reference), equation.davies.tolerance, equation.lamb_shift)
+
+
+@eqx.filter_jit
+def _validity(problem: ModesProblem) -> Validity:
+    """A linear force, however slow, only displaces oscillators: `force` is zero."""
+    modes, model, nominal = constant((normal_modes(problem.reference), problem.reference, problem.nominal))
+    zero = jnp.zeros_like(nominal[0])
+    return Validity(
+        memory=weakness(modes, model),
+        force=zero,
+        separation=separation(modes, model, nominal),
+        spread=zero,
+        negativity=zero,
+        equation=type(problem.equation).__name__,
+        needed=LARGE if problem.equation.equal else 1.0,
+    )
 
 
 @eqx.filter_jit

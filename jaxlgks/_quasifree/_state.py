@@ -17,6 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Complex, Float
 
+from .._equations import Validity
 from .._generator import AbstractSteadyState
 from .._inputs import Numbers, as_real, described, is_concrete
 from .._polynomials import Polynomial, as_polynomial, reordered, translated, vacuum
@@ -81,18 +82,18 @@ class GaussianSteadyState(AbstractGaussian, AbstractSteadyState):
 
     - `mean`, `covariance`: as of `GaussianState`. `state`: that state alone.
     - `residual`: of the equation of the covariance, over its terms. `slowest`: the slowest relaxation rate (from a
-      Lyapunov function; negative where a mode is not damped). `condition`: that over the largest drift.
-    - `separation`: smallest distance of normal frequencies that the equation treats apart, over their damping.
-    - `spread`, `result`, `solver`: as of `SteadyState`.
+      Lyapunov function; negative where a mode is not damped). `condition`: that over the largest drift. `error`:
+      estimate of the largest error of an element of the covariance, over the largest.
+    - `validity`, `separation`, `spread`, `result`, `solver`: as of `SteadyState`; the frequencies are normal ones.
     """
 
     mean: Float[Array, " n"]
     covariance: Float[Array, "n n"]
     residual: Float[Array, ""]
+    error: Float[Array, ""]
     slowest: Float[Array, ""]
     condition: Float[Array, ""]
-    separation: Float[Array, ""]
-    spread: Float[Array, ""]
+    validity: Validity | None
     result: RESULTS
     solver: str = eqx.field(static=True)
 

@@ -16,7 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Float
 
-from .._equations import Unified
+from .._equations import LARGE, SMALL, Unified, Validity
 from .._generator import AbstractProblem, Facts, resolve
 from .._inputs import as_scalar, is_concrete
 from .._observables import HeatCurrents, value_at
@@ -24,8 +24,6 @@ from .._steady import at_rest
 from ..errors import RESULTS, InputError, LambShiftError, SingularDensityError
 from ._expansion import expand
 
-SMALL, LARGE = 0.1, 10.0
-"""ντ below the first: the group is whole; above the second: it has fallen apart."""
 LOCAL_LIMIT = 0.01
 """Relative error of the heat-current response from which on the local equation is called out of range."""
 LAMB_LIMIT = 0.02
@@ -40,7 +38,8 @@ class Diagnosis(eqx.Module):
     - `frequencies`, `members`, `splittings`, `relaxation_times`, `nu_tau`: for each coupled group of equal Bohr
       frequency ω ≥ 0: ω, number of transitions, ν at δ, τ, ντ, [groups].
     - `separation`: smallest distance of different coupled Bohr frequencies at δ = 0, over their decay rate.
-    - `correlation_times`: τ_B of each bath, [baths]. `relaxation_rate`: Γ_R, the fastest decay of a level.
+    - `correlation_times`: τ_B of each bath, the longest at the frequencies it couples to, [baths]. `relaxation_rate`:
+      Γ_R, the fastest decay of a level or a coherence, pure dephasing included. `validity`: of `Davies` at δ = 0.
     - `cluster_width`: the automatic width of `Unified`. `clusters_change`: whether its clusters at δ differ from those
       at 0, so that its response jumps unless they are fixed.
     - `local_error`: relative error of the local equation in the slope of the heat currents.
@@ -68,9 +67,9 @@ class Diagnosis(eqx.Module):
             f"regime: {self.regime}; use {self.equation}",
             f"  levels move by up to {float(jnp.max(jnp.abs(self.level_shifts))):.4g}, eigenvectors turn by up to "
             f"{float(self.rotation):.2g} rad",
-            f"  relaxation rate {float(self.relaxation_rate):.4g}, memory of the baths "
-            f"{float(jnp.max(self.correlation_times)):.4g}, product "
-            f"{float(self.relaxation_rate * jnp.max(self.correlation_times)):.2g} (weak coupling needs ≪ 1)",
+            f"  relaxation rate {float(self.relaxation_rate):.4g}, memory of the baths up to "
+            f"{float(jnp.max(self.correlation_times)):.4g}; weak coupling needs ≪ 1: rate times memory "
+            f"{float(self.validity.memory):.2g}, slow force {float(self.validity.force):.2g}",
             f"  {'frequency':>14}{'transitions':>13}{'splitting ν':>14}{'τ':>12}{'ντ':>12}",
         ]
         for row in zip(
@@ -117,15 +116,14 @@ def diagnose(system: Any, V: Any, delta: ArrayLike) -> Diagnosis:
     local_error, lamb_effect = _compared(problem, V, facts)
     nu_tau = facts.splittings * facts.relaxation_times
     regime = _named(facts.moves, facts.splits, float(np.max(np.asarray(nu_tau), initial=0.0)))
-    weakness = float(facts.relaxation_rate) * float(np.max(np.asarray(facts.correlation_times)))
-    valid = _judged(regime, float(facts.separation), weakness, local_error, lamb_effect)
+    valid = _judged(regime, facts.validity, local_error, lamb_effect)
     return Diagnosis(
         facts=facts,
         nu_tau=nu_tau,
         local_error=jnp.asarray(local_error),
         lamb_effect=jnp.asarray(lamb_effect),
         regime=regime,
-        equation=_recommended(valid, weakness, lamb_effect),
+        equation=_recommended(valid, facts.validity, lamb_effect),
         valid=valid,
     )
 
@@ -174,13 +172,13 @@ def _named(moves: bool, splits: bool, worst: float) -> str:
 
 
 def _judged(
-    regime: str, separation: float, weakness: float, local_error: float, lamb_effect: float
+    regime: str, validity: Validity, local_error: float, lamb_effect: float
 ) -> tuple[tuple[str, bool, str], ...]:
-    weak = "" if weakness < SMALL else f"; coupling not weak: Γ_R τ_B = {weakness:.2g}"
+    separation, weak = float(validity.separation), "".join(f"; {reason}" for reason in validity.not_weak)
     lamb = (
         "" if not lamb_effect > LAMB_LIMIT else f"; needs lamb_shift=True, which changes currents by {lamb_effect:.2g}"
     )
-    order = f"its error is of the order of Γ_R τ_B = {weakness:.2g}, which is not a bound"
+    order = f"its error is of the order of {float(jnp.maximum(validity.memory, validity.force)):.2g}, not a bound"
     davies = separation > LARGE and regime not in ("local", "crossover")
     if separation <= LARGE:
         why = f"Bohr frequencies only {separation:.2g} decay rates apart"
@@ -202,8 +200,8 @@ def _judged(
     )
 
 
-def _recommended(valid: tuple[tuple[str, bool, str], ...], weakness: float, lamb_effect: float) -> str:
-    if weakness >= SMALL:
+def _recommended(valid: tuple[tuple[str, bool, str], ...], validity: Validity, lamb_effect: float) -> str:
+    if validity.not_weak:
         return "none of these equations: the coupling is not weak"
     if {name: good for name, good, _ in valid}["Davies"]:
         return "Davies"

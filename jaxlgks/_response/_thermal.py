@@ -116,7 +116,8 @@ def onsager_matrix(
     """L_αβ = T² ∂J_α/∂T_β at one common temperature T: the linear heat currents J_α = Σ_β L_αβ (T_β − T)/T².
 
     Symmetric for `Davies` (detailed balance of each bath), its rows sum to zero (first law, and no current at one
-    temperature).
+    temperature). In a rotating frame, or with heat counted by another operator than H, currents need not vanish at one
+    temperature: then L_αβ is their slope alone, J_α = J_α(T) + Σ_β L_αβ (T_β − T)/T², and neither need hold.
 
     **Arguments:** `system`: all baths at one temperature. `equation`; `solver`: as for `response`.
 

@@ -21,7 +21,9 @@ import numpy as np
 from jaxtyping import Array, ArrayLike, Float
 
 from .._inputs import Numbers, as_real, as_scalar, as_temperature, is_concrete
-from ..errors import LambShiftError
+from ..errors import CorrelationError, LambShiftError
+from ._correlation import fourier_integral
+from ._exponentials import Exponentials, exponentials
 from ._lamb import lamb_integral
 
 ZeroBehaviour = Literal["smooth", "kink", "singular"]
@@ -109,10 +111,21 @@ class AbstractSpectrum(eqx.Module):
         return jax.lax.stop_gradient(jnp.minimum(temperature, jnp.min(self.landmarks(temperature))))
 
     def lamb_shift(self, omega: Numbers, temperature: ArrayLike) -> Array:
-        """S(ω) = P∫ dω'/2π Γ(ω')/(ω − ω'), to about 1e−10 of the integral of the absolute value.
+        """The Lamb shift S(ω) = P∫ dω'/2π Γ(ω')/(ω − ω'), an energy.
+
+        In closed form, to rounding, for `DrudeLorentz`, `UnderdampedBrownian` and `Ohmic(shape="drude")`; for other
+        densities by quadrature, to about 1e−10 of the integral of the absolute value.
+
+        **Arguments:** `omega`: frequencies of any sign and shape. `temperature`: T > 0.
 
         **Raises:** `LambShiftError` where it diverges, and where a density given by a function has structure that the
         quadrature does not resolve (NaN where numbers are traced).
+
+        ```python
+        import jax; jax.config.update("jax_enable_x64", True)
+        import jaxlgks as lgks
+        lgks.DrudeLorentz(0.1, 2.0).lamb_shift([-1.0, 0.0, 1.0], 0.35)     # -0.1 at zero, whatever T is
+        ```
         """
         self.require_lamb_shift()
         omega, temperature = _as_arguments(omega, temperature)
@@ -125,6 +138,85 @@ class AbstractSpectrum(eqx.Module):
                 "their frequencies, CallableSpectrum(function, landmarks=[...]), or use lamb_shift=False."
             )
         return shift
+
+    def principal_value(self, omega: Float[Array, "..."], temperature: Float[Array, ""]) -> Float[Array, "..."]:
+        """S(ω) of checked arguments; NaN where it is not found."""
+        return lamb_integral(lambda w: self.rate(w, temperature), self.cuts(temperature), omega)
+
+    def half_transform(self, omega: Numbers, temperature: ArrayLike) -> Array:
+        """G(ω) = ∫₀^∞ C(s) e^{iωs} ds = Γ(ω)/2 + i S(ω), complex: what a dissipator with memory is made of.
+
+        Arguments and errors are those of `lamb_shift`.
+        """
+        return jax.lax.complex(self.rate(omega, temperature) / 2, self.lamb_shift(omega, temperature))
+
+    def correlation(self, t: Numbers, temperature: ArrayLike) -> Array:
+        """The correlation function C(t) = ∫dω/2π Γ(ω) e^{−iωt}, complex, so that Γ(ω) = ∫dt C(t) e^{iωt}.
+
+        By quadrature, with an error of about 1e−12 max(Γ)/t. C(−t) = C(t)*. Where Γ falls off as 1/ω or slower, the
+        real part is infinite at t = 0.
+
+        **Arguments:** `t`: times of any sign and shape. `temperature`: T > 0.
+
+        **Raises:** `CorrelationError` where Γ does not fall off (NaN where numbers are traced).
+
+        ```python
+        import jax; jax.config.update("jax_enable_x64", True)
+        import jaxlgks as lgks
+        lgks.Ohmic(0.3, 2.0).correlation([0.0, 0.5, 5.0], 0.7)
+        ```
+        """
+        self.require_correlation()
+        t, temperature = _as_arguments(t, temperature, "t")
+        value = _correlation(self, t, temperature)
+        if is_concrete(value) and np.any(np.isnan(value)):
+            raise CorrelationError(
+                f"The correlation function of {type(self).__name__} is not a number at t = "
+                f"{np.asarray(t)[np.isnan(value)][0]:.6g}: the density does not fall off, or is not a number somewhere."
+            )
+        return value
+
+    def exponentials(self, temperature: ArrayLike, tolerance: float = 1e-4, terms: int | None = None) -> Exponentials:
+        """c and ν of C(t) = Σ_j c_j e^{−ν_j t}, t > 0, so that G(ω) = Σ_j c_j/(ν_j − iω): two complex arrays [terms].
+
+        The poles of `DrudeLorentz`, `UnderdampedBrownian` and `Ohmic(shape="drude")` in closed form, with terms for the
+        Bose function; of any other density a rational fit. Its ν are constants of differentiation, and so
+        its derivatives are less accurate than its values: those in T to about 1e−3 of G, whatever the tolerance is.
+
+        **Arguments:**
+
+        - `temperature`: T > 0.
+        - `tolerance`: the error of G(ω) on the whole axis, and of t C(t), relative to max|G|. It is checked.
+        - `terms`: how many exponentials, which must be given inside `jit` and `vmap`, where nothing is checked; of a
+          fit the largest number.
+
+        **Raises:** `CorrelationError` where the tolerance is not reached, or C(t) does not exist; `InputError`.
+
+        ```python
+        import jax; jax.config.update("jax_enable_x64", True)
+        import jaxlgks as lgks
+        c, nu = lgks.DrudeLorentz(0.1, 2.0).exponentials(0.35)
+        (c / (nu - 1j * 0.8)).sum()      # lgks.DrudeLorentz(0.1, 2.0).half_transform(0.8, 0.35) to 1e-4 of its largest
+        ```
+        """
+        self.require_correlation()
+        return exponentials(self, as_temperature(temperature, "the temperature"), tolerance, terms)
+
+    def poles(self) -> tuple[Array, Array] | None:
+        """p and K, where γ(ω) = Σ_l K_l ω/(ω² + p_l²); else None."""
+        return None
+
+    def require_correlation(self) -> None:
+        """Raise `CorrelationError` for a density known to have no C(t): where there is no Lamb shift."""
+        try:
+            self.require_lamb_shift()
+        except LambShiftError as error:
+            raise CorrelationError(
+                f"{type(self).__name__} has no correlation function C(t): its rate does not fall off at high "
+                "frequency, is singular at zero, or is not known at all frequencies. Use a density with a cutoff "
+                "(DrudeLorentz, "
+                "Ohmic), or a table with a tail, Tabulated(..., tail=p)."
+            ) from error
 
     def require_lamb_shift(self) -> None:
         """Raise `LambShiftError` for a density known to have none."""
@@ -159,13 +251,19 @@ class AbstractSpectrum(eqx.Module):
 
 @eqx.filter_jit  # traced once for all programs that hold it: it is a large part of each
 def _lamb_shift(spectrum: AbstractSpectrum, omega: Array, temperature: Array) -> Array:
-    return lamb_integral(lambda w: spectrum.rate(w, temperature), spectrum.cuts(temperature), omega)
+    return spectrum.principal_value(omega, temperature)
 
 
-def _as_arguments(omega: Numbers, temperature: ArrayLike) -> tuple[Array, Array]:
-    """Frequencies and a temperature, in their precision. A traced temperature that is not positive gives NaN by
-    itself."""
-    omega = as_real(omega, "omega")
+@eqx.filter_jit
+def _correlation(spectrum: AbstractSpectrum, t: Array, temperature: Array) -> Array:
+    cuts = jnp.concatenate([jnp.ravel(spectrum.cuts(temperature)), temperature[None]])
+    return fourier_integral(lambda w: spectrum.rate(w, temperature), cuts, t)
+
+
+def _as_arguments(omega: Numbers, temperature: ArrayLike, name: str = "omega") -> tuple[Array, Array]:
+    """Frequencies, or times, and a temperature, in their precision. A traced temperature that is not positive gives NaN
+    by itself."""
+    omega = as_real(omega, name)
     known = is_concrete(temperature)
     return omega, jnp.asarray(as_temperature(temperature, "the temperature") if known else temperature, omega.dtype)
 
@@ -184,6 +282,9 @@ class Checked(AbstractSpectrum):
 
     def cuts(self, temperature: Float[Array, ""]) -> Float[Array, " cuts"]:
         return self.spectrum.cuts(temperature)
+
+    def principal_value(self, omega: Float[Array, "..."], temperature: Float[Array, ""]) -> Float[Array, "..."]:
+        return self.spectrum.principal_value(omega, temperature)
 
     def require_lamb_shift(self) -> None:
         self.spectrum.require_lamb_shift()

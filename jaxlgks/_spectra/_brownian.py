@@ -8,6 +8,7 @@ from jaxtyping import Array, ArrayLike, Float
 from .._inputs import as_positive, as_real
 from ..errors import InputError
 from ._base import AbstractSpectrum, ZeroBehaviour
+from ._poles import two_poles
 
 
 class UnderdampedBrownian(AbstractSpectrum):
@@ -46,3 +47,13 @@ class UnderdampedBrownian(AbstractSpectrum):
     def cuts(self, temperature: Float[Array, ""]) -> Float[Array, " cuts"]:
         """Both sides of the line too, which may be narrow: its poles are half a width away from the real axis."""
         return jnp.stack([self.resonance, self.width, self.resonance - self.width, self.resonance + self.width])
+
+    def principal_value(self, omega: Float[Array, "..."], temperature: Float[Array, ""]) -> Float[Array, "..."]:
+        return 2 * self.strength**2 * self.width * two_poles(omega, temperature, self.width, self.resonance)
+
+    def poles(self) -> tuple[Array, Array]:
+        """p = Γ/2 ± iζ, ζ² = ω₀² − Γ²/4, K = ∓λ²/iζ: none at critical damping."""
+        zeta = jnp.sqrt(self.resonance**2 - self.width**2 / 4 + 0j)
+        upper = self.width / 2 - 1j * zeta  # the larger one where both are real
+        weight = 1j * self.strength**2 / zeta
+        return jnp.stack([upper, self.resonance**2 / upper]), jnp.stack([-weight, weight])

@@ -7,6 +7,7 @@ from jaxtyping import Array, ArrayLike, Float
 from .._inputs import as_positive, as_real
 from ..errors import InputError
 from ._base import AbstractSpectrum, ZeroBehaviour
+from ._poles import one_pole
 
 
 class DrudeLorentz(AbstractSpectrum):
@@ -37,3 +38,9 @@ class DrudeLorentz(AbstractSpectrum):
 
     def landmarks(self, temperature: Float[Array, ""]) -> Float[Array, " marks"]:
         return self.cutoff[None]
+
+    def principal_value(self, omega: Float[Array, "..."], temperature: Float[Array, ""]) -> Float[Array, "..."]:
+        return 4 * self.strength * self.cutoff * one_pole(omega, temperature, self.cutoff)
+
+    def poles(self) -> tuple[Array, Array]:
+        return self.cutoff[None] + 0j, 4 * (self.strength * self.cutoff)[None] + 0j

@@ -10,6 +10,7 @@ from jaxtyping import Array, ArrayLike, Float
 
 from .._inputs import Numbers, as_real
 from ._base import AbstractSpectrum, ZeroBehaviour
+from ._exponentials import Exponentials
 
 
 class Moved(AbstractSpectrum):
@@ -38,6 +39,13 @@ class Moved(AbstractSpectrum):
 
     def lamb_shift(self, omega: Numbers, temperature: ArrayLike) -> Array:
         return self.spectrum.lamb_shift(as_real(omega, "omega") - self.shift, temperature)
+
+    def correlation(self, t: Numbers, temperature: ArrayLike) -> Array:
+        return self.spectrum.correlation(t, temperature) * jnp.exp(-1j * self.shift * as_real(t, "t"))
+
+    def exponentials(self, temperature: ArrayLike, tolerance: float = 1e-4, terms: int | None = None) -> Exponentials:
+        c, nu = self.spectrum.exponentials(temperature, tolerance, terms)
+        return c, nu + 1j * self.shift
 
     def require_lamb_shift(self) -> None:
         self.spectrum.require_lamb_shift()

@@ -9,6 +9,7 @@ from jaxtyping import Array, ArrayLike, Float
 from .._inputs import as_positive, as_real, as_word
 from ..errors import InputError
 from ._base import AbstractSpectrum, ZeroBehaviour
+from ._poles import one_pole
 
 _SHAPES = ("exponential", "gaussian", "drude")
 
@@ -59,3 +60,13 @@ class Ohmic(AbstractSpectrum):
 
     def landmarks(self, temperature: Float[Array, ""]) -> Float[Array, " marks"]:
         return self.cutoff[None]
+
+    def principal_value(self, omega: Float[Array, "..."], temperature: Float[Array, ""]) -> Float[Array, "..."]:
+        if self.shape == "drude":
+            return self.strength * self.cutoff**2 * one_pole(omega, temperature, self.cutoff)
+        return super().principal_value(omega, temperature)
+
+    def poles(self) -> tuple[Array, Array] | None:
+        if self.shape == "drude":
+            return self.cutoff[None] + 0j, (self.strength * self.cutoff**2)[None] + 0j
+        return None

@@ -20,12 +20,16 @@ from .._generator import (
     AbstractProblem,
     AbstractSolver,
     AbstractSteadyState,
+    Krylov,
     as_solver,
+    doubt_of,
+    is_heard,
     resolve,
     scalars,
+    tell,
 )
 from .._inputs import as_flag, depth_outside, is_concrete, nan_where
-from ..errors import RESULTS, NoPartitionError, SolverError, SolverMemoryError, ValidityWarning
+from ..errors import RESULTS, AccuracyWarning, NoPartitionError, SolverError, SolverMemoryError
 
 
 class Rest(eqx.Module):
@@ -75,26 +79,32 @@ def steady_state(
     numbers of the verdict. Inside `jit` or `vmap` nothing can be raised: there a state that would have raised is NaN
     (unless `throw=False`), and `.result` says why.
 
-    **Raises:** `NonUniqueSteadyStateError` (naming what is conserved), `TruncationError`, `SteadyStateError`;
+    **Raises:** `NonUniqueSteadyStateError` (naming what is conserved), `TruncationError`, `SteadyStateError`,
+    `ImpreciseSteadyStateError` where rounding may have changed it by more than 1e−3 (`SteadyState.error`);
     `DensityError`, `LambShiftError`, `SingularDensityError` where a density has no rate, or no Lamb shift, at a
     frequency of the system;
     `SolverError`, `SolverMemoryError` where the solver does not apply; `InputError` for what is no equation or solver.
-    **Warns:** `ValidityWarning` where the equation treats Bohr frequencies apart that lie closer than they decay, or,
-    for `Davies` and `Local`, as equal what is not.
+    **Warns:** `AccuracyWarning` where `SteadyState.error` is above 1e−8 (1e−4 in single precision); `ValidityWarning`
+    where the coupling is not weak, or the slow force of a bath; where the equation treats Bohr frequencies apart that
+    lie closer than they decay, or, for `Davies` and `Local`, as equal what is not; where `Redfield` gives a state with
+    a negative eigenvalue. `.validity` has the numbers, inside `jit` as well.
 
     ```python
     import jax; jax.config.update("jax_enable_x64", True)
     import jaxlgks as lgks
     system = lgks.models.two_qubits(omega=1.0, g=0.2, gamma=0.01, temperatures=(0.5, 0.4))
     state = lgks.steady_state(system, lgks.Davies())
-    state.rho, state.residual, state.solver
+    state.rho, state.error, state.solver
     ```
     """
-    return at_rest(resolve(system, equation), solver, throw=as_flag(throw, "steady_state: throw")).steady
+    return at_rest(resolve(system, equation), solver, throw=as_flag(throw, "steady_state: throw"), judged=True).steady
 
 
-def at_rest(problem: AbstractProblem, solver: AbstractSolver | None = None, *, throw: bool = True) -> Rest:
-    """The steady state by the first solver that applies and converges. Raises and warns as `steady_state`."""
+def at_rest(
+    problem: AbstractProblem, solver: AbstractSolver | None = None, *, throw: bool = True, judged: bool = False
+) -> Rest:
+    """The steady state by the first solver that applies and converges. Raises and warns as `steady_state`. `judged`:
+    with its validity also where nobody would be told of it, since numbers are traced."""
     candidates, kept = problem.solvers(as_solver(solver)), solver is not None
     for candidate in candidates:
         last, prepared = candidate is candidates[-1], None
@@ -107,13 +117,17 @@ def at_rest(problem: AbstractProblem, solver: AbstractSolver | None = None, *, t
                 raise
         form, state, steady, again, failed = _solved(problem.loosened(candidate), candidate, prepared, throw)
         if last or not is_concrete(again) or not again:
-            if throw and is_concrete(failed):
-                if failed:
-                    raise problem.explained(steady)
-                for sentence in problem.warnings(steady):
-                    warnings.warn(sentence, ValidityWarning, stacklevel=depth_outside())
+            if throw and is_concrete(failed) and failed:
+                raise problem.explained(steady)
+            if throw and is_concrete(failed) and (sentence := doubt_of(steady)):
+                warnings.warn(sentence, AccuracyWarning, stacklevel=depth_outside())
+            if judged or is_heard() or is_concrete(failed):
+                validity = problem.validity(steady.state)
+                steady = eqx.tree_at(lambda s: s.validity, steady, validity, is_leaf=lambda x: x is None)
+                if throw:
+                    tell(problem, validity)
             return Rest(problem, form, state, steady, candidate if kept else None)
-        kept = kept or bool(steady.result == RESULTS.not_converged)
+        kept = kept or bool(steady.result != RESULTS.coupled)
     raise AssertionError("no solver to try")
 
 
@@ -132,7 +146,10 @@ def _solved(
         state = jax.tree.map(lambda x: _spoiled(x, failed, source), state)
         spoiled = problem.record(form, eqx.tree_at(lambda n: n.state, null, state), result, solver.name)
         steady = eqx.tree_at(problem.numbers, steady, problem.numbers(spoiled))
-    return form, state, steady, (result == RESULTS.coupled) | (result == RESULTS.not_converged), failed
+    again = (result == RESULTS.coupled) | (result == RESULTS.not_converged)
+    if isinstance(solver, Krylov):  # its products of operators lose weak rates that a matrix keeps
+        again = again | (result == RESULTS.imprecise)
+    return form, state, steady, again, steady.result != RESULTS.successful
 
 
 def _spoiled(x: Array, failed: Array, source: Any) -> Array:

@@ -23,6 +23,7 @@ from .._inputs import as_count, as_flag, as_mapping, as_setting, as_several, as_
 from ..errors import InputError, SweepError, SweepWarning, ValidityWarning
 from ._grid import Block, Dimension, blocks, dimensions, point, require_parameters
 from ._program import compiled, evaluate, named, with_slopes
+from ._verdicts import summarise, verdicts as verdicts_on
 
 if TYPE_CHECKING:
     import xarray
@@ -45,6 +46,7 @@ def sweep(
     dims: Mapping[str, Sequence[str] | Mapping[str, Sequence]] | None = None,
     chunk: int | None = None,
     memory: float = 2e9,
+    verdicts: int = 4096,
     progress: bool = False,
     on_error: Literal["record", "raise"] = "record",
 ) -> "xarray.Dataset":
@@ -61,15 +63,21 @@ def sweep(
       with labels, `{"value": {"bath": ["hot", "cold"]}}`.
     - `chunk`: points a block, which a CPU takes in tiles that suit its cache; by default 65,536 for each device, or as
       many as fit into `memory` bytes.
+    - `verdicts`: at so many points, evenly spread over the grid, the master equations that `f` asks are judged; 0: at
+      none. What `f` does inside a `jit`, `vmap` or `grad` of its own is out of hearing.
     - `progress`: a bar with rate and time left.
     - `on_error`: "record": a failed point (a result that is not finite, or an error) is NaN, `failed` and `reason` say
       where and why, and a `SweepWarning` how many; "raise": the first one raises.
 
     **Returns:** `xarray.Dataset`. Variables are named by the path in the pytree, a single array "value". All local
-    devices share the work. `.to_netcdf(path, engine="h5netcdf")` saves it.
+    devices share the work. `.to_netcdf(path, engine="h5netcdf")` saves it. Where `f` asks a master equation, the
+    variable `validity` is the largest of the numbers that it takes for small (`Validity.error`: below 0.1 is in range,
+    beyond 1 clearly not; NaN where it was not judged), and the attribute of that name says it in words.
 
     **Raises:** `InputError` for axes, names or options that do not fit; `SolverMemoryError` where the dataset is larger
     than the memory of the machine; `SweepError`.
+
+    **Warns:** `SweepWarning` for failed points; `ValidityWarning`, once, where an equation is clearly out of range.
 
     ```python
     import jax; jax.config.update("jax_enable_x64", True)
@@ -90,7 +98,7 @@ def sweep(
     _require_options(names, derivatives, values, on_error)
     chunk = None if chunk is None else as_count(chunk, "sweep: chunk", 1, 10**9)
     memory, progress = as_setting(memory, "sweep: memory", 1.0), as_flag(progress, "sweep: progress")
-    units, dims = as_units(units), _as_dims(dims)
+    units, dims, looked_at = as_units(units), _as_dims(dims), as_count(verdicts, "sweep: verdicts", 0, 10**9)
     at = evaluate(f)
     finish = functools.partial(with_slopes, values=values, derivatives=tuple(derivatives))
 
@@ -116,7 +124,12 @@ def sweep(
         raise SweepError(f"sweep: every point failed, the first with {reasons.flat[0]}")
     attrs = _attributes(f, program.shape, results, compile_seconds, run_seconds)
     extra = _named_axes(results, dims, derivatives)
-    return _dataset(results, reasons, units, extra, _labels(results, dims, extra), attrs)
+    data = _dataset(results, reasons, units, extra, _labels(results, dims, extra), attrs)
+    found = None if "validity" in data.variables else verdicts_on(f, grid, looked_at)
+    if found is None:
+        return data
+    data["validity"] = ([one.name for one in grid], found.error(results.shape))
+    return data.assign_attrs(validity=summarise(found, grid))
 
 
 def _require_room(points: int, a_point: float) -> None:

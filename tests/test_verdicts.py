@@ -1,0 +1,204 @@
+"""Verdicts that see: what a master equation takes for zero, against exact states by the hierarchy.
+
+`tests/reference/verdicts.json` (made by `python -m tests.verdicts`) holds what four equations miss of the truth in
+22 systems: slow baths and fast ones, dephasing, strong and weak, cold and hot, near-degenerate, two baths, two qubits,
+three levels. Said is `validity(system, equation).in_range`, from the system alone.
+"""
+
+import json
+import warnings
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import jaxlgks as lgks
+from jaxlgks.errors import FitWarning, InputError
+
+from .verdicts import CASES, CURRENT, DISTANCE, EQUATIONS, FILE, TIME, X, Z, by_equation, exact, missed, right
+
+STORED = json.loads(FILE.read_text())
+# Without a Lamb shift no equation knows the levels that lie as close as they are broad. `diagnose` computes with and
+# without; numbers that cost no quadrature cannot tell.
+NOT_SEEN = {("three levels, two of them close", name) for name in ("Unified", "UniversalLindblad", "Redfield")}
+
+
+def qubit(S, T: float, strength: float, cutoff: float) -> lgks.System:
+    return lgks.System(0.5 * Z, lgks.Bath(S, T, lgks.DrudeLorentz(strength, cutoff)))
+
+
+SLOW = qubit(X, 0.5, 0.2, 0.02)
+
+
+def test_the_truth_is_converged():
+    """One more tier and one more exponential change less than a fifth of what is called right, where it is."""
+    for name, stored in STORED.items():
+        limits = {"distance": DISTANCE / 5, "current": CURRENT / 5, "time": TIME / 5}
+        if any(right(errors) for errors in stored["errors"].values()):
+            assert all(stored["converged"][key] < limit for key, limit in limits.items()), name
+
+
+def test_said_and_true():
+    """22 systems, four equations: every verdict but those named above is the truth; at most two wrong an equation."""
+    assert set(STORED) == set(CASES)
+    wrong = set()
+    for name, case in CASES.items():
+        for label, equation in EQUATIONS.items():
+            said = bool(lgks.validity(case.system, equation).in_range)
+            wrong |= {(name, label)} if said != right(STORED[name]["errors"][label]) else set()
+    assert wrong == NOT_SEEN
+    assert max(sum(label == of for _, of in wrong) for label in EQUATIONS) <= 2
+
+
+def test_a_slow_bath_that_dephases():
+    """H = σz/4 + σy/2, S = σz, λ = 0.025, ω_c = 0.05, T = 1/0.95: ½ Γ(0)(S_mm − S_nn)² = 0.842 with Γ(0) = 4λT/ω_c,
+    times 1/ω_c = 20. Coherences at t = 1, 2, 6: 0.480, 0.391, 0.303 exactly, 0.215, 0.092, 0.003 by Davies."""
+    case = CASES["slow dephasing, strong"]
+    judged = lgks.validity(case.system)
+    rate = 0.5 * 4 * 0.025 / 0.95 / 0.05 * 0.8
+    assert float(judged.memory) == pytest.approx(20 * rate, rel=0.01)
+    assert judged.broken
+    np.testing.assert_allclose(np.array(STORED["slow dephasing, strong"]["moduli"])[8, 0, 1], 0.303, atol=1e-3)
+
+
+def test_a_slow_force_turns_eigenstates():
+    """H = σz/2, S = σx, λ = 0.2, ω_c = 0.02, T = 0.5: ⟨σz⟩ is −0.636, that over Gaussian static fields of variance
+    2λT −0.634, by every equation −0.762. Rate times memory sees nothing: 0.02."""
+    judged = lgks.validity(SLOW)
+    assert judged.memory < 0.1
+    assert not judged.in_range
+    assert judged.broken
+    re, im = np.array(STORED["slow transverse, strong"]["rho"])
+    assert np.trace(Z @ (re + 1j * im)).real == pytest.approx(-0.636, abs=2e-3)
+    field = np.linspace(-4, 4, 4001)
+    energy = np.hypot(0.5, field)
+    weight = np.exp(-(field**2) / (2 * 0.2)) * np.cosh(energy / 0.5)
+    static = -np.sum(weight * 0.5 / energy * np.tanh(energy / 0.5)) / np.sum(weight)
+    assert static == pytest.approx(-0.634, abs=2e-3)
+
+
+def test_every_kind_of_density_has_numbers():
+    """Finite and not negative for a line, a kink at zero, a table that ends, a function, a constant, a frame."""
+    omega = np.linspace(0.05, 1.5, 30)
+    densities = [
+        lgks.UnderdampedBrownian(0.1, 0.02, 1.0),
+        lgks.Ohmic(0.1, 2.0),
+        lgks.Tabulated(omega, 0.1 * omega),
+        lgks.CallableSpectrum(lambda w: 0.1 * w**3 * jnp.exp(-w), at_zero="kink"),
+        lgks.Flat(0.01),
+    ]
+    for density in densities:
+        judged = lgks.validity(lgks.System(0.5 * Z, lgks.Bath(X, 0.5, density)))
+        assert 0 <= float(judged.memory) < np.inf
+        assert 0 <= float(judged.force) < np.inf
+    line = lgks.validity(lgks.System(0.5 * Z, lgks.Bath(X, 0.5, densities[0])))
+    assert line.broken  # Γ is stationary at the top of the line, and changes within its width
+    assert float(lgks.validity(lgks.System(0.5 * Z, lgks.Bath(X, 0.5, lgks.Flat(0.01)))).force) == 0
+
+
+def test_results_carry_numbers_and_eager_calls_warn_once():
+    """Steady states, evolutions, correlations. (Inside `jit` nothing can be said.)"""
+    calls = {
+        "steady_state": lambda: lgks.steady_state(SLOW),
+        "evolve": lambda: lgks.evolve(SLOW, np.diag([1.0, 0.0]), [0.0, 1.0]),
+        "correlation": lambda: lgks.correlation(SLOW, X, X, [0.0, 1.0]),
+    }
+    force = float(lgks.validity(SLOW).force)
+    for name, call in calls.items():
+        with pytest.warns(lgks.ValidityWarning, match="slow force") as seen:
+            result = call()
+        assert len(seen) == 1, name
+        if name != "correlation":
+            assert float(result.validity.force) == pytest.approx(force, rel=1e-9)
+
+
+def test_numbers_pass_through_jit_and_vmap():
+    """The same as outside, of a state and of the function itself; no derivative."""
+
+    def numbers(strength):
+        system = qubit(X, 0.5, strength, 0.02)
+        return lgks.steady_state(system, throw=False).validity.force, lgks.validity(system).force
+
+    strengths = jnp.array([0.002, 0.2])
+    batch = jax.jit(jax.vmap(numbers))(strengths)
+    outside = [float(lgks.validity(qubit(X, 0.5, x, 0.02)).force) for x in strengths]
+    np.testing.assert_allclose(batch, [outside] * 2, rtol=1e-9)
+    assert jax.grad(lambda x: numbers(x)[1])(0.2) == 0
+
+
+def test_a_state_that_is_not_positive_is_marked():
+    """Redfield with Lamb shift, H = σz/2, S = 0.6σz + 0.8σx, T = 0.05, λ = 0.2, ω_c = 1: an eigenvalue of −0.0229. That
+    of a good state is none, and a completely positive equation is not asked."""
+    system = qubit(0.6 * Z + 0.8 * X, 0.05, 0.2, 1.0)
+    with pytest.warns(lgks.ValidityWarning, match="lowest eigenvalue is -0.023"):
+        state = lgks.steady_state(system, lgks.Redfield(lamb_shift=True))
+    assert float(state.validity.negativity) == pytest.approx(-np.linalg.eigvalsh(state.rho)[0], rel=1e-9)
+    assert state.validity.broken
+    assert "not positive" in str(state.validity)
+    calm = lgks.steady_state(qubit(0.6 * Z + 0.8 * X, 0.5, 0.002, 1.0), lgks.Redfield())
+    assert calm.validity.negativity == 0
+    assert calm.validity.in_range
+
+
+def closer(nu):
+    """Two levels `nu` apart that one bath reaches, ever closer than they decay."""
+    S = np.array([[0, 1, 1], [1, 0, 0], [1, 0, 0.0]])
+    bath = lgks.Bath(S, 1.0, lgks.DrudeLorentz(1e-3, 2.0))
+    return lgks.System(jnp.diag(jnp.array([0.0, 1.0, 1.0]) + jnp.array([0.0, 0.0, 1.0]) * nu), bath)
+
+
+def test_a_sweep_ends_with_a_verdict():
+    """One warning with the count, a number at each point; the same numbers as point by point. With fewer points looked
+    at, and none; a function that asks no equation has no verdict."""
+    nus = np.array([1e-4, 1e-3, 1e-2, 0.1, 0.2])
+
+    def f(nu):
+        return lgks.steady_state(closer(nu), solver=lgks.Populations()).rho[0, 0].real
+
+    with pytest.warns(lgks.ValidityWarning, match="Davies out of range at 3 of 5 points: Bohr frequencies") as seen:
+        data = lgks.sweep(f, {"nu": nus})
+    assert len(seen) == 1
+    assert data.attrs["validity"].startswith("Davies out of range at 3 of 5 points")
+    np.testing.assert_allclose(data.validity, [float(lgks.validity(closer(nu)).error) for nu in nus], rtol=1e-6)
+    with pytest.warns(lgks.ValidityWarning, match="looked at, of 5"):
+        fewer = lgks.sweep(f, {"nu": nus}, verdicts=3)
+    np.testing.assert_array_equal(np.isnan(fewer.validity), [False, True, False, True, False])
+    assert "validity" not in lgks.sweep(f, {"nu": nus}, verdicts=0)
+    assert "validity" not in lgks.sweep(lambda nu: nu**2, {"nu": nus})
+    with pytest.raises(InputError, match="verdicts"):
+        lgks.sweep(f, {"nu": nus}, verdicts=-1)
+
+
+def test_what_runs_inside_a_transformation_is_out_of_hearing():
+    """No tracer leaks out of it."""
+    f = jax.jit(lambda nu: lgks.steady_state(closer(nu), solver=lgks.Populations()).rho[0, 0].real)
+    assert "validity" not in lgks.sweep(f, {"nu": np.array([1e-4, 1e-3])})
+
+
+@pytest.mark.slow
+def test_a_fit_says_that_its_equation_does_not_hold():
+    """At the estimates, over the settings measured."""
+
+    def predict(p, x):
+        system = qubit(X, 0.5, p["strength"], 0.02)
+        return x["scale"] * p["strength"] * lgks.steady_state(system, solver=lgks.Populations()).rho[0, 0].real
+
+    scale = np.array([1.0, 2.0, 3.0])
+    data = lgks.Data({"scale": scale}, {"y": 0.2 * scale * 0.1192}, errors=1e-3)
+    with pytest.warns(FitWarning, match="Davies out of range at 3 of 3 points: the slow force"):
+        result = lgks.fit(predict, data, {"strength": 0.15})
+    assert result.validity.error.shape == (3,)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["slow transverse, strong", "transverse, weak", "a ladder, weak"])
+def test_the_reference_file_is_the_hierarchy_s(name):
+    """Made anew: the truth, and what an equation misses of it."""
+    truth = exact(CASES[name])
+    np.testing.assert_allclose([truth["rho"].real, truth["rho"].imag], STORED[name]["rho"], atol=1e-6)
+    np.testing.assert_allclose(truth["moduli"], STORED[name]["moduli"], atol=1e-4)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", lgks.ValidityWarning)
+        errors = missed(by_equation(CASES[name], lgks.Redfield()), truth)
+    assert errors == pytest.approx(STORED[name]["errors"]["Redfield"], abs=1e-4)
