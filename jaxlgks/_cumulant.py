@@ -27,11 +27,11 @@ from jaxtyping import Array, ArrayLike, Complex, Float
 
 from ._bohr import Structure, bohr_structure
 from ._equations import Dissipator
-from ._generator import ALLOWED, matrix_bytes, matrix_exponential, require_memory, vec
+from ._generator import ALLOWED, matrix_bytes, matrix_exponential, require_memory, require_states, restored, vec
 from ._inputs import as_count, as_scalar, is_concrete, nan_where
 from ._spectra import folded_nodes
 from ._system import Noise, System, require_matrices
-from .errors import DerivativeOrderError, InputError
+from .errors import DensityError, DerivativeOrderError, InputError
 
 REACH = 500.0
 MOST = 10**8
@@ -73,8 +73,9 @@ def cumulant_map(system: System, t: ArrayLike, panels: int | None = None) -> Com
 
     Differentiable in temperatures, strengths and coupling operators, not in H.
 
-    **Raises:** `LambShiftError` for a density that is singular at ω = 0 (the integral diverges there); `InputError`
-    where `panels` is left out and values are traced, or are too few; `DerivativeOrderError` for a derivative in H.
+    **Raises:** `LambShiftError` for a density that is singular at ω = 0 (the integral diverges there), `DensityError`
+    for one that is negative or not a number somewhere; `InputError` where `panels` is left out and values are traced,
+    or are too few; `DerivativeOrderError` for a derivative in H.
 
     ```python
     import jax; jax.config.update("jax_enable_x64", True)
@@ -90,7 +91,9 @@ def cumulant_map(system: System, t: ArrayLike, panels: int | None = None) -> Com
     if is_concrete(t) and np.asarray(t) < 0:
         raise InputError(f"cumulant_map: t must not be negative; got {float(t)}.")
     structure = bohr_structure(_held(system.hamiltonian))
-    return _map(system, structure, t, _enough(system, structure, t, panels))
+    values = _map(system, structure, t, _enough(system, structure, t, panels))
+    _require_rates(values, system, structure, "cumulant_map")
+    return values
 
 
 def _require_panels(panels: Any) -> None:
@@ -207,8 +210,28 @@ def _window(x: Array, t: Array) -> Array:
 
 def cumulant_states(system: System, rho0: Array, times: Float[Array, " t"], panels: int | None) -> Array:
     """ρ(t) in the Schrödinger picture at each time after rho0."""
+    require_states("evolve", len(times), system)
     structure = bohr_structure(_held(system.hamiltonian))
-    return _states(system, structure, rho0, times, _enough(system, structure, times, panels))
+    states = _states(system, structure, rho0, times, _enough(system, structure, times, panels))
+    _require_rates(states, system, structure, "evolve with Cumulant()")
+    return restored(states, rho0)
+
+
+def _require_rates(values: Array, system: System, structure: Structure, who: str) -> None:
+    """`DensityError` where the result is known not to be finite: the map asks for the rate at all frequencies."""
+    if not is_concrete(values, system) or np.isfinite(values).all():
+        return
+    omega = float(_extent(structure, system)) * np.geomspace(1e-8, 1.0, 8001)
+    for bath in system.baths:
+        for noise in bath.noises:
+            bad = ~np.isfinite(np.asarray(noise.rate(np.concatenate([omega, -omega]))))
+            if bad.any():
+                at = float(np.tile(omega, 2)[bad][0])
+                raise DensityError(
+                    f"{who}: the density of {noise.label} has no rate at {at:.6g}, and the map is an integral over all "
+                    f"frequencies: {noise.spectrum.why_no_rate(at)}."
+                )
+    raise InputError(f"{who}: the result is not finite; check the system's numbers and the density at all frequencies.")
 
 
 @eqx.filter_jit

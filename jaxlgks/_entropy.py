@@ -1,7 +1,7 @@
 """The logarithm of a state, its entropy, and their derivatives where eigenvalues coincide or vanish.
 
 Takes: a density matrix ρ, possibly degenerate, rank deficient, or negative by rounding. Returns: ln ρ and
-S = −Tr ρ ln ρ.
+S = −Tr ρ ln ρ; NaN for a matrix with an eigenvalue below −1e−8 (as steady states of Redfield may have), which has none.
 
 Eigenvalues below the square of the rounding unit are not known: their logarithm is taken at that floor. x ln x is
 zero there to 1e−30, and so is every −Tr[ρ₁ ln ρ] whose ρ₁ stays within the support of ρ. A ρ₁ that leaves the support
@@ -12,7 +12,7 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Complex, Float
 
-from ._inputs import as_state
+from ._inputs import STATE_TOLERANCE, as_state, tolerance_of
 from .errors import DerivativeOrderError
 
 
@@ -21,6 +21,8 @@ def von_neumann_entropy(rho) -> Float[Array, ""]:
 
     **Arguments:** `rho`: a state [d, d]. **Returns:** real scalar, in units of k_B. Safe for pure and other rank
     deficient states, in value and derivative.
+
+    **Raises:** `InputError` for an eigenvalue below −1e−8 (NaN where traced).
 
     ```python
     import jax; jax.config.update("jax_enable_x64", True)
@@ -52,7 +54,8 @@ def log_state(rho: Complex[Array, "d d"]) -> Complex[Array, "d d"]:
 
 def _clipped(rho: Array) -> tuple[Array, Array]:
     values, vectors = jnp.linalg.eigh(rho)
-    return jnp.maximum(values, jnp.finfo(values.dtype).eps ** 2), vectors
+    positive = values[0] >= -tolerance_of(values.dtype, STATE_TOLERANCE)
+    return jnp.where(positive, jnp.maximum(values, jnp.finfo(values.dtype).eps ** 2), jnp.nan), vectors
 
 
 @eqx.filter_custom_jvp

@@ -24,6 +24,8 @@ from .errors import InputError, NotHermitianError, PrecisionError, ShapeError, T
 HERMITICITY_TOLERANCE = 1e-10
 STATE_TOLERANCE = 1e-8
 TRACE_TOLERANCE = 1e-6
+SINGLE_TOLERANCE = 1e-5
+"""In the place of smaller ones where numbers are of single precision."""
 
 SMALLEST, LARGEST = 1e-100, 1e100
 """Beyond these sizes products of a few numbers vanish or overflow, and what follows is no longer what was asked."""
@@ -101,11 +103,18 @@ def unpacked(operator):
     return operator
 
 
-def as_operator(operator, name: str, dim: int | None = None, *, hermitian: bool = True) -> Array:
+def tolerance_of(dtype: Any, tolerance: float) -> float:
+    """A tolerance, or that of single precision where it is larger."""
+    return max(tolerance, SINGLE_TOLERANCE) if dtype in (np.float32, np.complex64) else tolerance
+
+
+def as_operator(
+    operator, name: str, dim: int | None = None, *, hermitian: bool = True, tolerance: float = HERMITICITY_TOLERANCE
+) -> Array:
     """Convert to a complex matrix and check it; Hermitian unless said otherwise.
 
     **Raises:** `ShapeError` if it is not a square matrix (of size `dim` when given), `NotHermitianError` if
-    max|X − X†| exceeds 1e−10 of max|X|.
+    max|X − X†| exceeds `tolerance` times max|X|.
     """
     raw = unpacked(operator)
     matrix: Any = as_array(raw, name, ShapeError, "a square matrix [d, d] of numbers")
@@ -116,7 +125,7 @@ def as_operator(operator, name: str, dim: int | None = None, *, hermitian: bool 
             f"{name} must act on the space of the Hamiltonian, shape ({dim}, {dim}); got shape {tuple(matrix.shape)}."
         )
     single = matrix.dtype in (np.float32, np.complex64)
-    tolerance = 1e-5 if single else HERMITICITY_TOLERANCE
+    tolerance = tolerance_of(matrix.dtype, tolerance)
     if isinstance(matrix, np.ndarray):
         matrix = matrix.astype(np.complex64 if single else complex)
         require_finite(matrix, name, NotHermitianError)
@@ -130,26 +139,27 @@ def as_operator(operator, name: str, dim: int | None = None, *, hermitian: bool 
 
 
 def as_state(rho, name: str, dim: int | None = None, *, positive: bool = True) -> Array:
-    """A density matrix: Hermitian, of trace one to 1e−6 (what an evolution over 1e9 decay times keeps); for an entropy
-    no eigenvalue below −1e−8. Expectations and currents are linear, and Redfield's states may have negative ones.
+    """A density matrix: Hermitian and of trace one to 1e−6, the Hermitian part of what came; for an entropy no
+    eigenvalue below −1e−8. Expectations and currents are linear, and Redfield's states may have negative ones.
 
-    **Raises:** `InputError` beside what `as_operator` raises. Where traced, only the trace is checked (NaN).
+    **Raises:** `InputError` beside what `as_operator` raises. Where traced, NaN for what is not Hermitian or has
+    another trace; an entropy sees to the eigenvalues itself.
     """
-    state = as_operator(rho, name, dim)
-    raw = unpacked(rho)
-    if not is_concrete(raw):
-        return jnp.where(jnp.abs(jnp.trace(state) - 1) <= TRACE_TOLERANCE, state, jnp.nan)
-    matrix = np.asarray(raw)
-    matrix = matrix.astype(complex) if matrix.dtype == bool else matrix
-    trace, rounding = np.trace(matrix).real, 1e-5 if matrix.dtype in (np.float32, np.complex64) else 0.0
-    if abs(trace - 1) > max(TRACE_TOLERANCE, rounding):
+    state = as_operator(rho, name, dim, tolerance=TRACE_TOLERANCE)
+    if not is_concrete(state):
+        good = jnp.abs(jnp.trace(state) - 1) <= tolerance_of(state.dtype, TRACE_TOLERANCE)
+        return jnp.where(good, (state + state.conj().T) / 2, jnp.nan)
+    matrix = np.asarray(state)
+    matrix = (matrix + matrix.conj().T) / 2
+    trace = np.trace(matrix).real
+    if abs(trace - 1) > tolerance_of(matrix.dtype, TRACE_TOLERANCE):
         raise InputError(f"{name} must have trace 1; got trace {trace:.9g}.")
-    if positive and (lowest := np.linalg.eigvalsh(matrix)[0]) < -max(STATE_TOLERANCE, rounding):
+    if positive and (lowest := np.linalg.eigvalsh(matrix)[0]) < -tolerance_of(matrix.dtype, STATE_TOLERANCE):
         raise InputError(
             f"{name} must have no negative eigenvalue, since its entropy is asked for; got {lowest:.3g}. States of "
             "Redfield() may have them: their currents and expectations exist, their entropy does not."
         )
-    return state
+    return as_known(matrix)
 
 
 def _require_hermitian(matrix: np.ndarray, name: str, tolerance: float) -> None:

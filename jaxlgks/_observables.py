@@ -9,12 +9,14 @@ generator, whatever the model.
 """
 
 import abc
+import numbers
 from collections.abc import Callable
 from typing import Any, ClassVar
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Complex, Float
 
 from ._equations import AbstractEquation, Davies
@@ -30,7 +32,7 @@ from ._generator import (
     resolve,
     stacked,
 )
-from ._inputs import described
+from ._inputs import described, is_concrete
 from ._steady import Rest, at_rest
 from .errors import InputError
 
@@ -152,9 +154,13 @@ class HeatCurrent(AbstractQuantity):
 
     bath: int | str = eqx.field(static=True)
 
-    def __check_init__(self) -> None:
-        if not isinstance(self.bath, int | str) or isinstance(self.bath, bool):
-            raise InputError(f"HeatCurrent: bath must be a position or a name; got {described(self.bath)}.")
+    def __init__(self, bath: Any):
+        if isinstance(bath, str):
+            self.bath = bath
+        elif isinstance(bath, numbers.Integral) and not isinstance(bath, bool):
+            self.bath = int(bath)
+        else:
+            raise InputError(f"HeatCurrent: bath must be a position or a name; got {described(bath)}.")
 
     @property
     def name(self) -> str:
@@ -261,6 +267,19 @@ def as_quantity(A: Any, problem: AbstractProblem) -> AbstractQuantity:
     return (A if isinstance(A, AbstractQuantity) else Observable(A)).checked(problem)
 
 
+def require_logarithm(observables: Observables, quantity: AbstractQuantity) -> None:
+    """`InputError` where the observables of a quantity are known not to be numbers: they hold the logarithm of the
+    state, which a matrix with negative eigenvalues does not have."""
+    arrays = [x for x in jax.tree.leaves(observables) if is_concrete(x)]
+    if any(np.isnan(np.asarray(x)).any() for x in arrays):
+        raise InputError(
+            f"the response of the {quantity.name} needs the logarithm of the steady state, which has an eigenvalue "
+            "below -1e-8 (states of Redfield() may): it has no entropy. Use an equation that keeps states positive "
+            "(Davies, Unified, UniversalLindblad); the steady -sum J/T of entropy_production has a derivative, "
+            "autodiff_response(system, V, EntropyProduction(), equation)."
+        )
+
+
 @eqx.filter_jit
 def _value(quantity: AbstractQuantity, form: AbstractForm, X: State) -> Array:
     return quantity.value(form, X)
@@ -318,7 +337,11 @@ def entropy_production(
 
     **Arguments:** as `heat_currents`. For a given state dS/dt = −Tr[(Lρ) ln ρ]; at the steady state it is zero.
 
-    **Returns:** real scalar, per time. Not negative for `Davies` (Spohn's inequality); it can be for `Local`.
+    **Returns:** real scalar, per time. Not negative for `Davies` (Spohn's inequality); it can be for `Local`. Of the
+    steady state it is the entropy that goes to the baths, −Σ_α J^α/T_α, which asks nothing of the state: it has a value
+    where a steady state of `Redfield` has negative eigenvalues and no entropy itself.
+
+    **Raises:** as `heat_currents`; `InputError` for a `rho` with an eigenvalue below −1e−8 (NaN where traced).
 
     ```python
     import jax; jax.config.update("jax_enable_x64", True)

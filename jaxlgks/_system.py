@@ -218,8 +218,8 @@ class System(eqx.Module):
         """The system with each of its baths alone."""
         return tuple(eqx.tree_at(lambda s: s.baths, self, (bath,)) for bath in self.baths)
 
-    def with_baths(self, temperatures: Float[Array, " baths"], strengths: Float[Array, " baths"]) -> "System":
-        """The system with other temperatures, and rates Γ_α → (1 + s_α) Γ_α."""
+    def with_baths(self, temperatures: Numbers, strengths: Numbers) -> "System":
+        """The system with other temperatures, and rates Γ_α → (1 + s_α) Γ_α, s_α ≥ −1; one number a bath."""
         temperatures, roots = as_bath_numbers(temperatures, strengths, len(self.baths))
         each = zip(self.baths, temperatures, roots, strict=True)
         numbers = [x for bath, T, root in each for x in (T, bath.coupling * root.astype(bath.coupling.dtype))]
@@ -273,6 +273,11 @@ def as_bath_numbers(temperatures: Any, strengths: Any, count: int) -> tuple[Arra
         )
     if is_concrete(temperatures) and not np.all(np.asarray(temperatures) > 0):
         raise TemperatureError(f"with_baths: temperatures must be positive; got {np.asarray(temperatures).tolist()}.")
+    if is_concrete(strengths) and not np.all(np.asarray(strengths) >= -1):
+        raise InputError(
+            "with_baths: strengths s make rates (1 + s) Γ, which must not be negative; got "
+            f"{np.asarray(strengths).tolist()}."
+        )
     return temperatures, jnp.sqrt(1 + strengths)
 
 

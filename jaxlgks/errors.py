@@ -94,7 +94,7 @@ class NoPartitionError(SolverError):
 
 
 class SolverMemoryError(JaxlgksError, MemoryError):
-    """The steady-state solver asked for would need more memory than it may take."""
+    """What was asked for would need more memory than it may take."""
 
 
 class StateFollowingError(JaxlgksError, ValueError):

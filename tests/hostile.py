@@ -24,6 +24,7 @@ from hypothesis import HealthCheck, given, settings, strategies as st
 
 import jaxlgks as lgks
 from jaxlgks import models
+from jaxlgks._configs import sweep_arguments
 from jaxlgks.errors import JaxlgksError
 from tests.lowering import share_context
 
@@ -54,10 +55,21 @@ def predicted(params: Any, x: Any) -> Any:
     return sum(jnp.sum(jnp.asarray(leaf)) for leaf in jax.tree.leaves(params)) * x["T"]
 
 
+def configured(**system: Any) -> Any:
+    """What a TOML file says, read; nothing is computed."""
+    rest = {key: system.pop(key) for key in ("equation", "axes", "output") if key in system}
+    return sweep_arguments({"system": system, **rest}).axes
+
+
+FRAME = lgks.RotatingFrame(np.diag([0.0, 1.0]), 1.0)
 MODEL = {"system": QUBIT, "equation": DAVIES}
 TEMPERATURES = (1.0, 0.5)
 DOORS = {
     "System": Door(lgks.System, {"hamiltonian": Z, "baths": BATHS, "dtype": None, "edge": None}),
+    "System in a frame": Door(lgks.System, {"hamiltonian": Z, "baths": BATHS[0], "frame": FRAME, "energy": X}),
+    "RotatingFrame": Door(lgks.RotatingFrame, {"N": np.diag([0.0, 1.0]), "frequency": 1.0}),
+    "with_baths": Door(QUBIT.with_baths, {"temperatures": TEMPERATURES, "strengths": (0.0, 0.1)}),
+    "QuasiFree.with_baths": Door(MODE.with_baths, {"temperatures": [1.0], "strengths": [0.1]}),
     "System.perturbed": Door(QUBIT.perturbed, {"V": X, "delta": 0.1}),
     "Bath": Door(lgks.Bath, {"coupling": X, "temperature": 1.0, "spectrum": DRUDE, "name": "a", "mixing": None}),
     "Bath of two": Door(lgks.Bath, {"coupling": [X, Z], "temperature": 1.0, "spectrum": [DRUDE] * 2, "mixing": HALF}),
@@ -70,11 +82,17 @@ DOORS = {
     "Tabulated": Door(lgks.Tabulated, {"frequencies": [1.0, 2.0, 3.0], "values": [1.0, 2.0, 3.0], "tail": None}),
     "spectrum.rate": Door(DRUDE.rate, {"omega": 1.0, "temperature": 1.0}),
     "spectrum.density": Door(DRUDE.density, {"omega": 1.0}),
+    "spectrum.reduced": Door(DRUDE.reduced, {"omega": 1.0}),
+    "spectrum.amplitude": Door(DRUDE.amplitude, {"omega": 1.0, "temperature": 1.0}),
+    "spectrum.log_rate": Door(DRUDE.log_rate, {"omega": 1.0, "temperature": 1.0}),
+    "spectrum.scale": Door(DRUDE.scale, {"temperature": 1.0}),
+    "spectrum.lamb_shift": Door(DRUDE.lamb_shift, {"omega": 1.0, "temperature": 1.0}),
     "Davies": Door(lgks.Davies, {"tolerance": 1e-9, "lamb_shift": False, "reference": None}),
     "Unified": Door(lgks.Unified, {"width": None, "lamb_shift": False, "reference": None, "rates": "centre"}),
     "Local": Door(lgks.Local, {"reference": Z, "tolerance": 1e-9, "lamb_shift": False}),
     "Redfield": Door(lgks.Redfield, {"lamb_shift": False}),
     "UniversalLindblad": Door(lgks.UniversalLindblad, {"lamb_shift": False}),
+    "reference_hamiltonian": Door(lgks.Unified().reference_hamiltonian, {"system": QUBIT}),
     "fixed": Door(lgks.Davies().fixed, {"system": QUBIT}),
     "Dense": Door(lgks.Dense, {"refine": 1, "memory": 1e9}),
     "Blocks": Door(lgks.Blocks, {"refine": 1}),
@@ -119,11 +137,12 @@ DOORS = {
     "step": Door(RESPONSE.step, {"t": 1.0}),
     "impulse": Door(RESPONSE.impulse, {"t": 1.0}),
     "susceptibility": Door(RESPONSE.susceptibility, {"omega": 1.0}),
-    "autodiff_response": Door(lgks.autodiff_response, MODEL | {"V": Z, "A": X, "solver": None, "order": 1}),
+    # What is no observable is seen by the same check in `response`; each that is one would be a program.
+    "autodiff_response": Door(lgks.autodiff_response, MODEL | {"V": Z, "A": X, "solver": None, "order": 1}, ("A",)),
     "thermodynamic_response": Door(lgks.thermodynamic_response, MODEL | {"V": Z, "solver": None}),
     "thermal_response": Door(lgks.thermal_response, MODEL | {"A": X, "solver": None}),
     "correlation": Door(lgks.correlation, MODEL | {"A": X, "B": X, "t": [0.0, 1.0], "solver": None}),
-    "cross_validate": Door(lgks.cross_validate, MODEL | {"V": Z, "A": X, "solver": None, "step": None}),
+    "cross_validate": Door(lgks.cross_validate, MODEL | {"V": Z, "A": X, "solver": None, "step": None}, ("A",)),
     "onsager_matrix": Door(lgks.onsager_matrix, {"system": lgks.System(Z, BATHS[0]), "equation": DAVIES}),
     # Never with a V that fits: its programs alone would take as long as all others.
     "diagnose": Door(lgks.diagnose, {"system": QUBIT, "V": np.eye(5), "delta": 0.1}, ("V",)),
@@ -146,6 +165,15 @@ DOORS = {
         lgks.sweep,
         {"f": jnp.sin, "axes": {"x": [1.0, 2.0]}, "derivatives": (), "units": None, "dims": None, "on_error": "record"},
         ("f",),
+    ),
+    "a file": Door(
+        configured,
+        {"model": "two_qubits", "omega": 1.0, "g": 0.2, "gamma": 0.01, "temperatures": [0.5, 0.4]}
+        | {"equation": {"name": "Unified"}, "axes": {"g": {"values": [0.1, 0.2]}}, "output": {"derivatives": ["g"]}},
+    ),
+    "an axis in a file": Door(
+        lambda **axis: configured(model="two_qubits", omega=1.0, gamma=0.01, axes={"g": axis}, temperatures=[1.0, 0.5]),
+        {"from": 0.1, "to": 0.2, "points": 3, "scale": "log", "unit": "meV"},
     ),
     "Data": Door(lgks.Data, {"coordinates": {"T": [1.0, 2.0]}, "observables": {"J": [1.0, 2.0]}, "units": None}),
     "as_data": Door(lgks.as_data, {"table": TABLE, "observables": ["J"], "coordinates": ["T"]}),

@@ -9,7 +9,7 @@ from scipy.integrate import dblquad
 
 import jaxlgks as lgks
 from jaxlgks._equations import dissipation
-from jaxlgks.errors import DerivativeOrderError, InputError, LambShiftError
+from jaxlgks.errors import DensityError, DerivativeOrderError, InputError, LambShiftError
 
 from .by_hand import lowest_choi
 from .systems import hermitian, near_degenerate
@@ -89,6 +89,12 @@ def test_what_the_map_refuses():
     with pytest.raises(InputError, match="do not resolve"):
         lgks.cumulant_map(system, 5.0, panels=100)
     assert np.isnan(jax.jit(lambda t: lgks.cumulant_map(system, t, panels=100))(5.0)).any()
+    X, Z = lgks.models.pauli("X"), lgks.models.pauli("Z")
+    negative = lgks.System(0.5 * Z, lgks.Bath(X, 0.4, lambda w: 0.01 * w * (1 - w / 3) * jnp.exp(-w), "b"))
+    with pytest.raises(DensityError, match=r"cumulant_map: the density of bath 'b' has no rate at 3\.0.*γ\(3"):
+        lgks.cumulant_map(negative, 1.0)
+    with pytest.raises(DensityError, match=r"evolve with Cumulant\(\): the density of bath 'b'"):
+        lgks.evolve(negative, jnp.eye(2) / 2, [0.0, 1.0], lgks.Cumulant())
     V = jnp.diag(jnp.array([0.0, 1.0, -1.0]))
     for mode in (jax.jacfwd, jax.jacrev):
         with pytest.raises(DerivativeOrderError, match="no derivative in the Hamiltonian"):

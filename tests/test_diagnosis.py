@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import jaxlgks as lgks
-from jaxlgks.errors import InputError
+from jaxlgks.errors import DensityError, InputError
 
 from .systems import near_degenerate
 from .test_heom import near_degenerate as v_type
@@ -117,3 +117,21 @@ def test_no_alarm_where_no_coherence_is_made():
     cold, warm = (lgks.System(ladder, lgks.Bath(step + step.T, T, flat)) for T in (0.05, 0.5))
     assert lgks.steady_state(cold).separation > 1
     assert lgks.steady_state(warm, throw=False).separation < 1
+
+
+def test_a_density_without_a_rate_is_named():
+    """It ended in an error of NumPy for an empty array."""
+    X, Z = lgks.models.pauli("X"), lgks.models.pauli("Z")
+    table = lgks.Tabulated([0.1, 0.2, 0.3], [0.01, 0.02, 0.03])
+    with pytest.raises(DensityError, match=r"diagnose: the density of bath 'a' has no rate .* 1 of the system"):
+        lgks.diagnose(lgks.System(0.5 * Z, lgks.Bath(X, 0.4, table, "a")), X, 0.01)
+
+
+@pytest.mark.slow
+def test_nothing_that_moves_is_no_error():
+    """Baths that drive no transition ended in an error of NumPy for an empty array; V = 0 in a division by zero."""
+    X, Z = lgks.models.pauli("X"), lgks.models.pauli("Z")
+    dephasing = lgks.System(0.5 * Z, lgks.Bath(Z, 0.4, lgks.DrudeLorentz(0.01, 2.0)))
+    assert lgks.diagnose(dephasing, X, 0.01).nu_tau.size == 0
+    hot, cold = (lgks.Bath(X, T, lgks.DrudeLorentz(0.01, 2.0)) for T in (1.0, 0.5))
+    assert lgks.diagnose(lgks.System(0.5 * Z, [hot, cold]), 0 * X, 0.01).local_error == 0

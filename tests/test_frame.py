@@ -8,7 +8,7 @@ import pytest
 import xarray
 
 import jaxlgks as lgks
-from jaxlgks.errors import InputError
+from jaxlgks.errors import InputError, SingularDensityError
 
 from .test_cli import _run
 
@@ -322,3 +322,19 @@ def test_what_is_no_frame_is_named():
         lgks.cumulant_map(driven, 1.0)
     with pytest.raises(lgks.errors.NoPartitionError, match="frame does not"):
         lgks.steady_state(driven, solver=lgks.Blocks())
+
+
+def test_an_infinite_rate_of_the_laboratory_is_refused_in_the_frame():
+    """A transition that turns with the frame, whose jumps give nothing to the bath: Γ = 0 there, in silence, before.
+    Beside it, and with `Flat`, there is a rate."""
+    X, N = np.array([[0.0, 1.0], [1.0, 0.0]]), np.diag([0.0, 1.0])
+
+    def system(detuning, density):
+        baths = [lgks.Bath(X, 0.1, density, "a"), lgks.Bath(X, 0.3, DRUDE, "b")]
+        return lgks.System(np.diag([0.0, -1.0 + detuning]), baths, frame=lgks.RotatingFrame(N, 1.0))
+
+    density = lgks.CallableSpectrum(lambda w: 0.01 * jnp.sqrt(w))
+    with pytest.raises(SingularDensityError, match=r"'a' couples .*in the laboratory.* CallableSpectrum is infinite"):
+        lgks.liouvillian(system(0.0, density))
+    for detuning, spectrum in ((1e-6, density), (0.0, lgks.Flat(0.01))):
+        assert np.all(np.isfinite(lgks.liouvillian(system(detuning, spectrum))))

@@ -733,6 +733,9 @@ def test_the_library_takes_its_own_states():
     np.testing.assert_allclose(lgks.heat_currents(system, redfield, rho=rho), currents, rtol=1e-10)
     late = lgks.evolve(system, rho, [0.0, 1e9], redfield).states[1]
     np.testing.assert_allclose(lgks.heat_currents(system, redfield, rho=late), currents, rtol=1e-4)
+    traced = jax.jit(lgks.von_neumann_entropy)
+    assert np.isnan(traced(rho))
+    assert np.isfinite(traced(np.eye(4) / 4))
     for ask in (lambda: lgks.entropy_production(system, redfield, rho=rho), lambda: lgks.von_neumann_entropy(rho)):
         with pytest.raises(lgks.errors.InputError, match="their entropy does not"):
             ask()

@@ -267,10 +267,59 @@ def test_a_power_spectrum_is_told_from_a_density():
     lgks.CallableSpectrum(power, at_zero="singular")  # meant so: no warning
 
 
-INFINITE = [lambda w: 0.001 / w, lambda w: 0.001 * jnp.sqrt(w)]
+def thermal(w):
+    return 0.1 * w * jnp.exp(-w) / (1 - jnp.exp(-w / 0.4))
 
 
-@pytest.mark.parametrize("function", INFINITE, ids=["pole", "sub-Ohmic"])
+@pytest.mark.parametrize(
+    "power",
+    [
+        thermal,
+        lambda w: thermal(w) * (w > 0),
+        lambda w: jnp.where(w > 0, thermal(jnp.where(w > 0, w, 1.0)), 0.0),
+        lambda w: 1e13 * thermal(w / 1e13),
+        lambda w: 0.05 * w * jnp.exp(-w) * (1 / jnp.tanh(w / 0.8) + 1),
+        lambda w: 0.04 * (w > 0),
+    ],
+    ids=["0/0", "0/0 times a step", "double where", "other units", "coth", "step"],
+)
+def test_a_power_spectrum_is_told_where_zero_hides_it(power):
+    """γ(0) is 0 or NaN, the limit 0.04: the warning gives that, and Γ(0) counts as infinite."""
+    with pytest.warns(DensityWarning, match=r"γ\(0\) = (0\.04|4e\+11), .*expm1"):
+        assert lgks.CallableSpectrum(power).at_zero == "singular"
+
+
+@pytest.mark.parametrize(
+    ("hidden", "inside"),
+    [
+        (lambda w: jnp.where(w > 0, 0.1 * w * jnp.exp(-w), 0.0), 0.1),
+        (lambda w: (w > 0) * 0.1 * w / (1 + w**2), 0.1),
+        (lambda w: 0.1 * w / (1 + (w / 1e-22) ** 2), 0.1),
+        (lambda w: 1 - jnp.exp(-w), 1.0),
+        (lambda w: jnp.where(w > 1, 0.01, 0.0), 0.0),
+        (lambda w: w - jnp.sin(w), 0.0),
+        (lambda w: w**1.1, 0.0),
+    ],
+    ids=["Ohmic times a step", "Drude times a step", "joules", "cancels", "box with a gap", "noise", "super-Ohmic"],
+)
+def test_the_rate_at_zero_is_the_limit(hidden, inside):
+    """Γ(0) = T lim γ(ω)/ω also where γ(0) is told apart (Γ(0) was 0, in silence); no alarm for gaps, for units in which
+    all frequencies are tiny, and where numbers cancel at zero."""
+    density = lgks.CallableSpectrum(hidden)
+    assert density.at_zero != "singular"
+    np.testing.assert_allclose(density.rate(0.0, T), T * inside, rtol=1e-13)
+
+
+INFINITE = [
+    lambda w: 0.001 / w,
+    lambda w: 0.001 * jnp.sqrt(w),
+    lambda w: jnp.where(w > 0, 0.001 * jnp.sqrt(jnp.where(w > 0, w, 1.0)), 0.0),
+    lambda w: jnp.where(w > 1e-12, 0.001 / w, 0.0),
+    lambda w: jnp.where(w > 0, -0.001 * w * jnp.log(jnp.where(w > 0, w, 1.0)), 0.0),
+]
+
+
+@pytest.mark.parametrize("function", INFINITE, ids=["pole", "sub-Ohmic", "double where", "guarded", "logarithm"])
 def test_an_infinite_rate_at_zero_is_refused_where_it_is_coupled(function):
     """S = σz used to dephase not at all: Γ(0) was 0 in silence. A component at zero frequency that is the same in all
     levels does nothing, and Flat has Γ(0) = 0 by its convention."""
@@ -282,7 +331,7 @@ def test_an_infinite_rate_at_zero_is_refused_where_it_is_coupled(function):
     lgks.liouvillian(system(X + Z, lgks.Flat(0.001)))
     L = lgks.liouvillian(system(X, function))
     np.testing.assert_array_equal(lgks.liouvillian(system(X + 0.3 * jnp.eye(2), function)), L)
-    rates = lgks.CallableSpectrum(function).rate([1.0, -1.0], T)
+    rates = lgks.CallableSpectrum(function).rate([1.0, -1.0], T)  # the logarithm is 0 at 1
     assert float(L[1, 1].real) == pytest.approx(-float(rates.sum()) / 2, rel=1e-13)
 
 

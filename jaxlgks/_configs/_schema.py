@@ -154,8 +154,8 @@ class Perturbation(Table):
 class Axis(Table):
     """Values of an axis: a list, or from ... to."""
 
-    from_: float | None = Field(None, alias="from")
-    to: float | None = None
+    from_: float | None = Field(None, alias="from", allow_inf_nan=False)
+    to: float | None = Field(None, allow_inf_nan=False)
     points: int | None = Field(None, ge=1, le=10**7)
     scale: Literal["linear", "log"] = "linear"
     values: Annotated[Numbers, Field(min_length=1)] | None = None
@@ -278,6 +278,7 @@ EXPECTED = {
     "int_type": "a whole number",
     "int_from_float": "a whole number",
     "greater_than_equal": "a whole number of at least 1",
+    "finite_number": "a finite number",
     "string_type": "a word",
     "bool_type": "true or false",
     "list_type": "a list",

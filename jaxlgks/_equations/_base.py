@@ -37,7 +37,8 @@ class AbstractEquation(eqx.Module):
     """Whether the dissipators change with H."""
 
     def __check_init__(self) -> None:
-        as_flag(self.lamb_shift, f"{type(self).__name__}: lamb_shift")
+        # A truth value of NumPy would make programs of its own.
+        object.__setattr__(self, "lamb_shift", as_flag(self.lamb_shift, f"{type(self).__name__}: lamb_shift"))
 
     @property
     def secular(self) -> bool:

@@ -29,7 +29,7 @@ from .._bohr import (
     traceless,
 )
 from .._inputs import as_known, is_concrete
-from .._spectra import AbstractSpectrum, Checked
+from .._spectra import AbstractSpectrum, Checked, Moved
 from .._system import Bath, Noise, System
 from ..errors import JaxlgksError, SingularDensityError
 from ._base import AbstractEquation, Filter
@@ -40,6 +40,10 @@ NEAR = 3e-8
 """Levels closer than NEAR √(WΔ) whose transitions share all groups are one level to the explicit route, W the width of
 the spectrum and Δ the frequency over which rates change: dividing by a distance x costs eps W/x, taking x for zero
 costs x/Δ, both at most a few NEAR √(W/Δ)."""
+
+
+NOTHING = 1e-12
+"""Part of the energies that make it up below which the energy that a jump gives to a bath is rounding."""
 
 
 class FirstOrder(eqx.Module):
@@ -287,19 +291,27 @@ def dissipation(system: System, equation: AbstractEquation) -> Dissipation:
 
 
 def _without_infinite_dephasing(system: System, basis: Structure) -> System:
-    """The system; `SingularDensityError` (NaN where traced) if a coupling has a component at zero frequency, other than
-    a multiple of the identity, and its rate there is infinite."""
+    """The system; `SingularDensityError` (NaN where traced) if a coupling has a component, other than a multiple of the
+    identity, whose jumps give nothing to the bath, and its rate there is infinite. In a rotating frame those jumps are
+    at the frequency by which the component turns."""
     for i, bath in enumerate(system.baths):
         for noise in bath.noises:
             if not noise.spectrum.dephases_infinitely:
                 continue
-            inside = traceless(jnp.where(basis.levels, basis.to_eigenbasis(noise.coupling), 0.0))
+            still = basis.levels if noise.quanta is None else _resonant(basis.frequencies, noise.quanta)
+            inside = jnp.where(still, basis.to_eigenbasis(noise.coupling), 0.0)
+            inside = traceless(inside) if noise.quanta is None else inside
             coupled = jnp.max(jnp.abs(inside)) > 1e-10 * jnp.max(jnp.abs(noise.coupling))
             if is_concrete(coupled) and coupled:
                 raise SingularDensityError(_infinite(noise))
-            coupling = jnp.where(coupled, jnp.nan, bath.coupling)
+            coupling = jnp.where(coupled, jnp.nan, system.baths[i].coupling)
             system = eqx.tree_at(lambda s, i=i: s.baths[i].coupling, system, coupling)
     return system
+
+
+def _resonant(frequencies: Array, quanta: Array) -> Array:
+    """Which transitions give nothing to the bath, to the rounding of their energies."""
+    return jnp.abs(frequencies - quanta) <= NOTHING * (jnp.max(jnp.abs(frequencies)) + jnp.abs(quanta))
 
 
 def traceless_hermitian(H: Complex[Array, "d d"]) -> Complex[Array, "d d"]:
@@ -387,12 +399,14 @@ def _differentiable_at_distinct_levels_jvp(primals, tangents):
 
 
 def _infinite(noise: Noise) -> str:
+    density, where = noise.spectrum, "its coupling operator is not the same in all eigenstates, or acts inside a level"
+    if isinstance(density, Moved):
+        density, where = density.spectrum, "in the laboratory: a transition turns with the frame"
     return (
-        f"{noise.label[0].upper()}{noise.label[1:]} couples to the system at zero frequency (its coupling operator is "
-        "not the same in all eigenstates, or acts inside a degenerate level), where the rate Γ(0) = T γ'(0) of its "
-        f"{type(noise.spectrum).__name__} is infinite: coherences would vanish at once. Use a density that is linear "
-        "at zero (DrudeLorentz, Ohmic) or falls faster, a coupling without that component, or Flat, whose Γ(0) is zero "
-        "by convention."
+        f"{noise.label[0].upper()}{noise.label[1:]} couples to the system at zero frequency ({where}), where the rate "
+        f"Γ(0) = T γ'(0) of its {type(density).__name__} is infinite: coherences would vanish at once. Use a density "
+        "that is linear at zero (DrudeLorentz, Ohmic) or falls faster, a coupling without that component, or Flat, "
+        "whose Γ(0) is zero by convention."
     )
 
 

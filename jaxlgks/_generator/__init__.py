@@ -26,8 +26,13 @@ from ._facts import NEGLIGIBLE as NEGLIGIBLE, Facts as Facts
 from ._gth import UNROLLED as UNROLLED, scalars as scalars, stationary as stationary
 from ._linear import linear_solve as linear_solve, matrix_exponential as matrix_exponential
 from ._liouvillian import liouvillian as liouvillian, unvec as unvec, vec as vec
-from ._matrices import Evolution as Evolution, thermal_change as thermal_change
-from ._memory import ALLOWED as ALLOWED, matrix_bytes as matrix_bytes, require_memory as require_memory
+from ._matrices import Evolution as Evolution, restored as restored, thermal_change as thermal_change
+from ._memory import (
+    ALLOWED as ALLOWED,
+    matrix_bytes as matrix_bytes,
+    require_memory as require_memory,
+    require_states as require_states,
+)
 from ._operators import (
     OperatorCore as OperatorCore,
     OperatorGenerator as OperatorGenerator,

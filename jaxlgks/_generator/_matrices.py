@@ -21,8 +21,10 @@ from .._equations import Dissipation, Dissipator, Validity
 from .._inputs import as_known, as_operator
 from ._base import AbstractGenerator, AbstractSuperoperator, Change, converged, stacked
 from ._channels import channel_energies, paired_groups, still
-from ._memory import ALLOWED, FEWER, operator_bytes, require_memory
+from ._memory import ALLOWED, FEWER, operator_bytes, require_memory, require_states
 
+DRIFTED = 1e-2
+"""A trace that is off by more has drifted too far for the state to be known."""
 CHANNELS = 32
 """Up to this dimension every group of a secular equation has an operator of its own."""
 
@@ -39,6 +41,16 @@ class Evolution(eqx.Module):
         """Tr[A ρ(t)] of a Hermitian A, [t]."""
         A = as_operator(A, "the observable A", self.states.shape[-1])
         return jnp.einsum("ij,tji->t", A, self.states).real
+
+
+@eqx.filter_jit
+def restored(states: Complex[Array, "t d d"], rho0: Complex[Array, "d d"]) -> Complex[Array, "t d d"]:
+    """States Hermitian and of the trace that they started with, both of which rounding takes away in proportion to the
+    time; NaN where it took so much that no digits are left."""
+    states = (states + states.conj().swapaxes(-1, -2)) / 2
+    factor = jnp.trace(rho0).real / jnp.trace(states, axis1=-2, axis2=-1).real
+    factor = jnp.where(jnp.abs(factor - 1) <= DRIFTED, factor, jnp.nan)
+    return factor[:, None, None].astype(states.dtype) * states
 
 
 class AbstractCore(eqx.Module):
@@ -125,9 +137,10 @@ class MatrixGenerator(AbstractGenerator):
         return self.core.propagate(start, ts, A, drive)
 
     def evolve(self, rho0: Complex[Array, "d d"], ts: Float[Array, " t"], **options: Any) -> Evolution:
+        require_states("evolve", len(ts), self.resolved.system)
         start, times = self.internal(rho0)[None], as_known(ts, rho0.real.dtype)
         states = self.core.propagate(start, times, None, None, **options)[:, 0]
-        return Evolution(ts, self.external(states))
+        return Evolution(ts, restored(self.external(states), rho0))
 
     def first_order(self, V: Complex[Array, "d d"], X: Array, degree: int = 2) -> Change:
         del degree

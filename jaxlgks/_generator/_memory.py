@@ -26,6 +26,13 @@ def operator_bytes(resolved: Dissipation, copies: int) -> float:
     return operators * resolved.system.hamiltonian.dtype.itemsize * resolved.system.dim**2
 
 
+def require_states(who: str, count: int, system: System) -> None:
+    """Raise `SolverMemoryError` where so many states, in the eigenbasis and as they are returned, do not fit."""
+    needed = 2.0 * count * system.hamiltonian.dtype.itemsize * system.dim**2
+    what = f"{who}: the states of dimension {system.dim} at {count} times"
+    require_memory(what, needed, ALLOWED, "Ask for fewer times, or for a part of them, starting from the last state.")
+
+
 def require_memory(what: str, needed: float, allowed: float, remedy: str) -> None:
     """Raise `SolverMemoryError` where more is needed than allowed; `remedy`: a sentence on what to do instead."""
     if needed > allowed:

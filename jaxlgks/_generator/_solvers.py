@@ -21,6 +21,8 @@ from ._memory import ALLOWED, matrix_bytes, operator_bytes, require_memory
 from ._operators import operator_generator, steps_kept
 from ._populations import couplings_are_real, rate_equation
 
+SMALL = 24
+"""Up to this dimension the d²×d² generator is cheap (0.1 s), and differentiable in H at any degeneracy."""
 MOST = 100
 """Steps of refinement, which are written out one after the other: two reach what rounding allows."""
 
@@ -152,9 +154,9 @@ class Krylov(AbstractSolver):
         as_setting(self.memory, "Krylov: memory")
 
     def prepare(self, resolved: Dissipation) -> Groups:
-        """The groups to which baths couple."""
+        """The groups to which baths couple; in small systems all, since channels of a response are numbered by them."""
         resolved.equation.require_own_frame("Krylov and evolve(method='diffrax')")
-        resolved = resolved.coupled()
+        resolved = resolved if resolved.system.dim <= SMALL else resolved.coupled()
         dim, itemsize = resolved.system.dim, resolved.system.hamiltonian.dtype.itemsize
         # The compiled program keeps three copies of the Krylov vectors, which are real, and some thirty matrices more.
         needed = operator_bytes(resolved, 6) + float(itemsize) * dim**2 * (1.5 * (self.restart or steps_kept(dim)) + 30)

@@ -36,12 +36,8 @@ from ._memory import ALLOWED, FEWER, matrix_bytes, operator_bytes, require_memor
 from ._operators import OperatorGenerator
 from ._populations import RateEquation, populations_close
 from ._problem import AbstractProblem, resolve
-from ._solvers import AbstractSolver, Blocks, Dense, Krylov, Populations
+from ._solvers import SMALL, AbstractSolver, Blocks, Dense, Krylov, Populations
 from ._verdict import WRONG, SteadyState, explained, verdict, warnings_of
-
-SMALL = 24
-"""Up to this dimension the d²×d² generator is cheap (0.1 s), and differentiable in H at any degeneracy."""
-
 
 APART = 1e-4
 """Of the spectral width: levels farther apart have derivatives of their eigenvectors to twelve digits."""
@@ -224,8 +220,9 @@ class SystemProblem(AbstractProblem):
         return self.state(rho, name)
 
     def integrable(self) -> AbstractGenerator:
-        self._require_operators("the operators", self.dissipation.coupled())
-        return self.form(Krylov(memory=float("inf")))  # pyright: ignore[reportReturnType]
+        coupled, solver = self.dissipation.coupled(), Krylov(memory=float("inf"))
+        self._require_operators("the operators", coupled)
+        return _form(self.dissipation, solver, solver.prepare(coupled))  # pyright: ignore[reportReturnType]
 
     def _require_operators(self, what: str, resolved: Dissipation) -> None:
         groups = f"dimension {self.model.dim} in {resolved.groups.count} groups"

@@ -39,7 +39,7 @@ DESCRIBED = 24
 """Up to this dimension an error names what is conserved, which takes a singular value decomposition of d²×d²."""
 
 
-NOT_FINITE = "steady_state: the generator holds NaN or infinity; check rates, temperatures and operators."
+NOT_FINITE = "the generator holds NaN or infinity; check rates, temperatures and operators."
 
 
 class AbstractSteadyState(eqx.Module):
@@ -240,7 +240,7 @@ def warnings_of(validity: Validity, equal: bool, what: str, ask: str) -> list[st
 def explained(state: SteadyState, resolved: Dissipation) -> Exception:
     """The error of a steady state that cannot be trusted."""
     if state.result == RESULTS.not_finite:
-        return resolved.unusable("steady_state") or SteadyStateError(NOT_FINITE)
+        return resolved.unusable("steady_state") or SteadyStateError(f"steady_state: {NOT_FINITE}")
     if state.result == RESULTS.truncated:
         return TruncationError(
             f"steady_state: the last levels of the truncated space hold {float(state.edge):.2e} of the population, "

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Complex, Float
 
-from .._inputs import as_scalar, described, is_concrete, require_x64
+from .._inputs import Numbers, as_scalar, described, is_concrete, require_x64
 from .._polynomials import Polynomial, as_polynomial
 from .._system import Bath, as_bath_numbers, as_baths, bath_numbers
 from ..errors import InputError, UnstableHamiltonianError
@@ -100,8 +100,8 @@ class QuasiFree(eqx.Module):
         """f of H₀ = ½ Rᵀ h R + fᵀ R."""
         return linear_part(self.hamiltonian)
 
-    def with_baths(self, temperatures: Float[Array, " baths"], strengths: Float[Array, " baths"]) -> "QuasiFree":
-        """The model with other temperatures, and rates Γ_α → (1 + s_α) Γ_α."""
+    def with_baths(self, temperatures: Numbers, strengths: Numbers) -> "QuasiFree":
+        """The model with other temperatures, and rates Γ_α → (1 + s_α) Γ_α, s_α ≥ −1; one number a bath."""
         temperatures, roots = as_bath_numbers(temperatures, strengths, len(self.baths))
         each = zip(self.baths, temperatures, roots, strict=True)
         return eqx.tree_at(bath_numbers, self, [x for bath, T, root in each for x in (T, bath.coupling * root)])

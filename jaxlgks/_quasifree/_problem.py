@@ -56,6 +56,8 @@ from ._truncated import Truncated, truncated
 
 LARGEST = 150
 """Dimension of a truncated model up to which its steady state is differentiated."""
+ABOUT = "motion about the steady state"
+"""What fails where evolutions, Heisenberg pictures and diagnoses need that state: they are written about it."""
 TAIL = 1e-12
 """What the last shells may hold, before the observables weight it."""
 
@@ -150,18 +152,18 @@ class ModesProblem(AbstractProblem):
     def numbers(self, steady: GaussianSteadyState) -> list[Any]:
         return [steady.mean, steady.covariance]
 
-    def explained(self, steady: GaussianSteadyState) -> Exception:
+    def explained(self, steady: GaussianSteadyState, who: str = "steady_state") -> Exception:
         if steady.result == RESULTS.non_unique:
             motion: Dynamics = _form(self).motion
             return NonUniqueSteadyStateError(
-                f"steady_state: the steady state is not unique: no bath damps the mode(s) of {undamped(motion.total)}. "
+                f"{who}: the steady state is not unique: no bath damps the mode(s) of {undamped(motion.total)}. "
                 "Couple a bath to it, or lift the degeneracy that lets it hide."
             )
         if steady.result == RESULTS.not_finite:
-            return self.unusable("steady_state") or SteadyStateError(NOT_FINITE)
+            return self.unusable(who) or SteadyStateError(f"{who}: {NOT_FINITE}")
         eigenvalue = float(np.linalg.eigvalsh(steady.covariance)[0])
         return SteadyStateError(
-            f"steady_state: {type(self.equation).__name__} has no Gaussian state as its steady state: the lowest "
+            f"{who}: {type(self.equation).__name__} has no Gaussian state as its steady state: the lowest "
             f"eigenvalue of the covariance matrix is {eigenvalue:.3g}. The coupling is too strong for it."
         )
 
@@ -179,7 +181,7 @@ class ModesProblem(AbstractProblem):
             form = _form(self)
             null = _steady(form)
             if is_concrete(null.unique, null.accurate) and not (null.unique and null.accurate):
-                raise self.explained(_record(self, form, null))
+                raise self.explained(_record(self, form, null), ABOUT)
             source = eqx.filter(self.model, eqx.is_inexact_array)
             state = jax.tree.map(lambda x: nan_where(x, ~(null.unique & null.accurate), source), null.state)
         return _generator(self, form.motion, state, self._is_diagonal())

@@ -95,7 +95,7 @@ def diagnose(system: Any, V: Any, delta: ArrayLike) -> Diagnosis:
 
     **Returns:** `Diagnosis`.
 
-    **Raises:** `NotHermitianError`, `ShapeError`, `InputError`.
+    **Raises:** `NotHermitianError`, `ShapeError`, `InputError`; `DensityError` where a density has no rate.
 
     ```python
     import jax; jax.config.update("jax_enable_x64", True)
@@ -112,9 +112,10 @@ def diagnose(system: Any, V: Any, delta: ArrayLike) -> Diagnosis:
             "diagnose: its verdict is in words and needs known values; call it outside jit, vmap and grad."
         )
     facts = problem.facts(V, float(delta))
+    problem.finite(facts.relaxation_rate, "diagnose")
     local_error, lamb_effect = _compared(problem, V, facts)
     nu_tau = facts.splittings * facts.relaxation_times
-    regime = _named(facts.moves, facts.splits, float(np.max(np.asarray(nu_tau))))
+    regime = _named(facts.moves, facts.splits, float(np.max(np.asarray(nu_tau), initial=0.0)))
     valid = _judged(regime, facts.validity, local_error, lamb_effect)
     return Diagnosis(
         facts=facts,
@@ -140,7 +141,8 @@ def _compared(problem: AbstractProblem, V: Any, facts: Facts) -> tuple[float, fl
 
     def relative(other: np.ndarray, reference: np.ndarray) -> float:
         # A slope below the least is none: V turns eigenvectors only, or by symmetry.
-        return float(np.max(np.abs(other - reference)) / max(np.max(np.abs(reference)), float(facts.least) * largest))
+        scale = max(np.max(np.abs(reference)), float(facts.least) * largest)
+        return float(np.max(np.abs(other - reference)) / scale) if scale > 0 else 0.0  # V is zero
 
     local_error = relative(_currents(problem.frozen(), V)[1], slope)
     try:

@@ -14,7 +14,7 @@ from typing import Any
 import equinox as eqx
 
 from .._generator import AbstractGenerator, AbstractProblem, Change, State
-from .._observables import AbstractQuantity
+from .._observables import AbstractQuantity, require_logarithm
 from .._steady import Rest
 from ._linear import LinearResponse
 
@@ -28,8 +28,10 @@ class Expansion(eqx.Module):
     instantaneous: bool = eqx.field(static=True, default=False)
 
     def linear(self, quantity: AbstractQuantity) -> LinearResponse:
-        """The response of a checked quantity."""
-        return _linear(self, quantity)
+        """The response of a checked quantity. Raises where it needs a logarithm that the steady state has not."""
+        response = _linear(self, quantity)
+        require_logarithm(response.observables, quantity)
+        return response
 
 
 def expand(problem: AbstractProblem, V: Any, degree: int, rest: Rest, *, instantaneous: bool = False) -> Expansion:

@@ -18,7 +18,7 @@ from jaxtyping import Array, Float
 from .._equations import AbstractEquation, Davies
 from .._generator import AbstractGenerator, AbstractProblem, AbstractSolver, Observables, State, resolve
 from .._inputs import is_concrete
-from .._observables import AbstractQuantity, HeatCurrents, as_quantity, steady_value, value_at
+from .._observables import AbstractQuantity, HeatCurrents, as_quantity, require_logarithm, steady_value, value_at
 from .._steady import at_rest
 from ..errors import InputError
 
@@ -61,6 +61,7 @@ def _explicit(problem: AbstractProblem, quantity: AbstractQuantity, solver: Abst
     """The response of a checked quantity."""
     L, state = at_rest(problem, solver).generator()
     observables, sources, explicit = _first_order(L, state, quantity)
+    require_logarithm(observables, quantity)
     still = jnp.zeros(1, explicit.dtype)
     return _halves(explicit.real - L.resolvent(sources, still, observables)[0].real)
 

@@ -20,7 +20,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Float
 
-from .._inputs import Numbers, as_real, as_temperature, is_concrete
+from .._inputs import Numbers, as_real, as_scalar, as_temperature, is_concrete
 from ..errors import CorrelationError, LambShiftError
 from ._correlation import fourier_integral
 from ._exponentials import Exponentials, exponentials
@@ -72,7 +72,8 @@ class AbstractSpectrum(eqx.Module):
 
     @property
     def dephases_infinitely(self) -> bool:
-        """Whether Γ(0) is infinite, so that no coupling may have a component there; `Flat` has 0 by convention."""
+        """Whether Γ is infinite where the bath gains nothing, so that no coupling may have a component there; `Flat`
+        has 0 by convention."""
         return self.at_zero == "singular"
 
     @abc.abstractmethod
@@ -86,6 +87,7 @@ class AbstractSpectrum(eqx.Module):
 
     def amplitude(self, omega: Float[Array, "..."], temperature: Float[Array, ""]) -> Float[Array, "..."]:
         """√Γ(ω), the filter function of the Davies, unified and universal Lindblad equations."""
+        omega, temperature = _as_arguments(omega, temperature)
         scaled = temperature * self.reduced(omega)
         # Below 1e−120, far beyond a cutoff, the third derivative of the root would overflow.
         occupied = ~(jnp.abs(scaled) <= 1e-120)
@@ -94,7 +96,7 @@ class AbstractSpectrum(eqx.Module):
 
     def landmarks(self, temperature: Float[Array, ""]) -> Float[Array, " marks"]:
         """Frequencies ω > 0 at which the density changes character (a cutoff, a resonance): quadratures cut there."""
-        return jnp.asarray(temperature)[None]
+        return as_scalar(temperature, "the temperature")[None]
 
     def cuts(self, temperature: Float[Array, ""]) -> Float[Array, " cuts"]:
         """Frequencies ω > 0 at which the quadrature of a Lamb shift cuts: the landmarks, and more where needed."""
@@ -103,6 +105,7 @@ class AbstractSpectrum(eqx.Module):
     def scale(self, temperature: Float[Array, ""]) -> Float[Array, ""]:
         """The shortest frequency over which Γ changes: the temperature or the first landmark; zero where Γ is not
         smooth at ω = 0."""
+        temperature = as_scalar(temperature, "the temperature")
         if self.at_zero != "smooth":
             return jnp.zeros_like(temperature)
         return jax.lax.stop_gradient(jnp.minimum(temperature, jnp.min(self.landmarks(temperature))))
@@ -219,8 +222,9 @@ class AbstractSpectrum(eqx.Module):
         """Raise `LambShiftError` for a density known to have none."""
         if self.at_zero == "singular":
             raise LambShiftError(
-                f"The Lamb shift of {type(self).__name__} diverges: its rate does not fall off at high frequency, or "
-                "is singular at zero. Use a density with a cutoff (DrudeLorentz, Ohmic), or lamb_shift=False."
+                f"The Lamb shift of {type(self).__name__} is not available: its rate is infinite, or not a number, at "
+                "zero frequency, and the integral over it need not exist (that of Flat diverges). Use a density that "
+                "is linear at zero and has a cutoff (DrudeLorentz, Ohmic), or lamb_shift=False."
             )
 
     def why_no_rate(self, omega: float) -> str:
@@ -239,6 +243,7 @@ class AbstractSpectrum(eqx.Module):
 
     def log_rate(self, omega: Float[Array, "..."], temperature: Float[Array, ""]) -> Float[Array, "..."]:
         """ln Γ(ω), −∞ where Γ = 0: for rates e^{−ω/T} that underflow."""
+        omega, temperature = _as_arguments(omega, temperature)
         scaled = temperature * self.reduced(omega)
         present = ~(scaled == 0)  # NaN for a negative density
         return jnp.where(present, jnp.log(jnp.where(present, scaled, 1.0)) + log_bose(omega / temperature), -jnp.inf)

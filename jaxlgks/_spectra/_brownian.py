@@ -5,7 +5,7 @@ from typing import ClassVar
 import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Float
 
-from .._inputs import as_positive
+from .._inputs import as_positive, as_real
 from ..errors import InputError
 from ._base import AbstractSpectrum, ZeroBehaviour
 from ._poles import two_poles
@@ -37,6 +37,7 @@ class UnderdampedBrownian(AbstractSpectrum):
         self.resonance = as_positive(resonance, "UnderdampedBrownian: resonance", InputError, "a frequency")
 
     def reduced(self, omega: Float[Array, "..."]) -> Float[Array, "..."]:
+        omega = as_real(omega, "omega")
         detuning = omega**2 - self.resonance**2
         return 2 * self.strength**2 * self.width / (detuning**2 + (self.width * omega) ** 2)
 

@@ -4,7 +4,7 @@ from typing import ClassVar
 
 from jaxtyping import Array, ArrayLike, Float
 
-from .._inputs import as_positive
+from .._inputs import as_positive, as_real
 from ..errors import InputError
 from ._base import AbstractSpectrum, ZeroBehaviour
 from ._poles import one_pole
@@ -33,6 +33,7 @@ class DrudeLorentz(AbstractSpectrum):
         self.cutoff = as_positive(cutoff, "DrudeLorentz: cutoff", InputError, "a frequency")
 
     def reduced(self, omega: Float[Array, "..."]) -> Float[Array, "..."]:
+        omega = as_real(omega, "omega")
         return 4 * self.strength * self.cutoff / (omega**2 + self.cutoff**2)
 
     def landmarks(self, temperature: Float[Array, ""]) -> Float[Array, " marks"]:

@@ -5,7 +5,7 @@ from typing import ClassVar
 import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Float
 
-from .._inputs import as_positive
+from .._inputs import as_positive, as_real
 from ..errors import InputError
 from ._base import AbstractSpectrum, ZeroBehaviour
 
@@ -36,7 +36,7 @@ class Flat(AbstractSpectrum):
         return False
 
     def reduced(self, omega: Float[Array, "..."]) -> Float[Array, "..."]:
-        return over_frequency(self.gamma, omega)
+        return over_frequency(self.gamma, as_real(omega, "omega"))
 
 
 def over_frequency(gamma: Float[Array, "..."], omega: Float[Array, "..."]) -> Float[Array, "..."]:

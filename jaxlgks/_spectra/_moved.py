@@ -15,23 +15,27 @@ from ._exponentials import Exponentials
 
 class Moved(AbstractSpectrum):
     """A jump that takes ω from the energy in the frame gives ω − `shift` to the bath. `shift` is not zero, so that
-    ω = 0 is no special point."""
+    ω = `shift` is the special point, not ω = 0."""
 
     spectrum: AbstractSpectrum
     shift: Float[Array, ""]
     at_zero: ClassVar[ZeroBehaviour] = "smooth"
 
+    @property
+    def dephases_infinitely(self) -> bool:
+        return self.spectrum.dephases_infinitely
+
     def reduced(self, omega: Float[Array, "..."]) -> Float[Array, "..."]:
         raise NotImplementedError("A density seen from a rotating frame is no odd function of the frequency.")
 
     def amplitude(self, omega: Float[Array, "..."], temperature: Float[Array, ""]) -> Float[Array, "..."]:
-        return self.spectrum.amplitude(omega - self.shift, temperature)
+        return self.spectrum.amplitude(as_real(omega, "omega") - self.shift, temperature)
 
     def rate(self, omega: Numbers, temperature: ArrayLike) -> Array:
         return self.spectrum.rate(as_real(omega, "omega") - self.shift, temperature)
 
     def log_rate(self, omega: Float[Array, "..."], temperature: Float[Array, ""]) -> Float[Array, "..."]:
-        return self.spectrum.log_rate(omega - self.shift, temperature)
+        return self.spectrum.log_rate(as_real(omega, "omega") - self.shift, temperature)
 
     def lamb_shift(self, omega: Numbers, temperature: ArrayLike) -> Array:
         return self.spectrum.lamb_shift(as_real(omega, "omega") - self.shift, temperature)

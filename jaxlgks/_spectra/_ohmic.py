@@ -6,7 +6,7 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Float
 
-from .._inputs import as_positive, as_word
+from .._inputs import as_positive, as_real, as_word
 from ..errors import InputError
 from ._base import AbstractSpectrum, ZeroBehaviour
 from ._poles import one_pole
@@ -51,7 +51,7 @@ class Ohmic(AbstractSpectrum):
         return "kink" if self.shape == "exponential" else "smooth"
 
     def reduced(self, omega: Float[Array, "..."]) -> Float[Array, "..."]:
-        x = omega / self.cutoff
+        x = as_real(omega, "omega") / self.cutoff
         if self.shape == "exponential":
             return self.strength * jnp.exp(-jnp.abs(x))
         if self.shape == "gaussian":

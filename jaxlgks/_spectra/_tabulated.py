@@ -57,6 +57,7 @@ class Tabulated(AbstractSpectrum):
     def reduced(self, omega: Float[Array, "..."]) -> Float[Array, "..."]:
         import interpax  # loaded only where a table is used
 
+        omega = as_real(omega, "omega")
         distance = jnp.abs(omega)
         last = self.knots[-1]
         inside = distance <= last

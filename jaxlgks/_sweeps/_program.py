@@ -6,6 +6,7 @@ takes an equal share of the outermost dimension. A CPU computes its share in til
 program: small enough for its cache, many enough that starting a program costs nothing.
 """
 
+import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -78,11 +79,12 @@ def named(tree: Any) -> dict[str, Any]:
 
 
 class Program(NamedTuple):
-    """A compiled function of a block, the shape of the block, and what it needs."""
+    """A compiled function of a block, the shape of the block, what it needs, and what the results of a point take."""
 
     call: Callable[[dict], dict]
     shape: tuple[int, ...]
     bytes: float
+    a_point: float
 
 
 def compiled(
@@ -129,7 +131,8 @@ def _compile(at: Evaluation, finish: Callable, grid: tuple[Dimension, ...], plan
     program = jax.jit(at).lower(example).compile()
     usage = program.memory_analysis()
     needed = 0.0 if usage is None else float(usage.temp_size_in_bytes + usage.output_size_in_bytes)
-    return Program(program, plan.shape, needed)
+    results = sum(math.prod(x.shape) * x.dtype.itemsize for x in jax.tree.leaves(program.out_info))
+    return Program(program, plan.shape, needed, results / math.prod(plan.shape))
 
 
 def _tiled(at: Evaluation, names: tuple[str, ...], along: int, tiles: int) -> Evaluation:

@@ -8,6 +8,8 @@ import contextlib
 import datetime
 import functools
 import itertools
+import math
+import os
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -16,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import jax
 import numpy as np
 
+from .._generator import require_memory
 from .._inputs import as_count, as_flag, as_mapping, as_setting, as_several, as_units, as_word
 from ..errors import InputError, SweepError, SweepWarning, ValidityWarning
 from ._grid import Block, Dimension, blocks, dimensions, point, require_parameters
@@ -29,6 +32,8 @@ STOPPED = (RuntimeError, ValueError)
 """What a compiled program raises when a check inside it fails: of which of the two depends on when it is noticed."""
 LOOKED_UP = 64
 """So many failed points are computed once more, one by one, to learn why."""
+INSTALLED = 64e9
+"""Bytes of memory where the system does not say."""
 
 
 def sweep(
@@ -69,7 +74,9 @@ def sweep(
     variable `validity` is the largest of the numbers that it takes for small (`Validity.error`: below 0.1 is in range,
     beyond 1 clearly not; NaN where it was not judged), and the attribute of that name says it in words.
 
-    **Raises:** `InputError` for axes, names or options that do not fit; `SweepError`.
+    **Raises:** `InputError` for axes, names or options that do not fit; `SolverMemoryError` where the dataset is larger
+    than the memory of the machine; `SweepError`.
+
     **Warns:** `SweepWarning` for failed points; `ValidityWarning`, once, where an equation is clearly out of range.
 
     ```python
@@ -98,6 +105,7 @@ def sweep(
     start = time.perf_counter()
     program = compiled(at, finish, grid, chunk, memory)
     compile_seconds = time.perf_counter() - start
+    _require_room(math.prod(one.size for one in grid), program.a_point)
     results = _Results(grid)
     start = time.perf_counter()
     with _bar(progress, results.points) as tick:
@@ -122,6 +130,16 @@ def sweep(
         return data
     data["validity"] = ([one.name for one in grid], found.error(results.shape))
     return data.assign_attrs(validity=summarise(found, grid))
+
+
+def _require_room(points: int, a_point: float) -> None:
+    """Raise where the results, and whether each is one, do not fit into the memory of this machine."""
+    try:
+        installed = float(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
+    except (AttributeError, ValueError, OSError):  # not on every system
+        installed = INSTALLED
+    remedy = "Take fewer points, return fewer numbers a point, or sweep one part after the other and save each."
+    require_memory(f"sweep: the dataset of {points:.3g} points", points * (a_point + 1), installed, remedy)
 
 
 def _require_options(names: list[str], derivatives: Sequence[str], values: bool, on_error: str) -> None:
