@@ -63,7 +63,7 @@ def _explicit(problem: AbstractProblem, quantity: AbstractQuantity, solver: Abst
     observables, sources, explicit = _first_order(L, state, quantity)
     require_logarithm(observables, quantity)
     still = jnp.zeros(1, explicit.dtype)
-    return _halves(explicit.real - L.resolvent(sources, still, observables)[0].real)
+    return _halves(explicit - L.resolvent(sources, still, observables)[0].real)
 
 
 @eqx.filter_jit
@@ -71,7 +71,7 @@ def _first_order(L: AbstractGenerator, state: State, quantity: AbstractQuantity)
     """The observables of a quantity, the source of each change of the baths, and what each changes at once."""
     changes = L.thermal_changes(state)
     explicit = jax.vmap(lambda change: quantity.explicit(L, state, change))(changes)
-    return quantity.linear(L, state), jax.tree.map(lambda x: x[:, 0], changes.sources), explicit
+    return quantity.linear(L, state), jax.tree.map(lambda x: x[:, 0], changes.sources), explicit.real
 
 
 def _halves(changes: Float[Array, "..."]) -> ThermalResponse:
