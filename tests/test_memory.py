@@ -8,6 +8,7 @@ import functools
 import json
 from pathlib import Path
 
+import jax
 import numpy as np
 import pytest
 import scipy.integrate
@@ -229,3 +230,35 @@ def test_harmonics_and_absorbed_power():
     np.testing.assert_allclose(found.at(t), expected, rtol=0, atol=1e-13)
     with pytest.raises(ShapeError, match="to_harmonics"):
         r.to_harmonics([[1.0]], 0.3)
+
+
+def test_a_rotating_frame_keeps_what_is_real_real():
+    """Its couplings are not Hermitian, one for each quantum: still χ(−ω) = χ(ω)*, and χ(0) is static."""
+    density = lgks.DrudeLorentz(0.01, 2.0)
+    baths = [lgks.Bath(X, 0.5, density, "a"), lgks.Bath(Y, 0.3, density, "b")]
+    system = lgks.System(-0.05 * Z + 0.3 * X, baths, frame=lgks.RotatingFrame(Z / 2, 1.0))
+    r = lgks.response(system, X, np.stack([X, Y, Z]), REDFIELD)
+    chi = np.asarray(r.susceptibility([0.0, 0.3, -0.3]).total)
+    np.testing.assert_allclose(chi[2], chi[1].conj(), rtol=0, atol=1e-12)
+    np.testing.assert_allclose(chi[0], r.static().total, rtol=0, atol=1e-12)
+    with pytest.raises(InputError, match=r"rotating frame.*instantaneous=True"):
+        lgks.thermodynamic_response(system, X, REDFIELD).heat_currents.susceptibility(0.3)
+
+
+def test_where_derivatives_and_equations_end():
+    """A derivative in H, of which the kernel knows nothing, is NaN and no plausible number; forward mode in time is
+    refused by name; near levels that V joins are warned of."""
+    density = lgks.DrudeLorentz(0.01, 2.0)
+
+    def chi(h):
+        system = lgks.System(Z / 2 + h * X, [lgks.Bath(X, 0.5, density, "a")])
+        return lgks.response(system, Z, X, REDFIELD).susceptibility(0.4).total.real
+
+    assert np.isnan(jax.grad(chi)(0.1))
+    r = lgks.response(qubit(), Z, X, REDFIELD)
+    with pytest.raises(InputError, match="reverse mode"):
+        jax.jacfwd(lambda t: r.step(t).total)(1.0)
+    S = np.array([[0, 1, 0.5], [1, 0, 0.2], [0.5, 0.2, 0]])
+    near = lgks.System(np.diag([0.0, 1.0, 1.01]), [lgks.Bath(S, 0.5, density, "a")])
+    with pytest.warns(lgks.ValidityWarning, match=r"V joins.*Redfield\(lamb_shift=True\)"):
+        lgks.response(near, S, S).susceptibility(0.3)

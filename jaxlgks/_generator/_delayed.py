@@ -20,6 +20,7 @@ equation has in fast coherences at rest is its own approximation, and does not f
 no second solution is needed. In time every term is a start, an exponential, or the kernel of `Retarded`.
 """
 
+import warnings
 from typing import Any
 
 import equinox as eqx
@@ -28,17 +29,18 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Complex, Float
 
-from .._equations import Dissipation, Unified, cluster_gap, product_within, relaxation_rate
-from .._inputs import as_known, is_concrete
+from .._equations import Dissipation, product_within, relaxation_rate
+from .._inputs import as_known, depth_outside, is_concrete
 from .._system import Noise
-from ..errors import CorrelationError, InputError
+from ..errors import CorrelationError, InputError, ValidityWarning
 from ._base import AbstractDelay, AbstractGenerator, Change, converged
 from ._matrices import AbstractCore, averaged, rotated_dissipators
 from ._missing import Dressing, Missing
 from ._retarded import Retarded, retarded
 
-ABOVE = 4.0
-"""Γ in units of the fastest decay rate."""
+APART, ABOVE, JOINED = 3.0, 4.0, 10.0
+"""The gap and Γ, and below which distance of levels that V joins secular equations warn, in units of the fastest decay
+rate."""
 
 
 class Explicit(eqx.Module):
@@ -143,12 +145,28 @@ def _in_time(delay: MatrixDelay, ts: Float[Array, " t"], *, steps: bool) -> tupl
     """The impulse response by part, [t, 3, a], what of it changes at once with delay, [t, a], and the weight of δ(t),
     [a]; or the integrals of the first two from zero on. Not compiled as a whole: known times stay known to
     `propagate`, which makes one exponential of equal intervals."""
+    lost = None if is_concrete(ts) else jnp.isnan(ts)
+    if lost is not None:  # a traced time that is none costs its own values, not the others
+        ts = jnp.where(lost, jnp.nanmax(ts), ts)
     start, drive, rows = _begun(delay, steps)
     values = delay.core.propagate(start, ts, rows, drive)
     until = jnp.minimum(delay.source.memory, ts[-1])
-    early, last, drive = _while_remembered(delay, until, ts, steps)
+    try:
+        early, last, drive = _while_remembered(delay, until, ts, steps)
+    except TypeError as problem:  # diffrax's adjoint, whose own words name neither the cause nor the way out
+        if "custom_vjp" not in str(problem):
+            raise
+        raise InputError(
+            "A response in time with the memory of its baths has derivatives in reverse mode only (jax.grad, "
+            "jax.jacrev); got forward mode. At frequencies it has both."
+        ) from problem
     late = as_known(_since(ts, until), start.real.dtype)
-    return _together(delay, values, early, delay.core.propagate(last, late, delay.rows, drive)[1:], until, ts, steps)
+    after = delay.core.propagate(last, late, delay.rows, drive)[1:]
+    values, explicit, weight = _together(delay, values, early, after, until, ts, steps)
+    if lost is not None:
+        values = jnp.asarray(jnp.where(lost[:, None, None], jnp.nan, values))
+        explicit = jnp.asarray(jnp.where(lost[:, None], jnp.nan, explicit))
+    return values, explicit, weight
 
 
 def _since(ts: Array, until: Array) -> Any:
@@ -255,10 +273,58 @@ def _exponentials_of(noises: tuple[Noise, ...]) -> "Exponentials":
 def with_memory(L: Any, X: Complex[Array, "d d"], change: Change, quantity: Any) -> MatrixDelay:
     """The response of a quantity; see `AbstractGenerator.delayed`."""
     _require_known(L.resolved, quantity)
+    _warn_of_near_levels(L.resolved, change.energy)
     return _delayed(L, X, change, quantity, _exponentials_of(L.resolved.noises))
 
 
+def _warn_of_near_levels(resolved: Dissipation, V: Array) -> None:
+    """Warn where V joins levels that a secular equation treats apart and that lie within few decay rates: it turns them
+    into each other at any frequency, as only a slow drive does."""
+    if not resolved.equation.regroups or not is_concrete(resolved, V):
+        return
+    nearest = float(_nearest(resolved, V))
+    if nearest < JOINED:
+        name = type(resolved.equation).__name__
+        warnings.warn(
+            f"{name} treats levels apart that V joins and that lie only {nearest:.2g} decay rates from each other: its "
+            "response is unreliable, at rest and more so at a frequency. Use Unified(lamb_shift=True) or "
+            "Redfield(lamb_shift=True).",
+            ValidityWarning,
+            stacklevel=depth_outside(),
+        )
+
+
+@eqx.filter_jit
+def _nearest(resolved: Dissipation, V: Array) -> Float[Array, ""]:
+    """The smallest distance of such levels, over the fastest decay rate."""
+    structure, labels = resolved.structure, resolved.groups.labels
+    joined = (jnp.abs(V) > 1e-9 * jnp.max(jnp.abs(V))) & (labels != labels[0, 0])
+    distance = jnp.min(jnp.where(joined, jnp.abs(structure.frequencies), jnp.inf))
+    return distance / relaxation_rate(structure, resolved.system)
+
+
+@eqx.filter_custom_jvp
+def _constant_in(H: Array, frequencies: Array) -> Array:
+    """The frequencies, whose derivative in H is NaN: how Λ_j turns with H is not in them."""
+    return frequencies
+
+
+@_constant_in.def_jvp
+def _constant_in_jvp(primals, tangents):
+    (_, frequencies), (dH, _) = primals, tangents
+    lost = jnp.zeros(()) if dH is None else jnp.nan * jnp.sum(dH).real
+    return frequencies, jnp.zeros_like(frequencies) + lost
+
+
 def _exponentials(noise: Noise) -> tuple[Array, Array]:
+    """Known numbers stay known inside `jit`, where they could not be fitted or counted."""
+    if not is_concrete(noise):
+        return _of_any(noise)
+    with jax.ensure_compile_time_eval():
+        return _of_any(noise)
+
+
+def _of_any(noise: Noise) -> tuple[Array, Array]:
     spectrum, T = noise.spectrum, noise.temperature
     if not is_concrete(spectrum, T) and spectrum.poles() is not None:
         return spectrum.exponentials(T, terms=TERMS)
@@ -286,11 +352,12 @@ def _delayed(
     """The response of a quantity. `change`: at ω = 0, of V in the eigenbasis."""
     resolved: Dissipation = L.resolved
     structure, explicit = resolved.structure, Explicit(L, X, quantity)
+    frequencies = _constant_in(structure.hamiltonian, structure.frequencies)
     V, couplings = change.energy, jnp.stack([structure.to_eigenbasis(noise.coupling) for noise in resolved.noises])
     inside = resolved.one_level()
     owners = tuple(b for b, bath in enumerate(resolved.system.baths) for _ in bath.noises)
     moved = jnp.asarray(jnp.where(inside, V, 0.0))
-    source = retarded(structure.frequencies, couplings, exponentials, (V - moved, moved), X, owners)
+    source = retarded(frequencies, couplings, exponentials, (V - moved, moved), X, owners)
     observables = quantity.linear(L, X)
     rows = observables.reshape(-1, *X.shape)
     still = source.at(jnp.zeros(()))
@@ -324,7 +391,7 @@ def _remainder(
     rows: Array,
 ) -> Remainder:
     resolved, k, V = L.resolved, change.sources[0], change.energy
-    gap = cluster_gap(Unified(), resolved.structure, resolved.system)
+    gap = APART * relaxation_rate(resolved.structure, resolved.system)
     dressing, dissipators = Dressing(_missing(resolved, source, exponentials, gap)), L.dissipators()
     dressed_state = dressing(X)
     kick = 1j * (V @ dressed_state - dressed_state @ V)

@@ -5,10 +5,10 @@ Returns: D_α⁽¹⁾(ω)π, its kernel in time, and the integral of that.
 
 To second order in the coupling, for any H(t) = H + δ(t)V and with C(s) = Σ_j c_j e^{−ν_j s} (s > 0),
 
-    Dρ = −[S, Λ(t)ρ − ρΛ(t)†],   Λ = Σ_j Λ_j,   dΛ_j/dt = c_j S − ν_j Λ_j − i[H(t), Λ_j].
+    Dρ = Λρ S† − S†Λρ + h.c.,   Λ = Σ_j Λ_j,   dΛ_j/dt = c_j S − ν_j Λ_j − i[H(t), Λ_j],
 
-At rest (Λ_j⁽⁰⁾)_mn = c_j S_mn/(ν_j − iω_mn). The first order of Λ_j is −i[V, Λ_j⁽⁰⁾] when δ(t) is a kick, and then
-decays and turns element by element, so that
+that is −[S, Λρ − ρΛ†] for Hermitian S; in a rotating frame they are not. At rest (Λ_j⁽⁰⁾)_mn = c_j S_mn/(ν_j − iω_mn).
+A kick in δ(t) makes −i[V, Λ_j⁽⁰⁾] of Λ_j, which then decays and turns element by element, so that
 
     Λ_j⁽¹⁾(ω)_mn = (−i[V, Λ_j⁽⁰⁾])_mn / (ν_j − iω − iω_mn),        Λ_j⁽¹⁾(u)_mn = (−i[V, Λ_j⁽⁰⁾])_mn e^{−(ν_j − iω_mn)u}
 
@@ -42,9 +42,10 @@ class Retarded(eqx.Module):
     owners: tuple[int, ...] = eqx.field(static=True)
 
     def at(self, omega: Array) -> Complex[Array, "2 baths d d"]:
-        """For δ(t) = e^{−iωt}: −[S, Λ⁽¹⁾(ω)π − πΛ⁽¹⁾(−ω)†]."""
-        M = self._kernel(omega) @ self.state - self.state @ dagger(self._kernel(-omega))
-        return self._by_bath(M @ self.couplings - self.couplings @ M)
+        """For δ(t) = e^{−iωt}, with Λ⁽¹⁾(ω) on the left of π and Λ⁽¹⁾(−ω)† on the right."""
+        S, left = self.couplings, self._kernel(omega) @ self.state
+        right = self.state @ dagger(self._kernel(-omega))
+        return self._by_bath(left @ dagger(S) - dagger(S) @ left + S @ right - right @ S)
 
     def after(self, u: Array) -> Complex[Array, "2 baths d d"]:
         """A time u after a kick."""
@@ -75,10 +76,10 @@ class Retarded(eqx.Module):
         return jnp.einsum("pnjab,njab->pnab", self.kicked, 1 / (self._poles - 1j * omega))
 
     def _hermitian(self, kernel: Complex[Array, "2 n d d"]) -> Complex[Array, "2 baths d d"]:
-        """−[S, Λπ − (Λπ)†], a Hermitian matrix."""
-        M = kernel @ self.state
-        SM = self.couplings @ (M - dagger(M))
-        return self._by_bath(-SM - dagger(SM))
+        """Λπ S† − S†Λπ + h.c."""
+        moved, S = kernel @ self.state, dagger(self.couplings)
+        half = moved @ S - S @ moved
+        return self._by_bath(half + dagger(half))
 
     def _by_bath(self, each: Complex[Array, "2 n d d"]) -> Complex[Array, "2 baths d d"]:
         belongs = jnp.arange(max(self.owners) + 1)[:, None] == jnp.asarray(self.owners)

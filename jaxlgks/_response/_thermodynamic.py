@@ -71,7 +71,7 @@ def thermodynamic_response(
 
         J₁^α(t) = Tr[H₀ D₀^α ρ₁(t)] + ⟨D₁^α† H₀⟩ + ⟨D₀^α† V⟩,      ρ₁(t) = ∫₀ᵗ e^{L₀τ} L₁π₀ dτ
 
-    at rest; in time and frequency dissipators follow V with the memory of their baths, as in `response`. The first term
+    at rest. In time and frequency dissipators follow V with the memory of their baths, as in `response`. The first term
     is split into kubo, rotation and shift by the source of ρ₁; the other two are `explicit`. The heat current is the
     energy that flows into the system; what a bath gives differs from it by the change of the interaction energy.
 
