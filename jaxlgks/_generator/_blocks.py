@@ -27,10 +27,11 @@ from .._bohr import Groups
 from .._equations import AbstractSecular, Dissipation, Slope, product_within
 from .._system import Noise
 from ._base import AbstractSuperoperator, Change, NullState
-from ._delayed import MatrixDelay, with_memory
+from ._delayed import MatrixDelay
 from ._linear import exponential, linear_solve, null_state, pinned_generator, trace_kept
 from ._matrices import MatrixGenerator, rows_of, thermal_change
 from ._populations import uncertain_rates
+from ._remembering import with_memory
 from ._stepping import AbstractStepper
 
 BATCHED = 8

@@ -13,11 +13,12 @@ from jaxtyping import Array, Complex, Float, Inexact
 
 from .._equations import Dissipation
 from ._base import Change, NullState
-from ._delayed import MatrixDelay, with_memory
+from ._delayed import MatrixDelay
 from ._linear import exponential, linear_solve, null_state, pinned_generator, trace_kept
 from ._liouvillian import commutator_matrix, dressed, frame_change, unvec, vec
 from ._matrices import MatrixGenerator, OperatorDissipator, averaged, rotated_dissipators
 from ._populations import uncertain_rates
+from ._remembering import with_memory
 from ._stepping import AbstractStepper
 
 

@@ -28,8 +28,9 @@ from .._bohr import Structure
 from .._equations import Dissipation, Dissipator, combined
 from .._inputs import nan_where
 from ._base import Change, NullState
-from ._delayed import MatrixDelay, with_memory
+from ._delayed import MatrixDelay
 from ._matrices import AbstractCore, MatrixGenerator, OperatorDissipator, rotated_dissipators
+from ._remembering import with_memory
 
 TOLERANCE = 1e-12
 """Of the preconditioned residual: where GMRES stops."""
