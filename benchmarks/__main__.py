@@ -15,7 +15,7 @@ from pathlib import Path
 
 from ._case import Case, as_child, in_child
 
-TASKS = ("sweep", "chain", "gradient", "response", "quasifree", "cold", "first", "accuracy", "kernels", "fit")
+TASKS = ("sweep", "chain", "gradient", "response", "quasifree", "cold", "memory", "first", "accuracy", "kernels", "fit")
 
 
 def cases(tasks: list[str], quick: bool) -> list[Case]:

@@ -18,6 +18,7 @@ TITLES = {
     "chain": "b) Steady state of a disordered spin chain, d = 2^N",
     "gradient": "c) Value and gradient",
     "response": "d) Impulse response at 1,000 times",
+    "memory": "k) Responses with the memory of the baths, and at once",
     "cold": "e) A fresh process",
     "accuracy": "f) Cold baths",
     "quasifree": "g) Oscillators without truncation",

@@ -63,7 +63,7 @@ def _ours(spins: int) -> Measured:
     name = [""]
 
     def work():
-        r = lgks.response(given, V, A)
+        r = lgks.response(given, V, A, instantaneous=True)
         name[0] = r.generator.name
         return r.impulse(TIMES)
 

@@ -63,6 +63,7 @@ from ._quasifree import (
 from ._response import (
     CrossValidation as CrossValidation,
     Diagnosis as Diagnosis,
+    Harmonics as Harmonics,
     LinearResponse as LinearResponse,
     Parts as Parts,
     ThermalResponse as ThermalResponse,

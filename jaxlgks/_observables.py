@@ -46,6 +46,10 @@ class AbstractQuantity(eqx.Module):
     """A number, or several, that a state has."""
 
     label: ClassVar[str] = "quantity"
+    with_memory: ClassVar[bool] = True
+    """Whether `explicit` is known where dissipators follow a drive with the memory of their baths."""
+    dissipated: ClassVar[bool] = True
+    """Whether dissipators are in its definition."""
 
     @property
     def name(self) -> str:
@@ -75,7 +79,7 @@ class AbstractQuantity(eqx.Module):
 
     @abc.abstractmethod
     def explicit(self, L: AbstractGenerator, X: State, change: Change) -> Array:
-        """What of it changes at once, [*a]."""
+        """What of it changes at once, [*a]: linear in the change, also where that is complex, at a frequency."""
 
 
 class Observable(AbstractQuantity):
@@ -83,6 +87,7 @@ class Observable(AbstractQuantity):
 
     A: Any
     label: ClassVar[str] = "observable"
+    dissipated: ClassVar[bool] = False
 
     @property
     def degree(self) -> int:
@@ -104,6 +109,23 @@ class Observable(AbstractQuantity):
         return jnp.zeros_like(self.value(L, X))
 
 
+class Perturbation(AbstractQuantity):
+    """⟨V⟩, of the first-order change of H as the generator has it."""
+
+    V: Any
+    label: ClassVar[str] = "perturbation"
+    dissipated: ClassVar[bool] = False
+
+    def value(self, form: AbstractForm, X: State) -> Array:
+        return form.average(self.V, X).real
+
+    def linear(self, L: AbstractGenerator, X: State) -> Observables:
+        return self.V
+
+    def explicit(self, L: AbstractGenerator, X: State, change: Change) -> Array:
+        return jnp.zeros_like(self.value(L, X))
+
+
 class HeatCurrents(AbstractQuantity):
     """All heat currents, [baths]. `thermal`: with the Hamiltonian whose Gibbs state each bath would establish in the
     place of H (paper, Eq. 50; its multiples of the identity do not flow)."""
@@ -120,11 +142,11 @@ class HeatCurrents(AbstractQuantity):
 
     def explicit(self, L: AbstractGenerator, X: State, change: Change) -> Array:
         """⟨D_α⁽¹⁾†H⟩ + ⟨D_α†V⟩ (paper, Eq. 51)."""
-        indirect = L.average(L.thermal_energy if self.thermal else L.energy, change.baths).real
+        indirect = L.average(L.thermal_energy if self.thermal else L.energy, change.baths)
         indirect = indirect if change.carried is None else indirect + change.carried
         if not (L.follows if self.thermal else L.energy_follows):
             return indirect
-        return indirect + jnp.stack([L.average(D.adjoint(change.energy), X).real for D in L.dissipators()])
+        return indirect + jnp.stack([L.average(D.adjoint(change.energy), X) for D in L.dissipators()])
 
 
 class HeatCurrent(AbstractQuantity):
@@ -195,7 +217,7 @@ class EntropyRate(AbstractQuantity):
         return _scaled(L.adjoint(L.log(X)), -1.0)
 
     def explicit(self, L: AbstractGenerator, X: State, change: Change) -> Array:
-        return -jnp.sum(L.average(L.log(X), change.sources).real)
+        return -jnp.sum(L.average(L.log(X), change.sources))
 
 
 class EntropyProduction(AbstractQuantity):
@@ -219,6 +241,7 @@ class ChannelCurrents(AbstractQuantity):
     """Heat currents by channel, [baths, channels]: one pair of Bohr groups ±ω of one bath each. Of matrices only."""
 
     label: ClassVar[str] = "channel currents"
+    with_memory: ClassVar[bool] = False
 
     def value(self, form: AbstractForm, X: State) -> Array:
         return form.channel_currents(X)  # pyright: ignore[reportAttributeAccessIssue]

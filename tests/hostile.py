@@ -37,7 +37,7 @@ QUBIT = lgks.System(0.5 * Z + 0.1 * X, BATHS)
 (A,) = lgks.modes(1)
 MODE = lgks.QuasiFree(A.dag * A, lgks.Bath(A + A.dag, 0.5, DRUDE, "only"))
 GAUSS = lgks.GaussianState(jnp.zeros(2), jnp.eye(2))
-RESPONSE, TABLE = lgks.response(QUBIT, Z, X), {"T": [0.5, 1.0, 1.5], "J": [0.1, 0.2, 0.3]}
+RESPONSE, TABLE = lgks.response(QUBIT, Z, X, instantaneous=True), {"T": [0.5, 1.0, 1.5], "J": [0.1, 0.2, 0.3]}
 DATA = lgks.Data({"T": TABLE["T"]}, {"J": TABLE["J"]}, errors=0.1)
 FIT = lgks.fit(lambda p, x: p["a"] * x["T"], DATA, {"a": 0.3})
 

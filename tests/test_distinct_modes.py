@@ -46,7 +46,7 @@ def test_both_forms_of_the_first_order_generator_agree():
     V, A = oscillators.polynomial(rng, 1, 4), oscillators.polynomial(rng, 1, 4)
 
     def numbers(model):
-        r = lgks.response(model, V, A, equation)
+        r = lgks.response(model, V, A, equation, instantaneous=True)
         return r, parts(r)
 
     assert_close(*both_forms(numbers, model, equation))
@@ -61,7 +61,9 @@ def test_both_forms_and_their_derivatives_agree():
 
     def numbers(model):
         def at(x):
-            r = lgks.response(model.with_baths(model.temperatures + x * ALONG, 0.3 * x * ALONG), V, A, equation)
+            r = lgks.response(
+                model.with_baths(model.temperatures + x * ALONG, 0.3 * x * ALONG), V, A, equation, instantaneous=True
+            )
             return parts(r), r
 
         values, slopes, r = jax.jvp(at, (0.0,), (1.0,), has_aux=True)

@@ -68,7 +68,7 @@ def test_impulse_response_equals_a_converged_fock_space():
     temperatures, levels = (3.0, 3.5), 16
     m = lgks.models.quasifree_oscillators(**PAPER, gamma=(1.0, 1.3), temperatures=temperatures)
     times = jnp.linspace(0.0, 4.0, 9)
-    found = lgks.response(m.system, m.cubic, m.occupation).impulse(times)
+    found = lgks.response(m.system, m.cubic, m.occupation, instantaneous=True).impulse(times)
 
     (d,) = lgks.modes(1)
     x = d + d.dag
@@ -126,7 +126,7 @@ def _response_and_state(system, V, A, equation):
         if isinstance(system, lgks.QuasiFree)
         else (jnp.trace(A @ state.rho).real, lgks.von_neumann_entropy(state.rho))
     )
-    r = lgks.response(system, V, A, equation).susceptibility([0.0, 0.3, 1.1])
+    r = lgks.response(system, V, A, equation, instantaneous=True).susceptibility([0.0, 0.3, 1.1])
     return (r.kubo, r.rotation, r.shift), average, entropy, lgks.heat_currents(system, equation)
 
 

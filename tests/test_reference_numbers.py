@@ -73,7 +73,7 @@ def corrected_static_rotation(temperatures) -> float:
 @eqx.filter_jit
 def response(system, V, A):
     """With H traced L is one dense matrix: compiled in a fifth of the time of the many blocks of a known one."""
-    return lgks.response(system, V, A)
+    return lgks.response(system, V, A, instantaneous=True)
 
 
 def minus_mode(temperatures, levels=26):

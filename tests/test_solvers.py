@@ -29,6 +29,7 @@ TAKES_A_SOLVER = {
     "autodiff_thermal_response": lambda **o: lgks.autodiff_thermal_response(QUBIT, J, **o),
     "onsager_matrix": lambda **o: lgks.onsager_matrix(QUBIT, **o),
     "cross_validate": lambda **o: lgks.cross_validate(QUBIT, X, J, **o),
+    "diagnose": lambda equation, solver: lgks.diagnose(QUBIT, X, 0.1, solver),
 }
 
 

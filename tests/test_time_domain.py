@@ -4,6 +4,7 @@ The witness shares nothing with the library but its inputs: L(δ) is summed in N
 pinned at δ = 0), exponentiated by SciPy, and differentiated by Romberg differences in δ.
 """
 
+import functools
 import itertools
 
 import diffrax
@@ -27,8 +28,9 @@ from .systems import draw, hermitian
 STRUCTURES = (6, 12)
 TIMES = np.array([0.0, 0.4, 1.5, 5.0, 17.0, 80.0])
 
-respond = eqx.filter_jit(lgks.response)
-respond_thermodynamically = eqx.filter_jit(lgks.thermodynamic_response)
+# What follows a drive at once, as the paper's L₁ does; with memory: test_memory.
+respond = eqx.filter_jit(functools.partial(lgks.response, instantaneous=True))
+respond_thermodynamically = eqx.filter_jit(functools.partial(lgks.thermodynamic_response, instantaneous=True))
 
 
 def level_part(system: lgks.System, V: np.ndarray) -> np.ndarray:
@@ -244,7 +246,8 @@ def test_several_observables_at_once():
     """A stack [2, d, d] gives [t, 2], each column what its observable gives alone; the identity never responds."""
     case = draw(6)
     stack = jnp.stack([case.A, jnp.eye(3, dtype=complex)])
-    many, one = lgks.response(case.system, case.V, stack), respond(case.system, case.V, case.A)
+    many = lgks.response(case.system, case.V, stack, instantaneous=True)
+    one = respond(case.system, case.V, case.A)
     for several, single in ((many.step(TIMES), one.step(TIMES)), (many.impulse(TIMES), one.impulse(TIMES))):
         assert several.total.shape == (6, 2)
         scale = np.abs(single.total).max()

@@ -38,7 +38,7 @@ def exponentials(monkeypatch):
 def test_known_times_stay_known_inside_jit(dim, exponentials):
     """An even grid costs two exponentials, eager or not: of responses, correlations, states."""
     system, V, A = resolved(dim)
-    response, start = lgks.response(system, V, A), np.eye(dim) / dim
+    response, start = lgks.response(system, V, A, instantaneous=True), np.eye(dim) / dim
     works = (
         lambda x: x * response.impulse(TIMES).total,
         lambda x: x * response.step(list(TIMES[::-1])).total,
@@ -55,7 +55,7 @@ def test_known_times_stay_known_inside_jit(dim, exponentials):
 def test_intervals_of_their_own_are_not_kept(dim, exponentials):
     """Traced or uneven times: one exponential each, used and forgotten; values and derivatives as one by one."""
     system, V, A = resolved(dim)
-    response = lgks.response(system, V, A)
+    response = lgks.response(system, V, A, instantaneous=True)
     uneven = TIMES[:9] ** 2 + 0.1
     phi = lambda t: response.impulse(t).total  # noqa: E731
     single = np.array([phi(t) for t in uneven])
@@ -70,7 +70,7 @@ def test_intervals_of_their_own_are_not_kept(dim, exponentials):
 def test_exponentials_do_not_pile_up():
     """A thousand traced times need little more memory than ten: that of their results."""
     system, V, A = resolved(12)
-    response = lgks.response(system, V, A, lgks.Redfield())
+    response = lgks.response(system, V, A, lgks.Redfield(), instantaneous=True)
 
     def needed(count: int) -> int:
         times = jnp.linspace(0.0, 5.0, count)
@@ -84,7 +84,8 @@ def test_exponentials_do_not_pile_up():
 def test_times_that_are_none(dim):
     """Known ones are named; traced ones spoil their own values only."""
     system, V, A = resolved(dim)
-    response = lgks.response(system, V, A, lgks.Redfield() if dim > 24 else lgks.Davies())
+    equation = lgks.Redfield() if dim > 24 else lgks.Davies()
+    response = lgks.response(system, V, A, equation, instantaneous=True)
     for bad in (np.nan, np.inf, [1.0, np.nan]):
         with pytest.raises(InputError, match="t must be finite"):
             response.impulse(bad)

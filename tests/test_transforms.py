@@ -56,12 +56,12 @@ def _of_a_state(s, e):
 
 
 def _response(s, e):
-    r = lgks.response(s, V, A, e)
+    r = lgks.response(s, V, A, e, instantaneous=True)
     return jnp.concatenate([_parts(x) for x in (r.static(), r.impulse(TIMES), r.step(TIMES), r.susceptibility(TIMES))])
 
 
 def _some_of_response(s, e):
-    r = lgks.response(s, V, A, e)
+    r = lgks.response(s, V, A, e, instantaneous=True)
     return jnp.concatenate([_parts(r.static()), _parts(r.step(TIMES[1:]))])
 
 

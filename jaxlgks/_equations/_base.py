@@ -79,6 +79,11 @@ class AbstractEquation(eqx.Module):
         "lindblad" for A_g = (1_g √Γ)(Ω)[S], "redfield" for Λ = (Γ/2 + iS)(Ω)[S] and S; None for any other."""
         return None
 
+    @property
+    def second_order(self) -> bool:
+        """Whether it is exact to second order in the coupling, so that with memory it is for a drive as well."""
+        return False
+
     def frozen(self, model: Any) -> Any:
         """The Hamiltonian in whose eigenbasis the dissipators are made, where it is not the model's; else None."""
         return None

@@ -48,6 +48,10 @@ class Redfield(AbstractEquation):
     def kernel(self) -> Literal["redfield"]:
         return "redfield"
 
+    @property
+    def second_order(self) -> bool:
+        return self.lamb_shift
+
     def operators(self, filtered: Filter, noise: Noise, structure: Structure) -> Any:
         return redfield_operators(filtered, noise, self.lamb_shift)
 

@@ -1,11 +1,11 @@
 """The generator L of dρ/dt = L ρ in every form, behind one protocol, and the resolved problem that it is made from."""
 
 from ._base import (
+    AbstractDelay as AbstractDelay,
     AbstractForm as AbstractForm,
     AbstractGenerator as AbstractGenerator,
     AbstractSuperoperator as AbstractSuperoperator,
     Change as Change,
-    Frequency as Frequency,
     NullState as NullState,
     Observables as Observables,
     State as State,

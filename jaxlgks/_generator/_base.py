@@ -21,7 +21,6 @@ from ..errors import ConvergenceError, InputError
 
 State = Any
 Observables = Any
-Frequency = Float[Array, ""] | float
 
 
 class NullState(eqx.Module):
@@ -160,9 +159,15 @@ class AbstractGenerator(AbstractForm):
         """The states at each time from one of the user's; `options` of an integrator."""
 
     @abc.abstractmethod
-    def first_order(self, V: Any, X: State, degree: int, omega: Frequency = 0.0) -> Change:
-        """L₁(ω)π₀ for H → H + δV e^{−iωt}. Dissipators that follow H at once have the same L₁ at every ω. `degree`:
-        the highest degree of an observable that is to be asked for, where observables are polynomials."""
+    def first_order(self, V: Any, X: State, degree: int) -> Change:
+        """L₁π₀ for H → H + δV, δ at rest. `degree`: the highest degree of an observable that is to be asked for, where
+        observables are polynomials."""
+
+    @abc.abstractmethod
+    def delayed(self, X: State, change: Change, quantity: Any) -> "AbstractDelay":
+        """The response of a quantity where dissipators follow the drive with delay; `change`: that of `first_order`.
+
+        **Raises:** by name, where a bath has no memory to follow with."""
 
     @abc.abstractmethod
     def thermal_changes(self, X: State) -> Change:
@@ -179,6 +184,23 @@ class AbstractGenerator(AbstractForm):
         """The commutator with H drops out: Tr([H, ρ] ln ρ) = 0."""
         log = self.log(X)
         return -jnp.sum(jnp.stack([self.average(log, D(X)).real for D in self.dissipators()]))
+
+
+class AbstractDelay(eqx.Module):
+    """The response of a quantity whose dissipators follow a drive with delay, by mechanism: kubo, rotation, shift."""
+
+    @abc.abstractmethod
+    def susceptibility(self, omegas: Float[Array, " w"]) -> tuple[Array, Array]:
+        """χ(ω) by part, [w, 3, *a], and what the quantity changes at once, [w, *a]."""
+
+    @abc.abstractmethod
+    def impulse(self, ts: Float[Array, " t"]) -> tuple[Array, Array, Array]:
+        """φ(t) by part, [t, 3, *a], what of it is not through the state, [t, *a], and the weight of δ(t), [*a]. Times
+        ascend from zero."""
+
+    @abc.abstractmethod
+    def step(self, ts: Float[Array, " t"]) -> tuple[Array, Array]:
+        """Φ(t) by part, [t, 3, *a], and what of it is not through the state, [t, *a]."""
 
 
 class AbstractSuperoperator(eqx.Module):

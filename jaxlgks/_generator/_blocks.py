@@ -21,15 +21,17 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Complex, Float, Int
+from jaxtyping import Array, Complex, Float, Inexact, Int
 
 from .._bohr import Groups
 from .._equations import AbstractSecular, Dissipation, Slope, product_within
 from .._system import Noise
-from ._base import AbstractSuperoperator, Change, Frequency, NullState
+from ._base import AbstractSuperoperator, Change, NullState
+from ._delayed import MatrixDelay
 from ._linear import exponential, linear_solve, null_state, pinned_generator, trace_kept
 from ._matrices import MatrixGenerator, rows_of, thermal_change
 from ._populations import uncertain_rates
+from ._remembering import with_memory
 from ._stepping import AbstractStepper
 
 BATCHED = 8
@@ -168,14 +170,17 @@ class BlockGenerator(MatrixGenerator):
     def core(self) -> "BlockCore":
         return BlockCore(self.blocks, self.matrices)
 
-    def first_order(self, V: Complex[Array, "d d"], X: Array, degree: int = 2, omega: Frequency = 0.0) -> Change:
+    def first_order(self, V: Complex[Array, "d d"], X: Array, degree: int = 2) -> Change:
         """Without an axis of groups, O(d³): see `FirstOrderBlocks`."""
-        del degree, omega
+        del degree
         first = FirstOrderBlocks(self.resolved, self.blocks, self.observable(V))
         changes = [first.of_bath(bath, X) for bath in range(len(self.resolved.system.baths))]
         rotation, shift = (jnp.stack(parts) for parts in zip(*changes, strict=True))
         sources = jnp.stack([self.kubo(V, X), jnp.sum(rotation, axis=0), jnp.sum(shift, axis=0)])
         return self.change(V, sources, rotation + shift)
+
+    def delayed(self, X: Array, change: Change, quantity: Any) -> MatrixDelay:
+        return with_memory(self, X, change, quantity)
 
     def thermal_changes(self, X: Array) -> Change:
         def of(alone: Dissipation) -> tuple[Array, Array]:
@@ -203,7 +208,7 @@ class BlockCore(AbstractStepper):
         """The block of the populations, with the trace."""
         return pinned_generator(self.matrices[0][0], self.blocks.identity(self.matrices[0].dtype))
 
-    def solve(self, B: Complex[Array, "k d d"], omega: Float[Array, ""]) -> Complex[Array, "k d d"]:
+    def solve(self, B: Complex[Array, "k d d"], omega: Inexact[Array, ""]) -> Complex[Array, "k d d"]:
         shift = (1j * omega).astype(B.dtype)
         first, *others = self.blocks.split(B)
         parts = [linear_solve(self.populations + shift * jnp.eye(first.shape[-1]), first[:, 0].T).T[:, None]]
@@ -212,6 +217,9 @@ class BlockCore(AbstractStepper):
             alone = M.shape[-1] == 1
             parts.append(b / M[:, 0] if alone else _each(linear_solve, M, b.transpose(1, 2, 0)).transpose(2, 0, 1))
         return self.blocks.join(B, parts)
+
+    def apply(self, X: Complex[Array, "k d d"]) -> Complex[Array, "k d d"]:
+        return self.blocks.apply(self.matrices, X)
 
     def packed(self, X: Complex[Array, "k d d"]) -> list[Array]:
         return self.blocks.split(X)

@@ -9,14 +9,16 @@ from typing import Any, ClassVar
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Complex, Float
+from jaxtyping import Array, Complex, Float, Inexact
 
 from .._equations import Dissipation
-from ._base import NullState
+from ._base import Change, NullState
+from ._delayed import MatrixDelay
 from ._linear import exponential, linear_solve, null_state, pinned_generator, trace_kept
 from ._liouvillian import commutator_matrix, dressed, frame_change, unvec, vec
 from ._matrices import MatrixGenerator, OperatorDissipator, averaged, rotated_dissipators
 from ._populations import uncertain_rates
+from ._remembering import with_memory
 from ._stepping import AbstractStepper
 
 
@@ -45,6 +47,9 @@ class DenseGenerator(MatrixGenerator):
         self.resolved.equation.require_own_frame("heat currents and entropy production")
         return rotated_dissipators(self.resolved)
 
+    def delayed(self, X: Array, change: Change, quantity: Any) -> MatrixDelay:
+        return with_memory(self, X, change, quantity)
+
     @property
     def core(self) -> "DenseCore":
         return DenseCore(self.matrix)
@@ -55,10 +60,13 @@ class DenseCore(AbstractStepper):
 
     matrix: Complex[Array, "n n"]
 
-    def solve(self, B: Complex[Array, "k d d"], omega: Float[Array, ""]) -> Complex[Array, "k d d"]:
+    def solve(self, B: Complex[Array, "k d d"], omega: Inexact[Array, ""]) -> Complex[Array, "k d d"]:
         M = pinned_generator(self.matrix, _identity(B.shape[-1], B.dtype))
         M = M + (1j * omega).astype(M.dtype) * jnp.eye(M.shape[-1], dtype=M.dtype)
         return _matrices(linear_solve(M, _columns(B)))
+
+    def apply(self, X: Complex[Array, "k d d"]) -> Complex[Array, "k d d"]:
+        return _matrices(jnp.matmul(self.matrix, _columns(X), precision="highest"))
 
     def packed(self, X: Complex[Array, "k d d"]) -> Complex[Array, "n k"]:
         return _columns(X)

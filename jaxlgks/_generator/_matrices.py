@@ -13,13 +13,13 @@ from typing import Any
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Complex, Float
+from jaxtyping import Array, Complex, Float, Inexact
 
 from .._bohr import traceless
 from .._entropy import entropy, log_state
 from .._equations import Dissipation, Dissipator, Validity
 from .._inputs import as_known, as_operator
-from ._base import AbstractGenerator, AbstractSuperoperator, Change, Frequency, converged, stacked
+from ._base import AbstractGenerator, AbstractSuperoperator, Change, converged, stacked
 from ._channels import channel_energies, paired_groups, still
 from ._memory import ALLOWED, FEWER, operator_bytes, require_memory, require_states
 
@@ -57,8 +57,12 @@ class AbstractCore(eqx.Module):
     """L as numbers: what solving and propagating need."""
 
     @abc.abstractmethod
-    def solve(self, B: Complex[Array, "k d d"], omega: Float[Array, ""]) -> Complex[Array, "k d d"]:
-        """X with (L + iω) X = B and Tr X = 0, for Tr B = 0."""
+    def solve(self, B: Complex[Array, "k d d"], omega: Inexact[Array, ""]) -> Complex[Array, "k d d"]:
+        """X with (L + iω) X = B and Tr X = 0, for Tr B = 0; ω real, or imaginary."""
+
+    @abc.abstractmethod
+    def apply(self, X: Complex[Array, "k d d"]) -> Complex[Array, "k d d"]:
+        """L X."""
 
     @abc.abstractmethod
     def propagate(self, start: Array, ts: Array, A: Array | None, drive: Array | None, **options: Any) -> Array:
@@ -138,8 +142,8 @@ class MatrixGenerator(AbstractGenerator):
         states = self.core.propagate(start, times, None, None, **options)[:, 0]
         return Evolution(ts, restored(self.external(states), rho0))
 
-    def first_order(self, V: Complex[Array, "d d"], X: Array, degree: int = 2, omega: Frequency = 0.0) -> Change:
-        del degree, omega
+    def first_order(self, V: Complex[Array, "d d"], X: Array, degree: int = 2) -> Change:
+        del degree
         self.resolved.equation.require_own_frame("response")
         _require_first_order(self.resolved)
         channels, rho = self.resolved.first_order(V), self.external(X)

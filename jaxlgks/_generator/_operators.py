@@ -22,13 +22,15 @@ from typing import Any, ClassVar
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Complex, Float
+from jaxtyping import Array, Complex, Float, Inexact
 
 from .._bohr import Structure
 from .._equations import Dissipation, Dissipator, combined
 from .._inputs import nan_where
-from ._base import NullState
+from ._base import Change, NullState
+from ._delayed import MatrixDelay
 from ._matrices import AbstractCore, MatrixGenerator, OperatorDissipator, rotated_dissipators
+from ._remembering import with_memory
 
 TOLERANCE = 1e-12
 """Of the preconditioned residual: where GMRES stops."""
@@ -64,14 +66,17 @@ class OperatorCore(AbstractCore):
         dim = self.action.drift.shape[-1]
         return self.fastest * jnp.eye(dim, dtype=self.action.drift.dtype) / dim
 
-    def solve(self, B: Complex[Array, "k d d"], omega: Float[Array, ""]) -> Complex[Array, "k d d"]:
+    def solve(self, B: Complex[Array, "k d d"], omega: Inexact[Array, ""]) -> Complex[Array, "k d d"]:
         """NaN where GMRES has not converged to `ACCEPTED`."""
         X = jax.lax.map(lambda b: self.inverse(b, omega), B)
         left = jax.vmap(self.regular)(X) + (1j * omega).astype(B.dtype) * X - B
         off = jnp.max(jnp.abs(left), axis=(1, 2)) > ACCEPTED * jnp.max(jnp.abs(B), axis=(1, 2))
         return jax.vmap(lambda x, bad, b: nan_where(x, bad, (self.action, b)))(X, jax.lax.stop_gradient(off), B)
 
-    def inverse(self, b: Complex[Array, "d d"], omega: Float[Array, ""]) -> Complex[Array, "d d"]:
+    def apply(self, X: Complex[Array, "k d d"]) -> Complex[Array, "k d d"]:
+        return jax.vmap(self.action)(X)
+
+    def inverse(self, b: Complex[Array, "d d"], omega: Inexact[Array, ""]) -> Complex[Array, "d d"]:
         """(L + s |1⟩⟩⟨⟨tr|/d + iω)⁻¹ b, differentiable by the implicit function theorem."""
         shift = (1j * omega).astype(b.dtype)
         ahead, _ = self._preconditioner(shift)
@@ -198,6 +203,9 @@ class OperatorGenerator(MatrixGenerator):
             unique=condition > 100 * jnp.finfo(condition.dtype).eps,
             accurate=residual <= self.tolerance,
         )
+
+    def delayed(self, X: Array, change: Change, quantity: Any) -> MatrixDelay:
+        return with_memory(self, X, change, quantity)
 
     def adjoint(self, A: Complex[Array, "d d"]) -> Complex[Array, "d d"]:
         return self.core.action.adjoint(A)

@@ -15,17 +15,18 @@ from jaxtyping import Array, Complex, Float
 
 from .._equations import AbstractEquation
 from .._generator import (
+    AbstractDelay,
     AbstractForm,
     AbstractGenerator,
     AbstractSuperoperator,
     Change,
-    Frequency,
     NullState,
     converged,
     stacked,
     thermal_change,
 )
 from .._polynomials import Polynomial, Symbol, contracted
+from ..errors import InputError
 from ._currents import gaussian_currents, gaussian_entropy_rate, log_form
 from ._dynamics import Dynamics, dynamics
 from ._evolution import GaussianEvolution, gaussian_evolution
@@ -232,14 +233,20 @@ class PolynomialGenerator(AbstractGenerator):
     def evolve(self, rho0: GaussianState, ts: Float[Array, " t"], **options: Any) -> GaussianEvolution:
         return _evolution(self.motion.total, self.at.state, rho0, ts)
 
-    def first_order(self, V: Direction, X: Functional, degree: int = 2, omega: Frequency = 0.0) -> Change:
-        del omega
+    def first_order(self, V: Direction, X: Functional, degree: int = 2) -> Change:
         degree = max(degree, 2)
         parts = expanded(self.model, V.V, self.equation, self.at, degree, V.shifts)
         commutator, rotation, shift = (part[: degree + 1] if i == 0 else part for i, part in enumerate(parts))
         sources = stacked([commutator, total(rotation), total(shift)])
         baths = stacked([total(both) for both in zip(rotation, shift, strict=True)])
         return Change(sources, baths, self.at.wick(V.V), jnp.zeros_like(self.temperatures))
+
+    def delayed(self, X: Functional, change: Change, quantity: Any) -> AbstractDelay:
+        raise InputError(
+            "The response of a QuasiFree model in time or frequency with the memory of its baths is not available: its "
+            "dissipators follow a drive at once. Say so with instantaneous=True; that is right for drives much slower "
+            "than the oscillators."
+        )
 
     def thermal_changes(self, X: Functional) -> Change:
         """⟨D_β†X⟩ = c·X₁ + N:X₂ at rest: force and diffusion alone."""

@@ -6,6 +6,7 @@ from ._correlation import correlation as correlation
 from ._diagnosis import Diagnosis as Diagnosis, diagnose as diagnose
 from ._expansion import Expansion as Expansion, expand as expand
 from ._explicit import response as response
+from ._harmonics import Harmonics as Harmonics
 from ._linear import Impulse as Impulse, LinearResponse as LinearResponse, Parts as Parts
 from ._thermal import (
     ThermalResponse as ThermalResponse,

@@ -17,7 +17,7 @@ import numpy as np
 from jaxtyping import Array, ArrayLike, Float
 
 from .._equations import LARGE, SMALL, Unified, Validity
-from .._generator import AbstractProblem, Facts, resolve
+from .._generator import AbstractProblem, AbstractSolver, Facts, as_solver, resolve
 from .._inputs import as_scalar, is_concrete
 from .._observables import HeatCurrents, value_at
 from .._steady import at_rest
@@ -86,12 +86,13 @@ class Diagnosis(eqx.Module):
         return "\n".join(lines)
 
 
-def diagnose(system: Any, V: Any, delta: ArrayLike) -> Diagnosis:
+def diagnose(system: Any, V: Any, delta: ArrayLike, solver: AbstractSolver | None = None) -> Diagnosis:
     """Which regime H → H + δV is in, and which master equation describes it.
 
     **Arguments:** `system`; `V`: Hermitian, [d, d]; `delta`: the strength δ. Values must be known (not inside `jit`).
     Of a `QuasiFree` model V is a `Polynomial`, a group is a normal frequency with all modes that share it, shifts are
-    those of normal frequencies, and the rotation is that of a typical state of the steady state.
+    those of normal frequencies, and the rotation is that of a typical state of the steady state. `solver`: finds
+    the steady states that are compared, chosen as by `steady_state` when left out.
 
     **Returns:** `Diagnosis`.
 
@@ -113,7 +114,7 @@ def diagnose(system: Any, V: Any, delta: ArrayLike) -> Diagnosis:
         )
     facts = problem.facts(V, float(delta))
     problem.finite(facts.relaxation_rate, "diagnose")
-    local_error, lamb_effect = _compared(problem, V, facts)
+    local_error, lamb_effect = _compared(problem, V, facts, as_solver(solver))
     nu_tau = facts.splittings * facts.relaxation_times
     regime = _named(facts.moves, facts.splits, float(np.max(np.asarray(nu_tau), initial=0.0)))
     valid = _judged(regime, facts.validity, local_error, lamb_effect)
@@ -128,11 +129,11 @@ def diagnose(system: Any, V: Any, delta: ArrayLike) -> Diagnosis:
     )
 
 
-def _compared(problem: AbstractProblem, V: Any, facts: Facts) -> tuple[float, float]:
+def _compared(problem: AbstractProblem, V: Any, facts: Facts, solver: AbstractSolver | None) -> tuple[float, float]:
     """What `Local` misses of the slope of the heat currents, and what a Lamb shift changes of them and of their slope,
     both relative to `Unified` with its clusters fixed. NaN where it cannot be found."""
     try:
-        J, slope = _currents(problem, V)
+        J, slope = _currents(problem, V, solver)
     except SingularDensityError:
         return np.nan, np.nan
     largest = np.max(np.abs(J))
@@ -144,17 +145,17 @@ def _compared(problem: AbstractProblem, V: Any, facts: Facts) -> tuple[float, fl
         scale = max(np.max(np.abs(reference)), float(facts.least) * largest)
         return float(np.max(np.abs(other - reference)) / scale) if scale > 0 else 0.0  # V is zero
 
-    local_error = relative(_currents(problem.frozen(), V)[1], slope)
+    local_error = relative(_currents(problem.frozen(), V, solver)[1], slope)
     try:
-        shifted = _currents(problem.under(Unified(lamb_shift=True)), V)
+        shifted = _currents(problem.under(Unified(lamb_shift=True)), V, solver)
     except LambShiftError:
         return local_error, np.nan
     return local_error, max(relative(shifted[0], J), relative(shifted[1], slope))
 
 
-def _currents(problem: AbstractProblem, V: Any) -> tuple[np.ndarray, np.ndarray]:
+def _currents(problem: AbstractProblem, V: Any, solver: AbstractSolver | None) -> tuple[np.ndarray, np.ndarray]:
     """The heat currents and their slopes in δ; NaN where the steady state cannot be trusted."""
-    rest = at_rest(problem, throw=False)  # no equation warns of itself here
+    rest = at_rest(problem, solver, throw=False)  # no equation warns of itself here
     if rest.steady.result != RESULTS.successful:
         nothing = np.full(len(problem.model.baths), np.nan)
         return nothing, nothing

@@ -25,6 +25,7 @@ class Expansion(eqx.Module):
     generator: AbstractGenerator
     state: State
     change: Change
+    instantaneous: bool = eqx.field(static=True, default=False)
 
     def linear(self, quantity: AbstractQuantity) -> LinearResponse:
         """The response of a checked quantity. Raises where it needs a logarithm that the steady state has not."""
@@ -33,12 +34,12 @@ class Expansion(eqx.Module):
         return response
 
 
-def expand(problem: AbstractProblem, V: Any, degree: int, rest: Rest) -> Expansion:
+def expand(problem: AbstractProblem, V: Any, degree: int, rest: Rest, *, instantaneous: bool = False) -> Expansion:
     """The expansion about the steady state along a checked V, for observables up to a degree.
 
     **Raises:** by name, where no first order along V exists."""
     L, state = rest.generator()
-    return Expansion(L, state, _first_order(L, problem.direction(V, L), state, degree))
+    return Expansion(L, state, _first_order(L, problem.direction(V, L), state, degree), instantaneous or not L.follows)
 
 
 @eqx.filter_jit
@@ -49,4 +50,13 @@ def _first_order(L: AbstractGenerator, V: Any, state: State, degree: int) -> Cha
 @eqx.filter_jit
 def _linear(expansion: Expansion, quantity: AbstractQuantity) -> LinearResponse:
     L, state, change = expansion.generator, expansion.state, expansion.change
-    return LinearResponse(L, change.sources, quantity.linear(L, state), quantity.explicit(L, state, change))
+    return LinearResponse(
+        L,
+        change.sources,
+        quantity.linear(L, state),
+        quantity.explicit(L, state, change).real,
+        state,
+        change,
+        quantity,
+        expansion.instantaneous,
+    )

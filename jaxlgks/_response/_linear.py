@@ -8,7 +8,8 @@ Takes: the generator L₀, the three parts of L₁π₀ (kubo, rotation, shift),
     Φ(∞) = −Tr[A L₀⁻¹ L₁π₀]              static
     χ(ω) = ∫₀^∞ φ e^{iωτ} dτ             susceptibility, = −Tr[A (L₀ + iω)⁻¹ L₁π₀]
 
-An explicit part acts at once: a constant in Φ and χ, a δ(τ) in φ.
+An explicit part acts at once: a constant in Φ and χ, a δ(τ) in φ. So written, dissipators follow a drive at once, and
+only Φ(∞) = χ(0) is right; with the memory of the baths L₁ depends on ω, and φ follows (`MatrixDelay`).
 """
 
 from typing import Any, ClassVar
@@ -18,9 +19,11 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from .._generator import AbstractGenerator, in_order, require_known
-from .._inputs import Numbers, as_delays, as_known, as_real
+from .._generator import AbstractDelay, AbstractGenerator, Change, in_order, require_known
+from .._inputs import Numbers, as_array, as_delays, as_known, as_real
+from .._observables import Perturbation
 from ..errors import ShapeError
+from ._harmonics import Harmonics
 
 
 class Parts(eqx.Module):
@@ -40,17 +43,19 @@ class Parts(eqx.Module):
 
 class Impulse(eqx.Module):
     """An impulse response by mechanism. `explicit` is the weight of δ(τ) and has another unit than the regular parts;
-    `total` is the regular part alone."""
+    `delayed` is what else does not go through the state: the dissipators in the quantity itself, which follow the kick
+    with the memory of their baths. `total` is the regular part alone."""
 
     kubo: Array
     rotation: Array
     shift: Array
     explicit: Array
+    delayed: Array
 
     @property
     def total(self) -> Array:
-        """kubo + rotation + shift, the regular part of φ."""
-        return self.kubo + self.rotation + self.shift
+        """kubo + rotation + shift + delayed, the regular part of φ."""
+        return self.kubo + self.rotation + self.shift + self.delayed
 
 
 class LinearResponse(eqx.Module):
@@ -59,6 +64,9 @@ class LinearResponse(eqx.Module):
     - `generator`: L₀, in the form that its structure allows (`.name` says which). `sources`: the kubo, rotation and
       shift part of L₁π₀, a stack of three.
     - `observables`: A, a stack [*a]. `explicit`: ∂A/∂δ averaged over π₀, [*a].
+
+    - `state`: π₀. `change`: the first order at ω = 0. `quantity`: what is asked for.
+    - `instantaneous`: whether dissipators follow a drive at once.
 
     States and observables are in the generator's own form: matrices in the eigenbasis of H₀, or polynomials.
 
@@ -69,6 +77,10 @@ class LinearResponse(eqx.Module):
     sources: Any
     observables: Any
     explicit: Float[Array, "*a"]
+    state: Any
+    change: Change
+    quantity: Any
+    instantaneous: bool = eqx.field(static=True)
 
     parts: ClassVar[tuple[str, ...]] = ("kubo", "rotation", "shift")
 
@@ -79,12 +91,30 @@ class LinearResponse(eqx.Module):
 
     def step(self, t: Numbers) -> Parts:
         """Φ(t), the change of ⟨A⟩ per δ at time t after V is switched on. `t` ≥ 0: scalar or [t]."""
-        return self._in_time(t, jax.tree.map(jnp.zeros_like, self.sources), self.sources)
+        t = as_delays(t)
+        ascending, where = in_order(t, self.explicit.dtype)
+        if self.instantaneous:
+            values = self.generator.propagate(
+                jax.tree.map(jnp.zeros_like, self.sources), ascending, self.observables, self.sources
+            )
+            explicit = jnp.broadcast_to(self.explicit, (len(values), *self.explicit.shape))
+        else:
+            values, explicit = self._delay().step(ascending)
+        require_known(values, "response in time")
+        return Parts(*_at((values, explicit), where, t.shape))
 
     def impulse(self, t: Numbers) -> Impulse:
         """φ(τ), the change of ⟨A⟩ a time τ after a kick δ(t)V. `t` ≥ 0: scalar or [t]."""
-        parts = self._in_time(t, self.sources, None)
-        return Impulse(parts.kubo, parts.rotation, parts.shift, parts.explicit)
+        t = as_delays(t)
+        ascending, where = in_order(t, self.explicit.dtype)
+        if self.instantaneous:
+            values = self.generator.propagate(self.sources, ascending, self.observables)
+            delayed, weight = jnp.zeros((len(values), *self.explicit.shape)), self.explicit
+        else:
+            values, delayed, weight = self._delay().impulse(ascending)
+        require_known(values, "response in time")
+        kubo, rotation, shift, delayed = _at((values, delayed), where, t.shape)
+        return Impulse(kubo, rotation, shift, jnp.broadcast_to(weight.real, delayed.shape), delayed)
 
     def susceptibility(self, omega: Numbers) -> Parts:
         """χ(ω), complex. `omega`: real, scalar or [w]. χ(0) is the static response.
@@ -92,38 +122,60 @@ class LinearResponse(eqx.Module):
         Raises `ConvergenceError`, `ShapeError`."""
         omega = as_frequencies(omega)
         omegas = omega if omega.ndim else as_known(omega[None])
-        return _susceptibility(
-            self.generator.resolvent(self.sources, omegas, self.observables), self.explicit, omega.ndim
+        if self.instantaneous:
+            values = -self.generator.resolvent(self.sources, omegas, self.observables)
+            explicit = jnp.broadcast_to(self.explicit, (len(values), *self.explicit.shape))
+        else:
+            values, explicit = self._delay().susceptibility(omegas)
+        return _susceptibility(values, explicit, omega.ndim)
+
+    def to_harmonics(self, h: Any, omega: Numbers) -> Harmonics:
+        """The answer to a weak drive δ(t) = Re Σ_n h_n e^{−inωt}, n = 0, 1, ...
+
+        **Arguments:** `h`: complex amplitudes, [n]. `omega`: the frequency of the first harmonic.
+
+        **Returns:** `Harmonics`: h_n χ(nω), and the power that the drive does.
+
+        **Raises:** as `susceptibility`."""
+        omega = as_real(omega, "omega")
+        h = jnp.asarray(as_array(h, "the amplitudes h", ShapeError, "complex numbers [n]"), complex)
+        if h.ndim != 1 or omega.ndim:
+            raise ShapeError(
+                f"to_harmonics: h must be [n], omega a scalar; got shapes {tuple(h.shape)} and {tuple(omega.shape)}."
+            )
+        orders = jnp.arange(h.size, dtype=float)
+        chi = self.susceptibility(omega * orders).total
+        V = self.change.energy
+        of_V = eqx.tree_at(
+            lambda r: (r.quantity, r.observables, r.explicit), self, (Perturbation(V), V, jnp.zeros_like(omega))
         )
+        losses = of_V.susceptibility(omega * orders).total.imag
+        power = -jnp.sum(omega * orders * jnp.abs(h) ** 2 * losses) / 2
+        return Harmonics(h.reshape(-1, *[1] * (chi.ndim - 1)) * chi, orders, omega, power)
 
-    def _in_time(self, t: Numbers, start: Any, drive: Any) -> Parts:
-        t = as_delays(t)
-        ascending, where = in_order(t, self.explicit.dtype)
-        values = self.generator.propagate(start, ascending, self.observables, drive)
-        require_known(values, "response in time")
-        return _at(self.explicit, values, where, t.shape)
-
-
-def _parts(values: Array, explicit: Array) -> Parts:
-    """From the averages over the three first-order states, [3, ..., *a]."""
-    return Parts(values[0], values[1], values[2], jnp.broadcast_to(explicit, values.shape[1:]))
+    def _delay(self) -> AbstractDelay:
+        return self.generator.delayed(self.state, self.change, self.quantity)
 
 
 @eqx.filter_jit
 def _static(values: Array, explicit: Array) -> Parts:
-    return _parts(-values[0].real, explicit)
+    values = -values[0].real
+    return Parts(values[0], values[1], values[2], explicit)
 
 
 @eqx.filter_jit
 def _susceptibility(values: Array, explicit: Array, rank: int) -> Parts:
-    parts = _parts(-jnp.moveaxis(values, 1, 0), explicit)
+    parts = Parts(values[:, 0], values[:, 1], values[:, 2], explicit)
     return parts if rank else jax.tree.map(lambda x: x[0], parts)
 
 
 @eqx.filter_jit
-def _at(explicit: Array, values: Array, where: Array, shape: tuple[int, ...]) -> Parts:
-    parts = _parts(jnp.moveaxis(values[where].real, 1, 0), explicit)
-    return jax.tree.map(lambda x: x.reshape(shape + x.shape[1:]), parts)
+def _at(values: tuple[Array, Array], where: Array, shape: tuple[int, ...]) -> tuple[Array, Array, Array, Array]:
+    """Kubo, rotation, shift and what is beside them at the times that were asked for, in their order and shape."""
+    by_part, beside = values
+    each = (by_part[:, 0], by_part[:, 1], by_part[:, 2], beside)
+    kubo, rotation, shift, beside = (x[where].real.reshape(shape + x.shape[1:]) for x in each)
+    return kubo, rotation, shift, beside
 
 
 def as_frequencies(omega: Numbers) -> Array:

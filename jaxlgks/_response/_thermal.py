@@ -71,7 +71,7 @@ def _first_order(L: AbstractGenerator, state: State, quantity: AbstractQuantity)
     """The observables of a quantity, the source of each change of the baths, and what each changes at once."""
     changes = L.thermal_changes(state)
     explicit = jax.vmap(lambda change: quantity.explicit(L, state, change))(changes)
-    return quantity.linear(L, state), jax.tree.map(lambda x: x[:, 0], changes.sources), explicit
+    return quantity.linear(L, state), jax.tree.map(lambda x: x[:, 0], changes.sources), explicit.real
 
 
 def _halves(changes: Float[Array, "..."]) -> ThermalResponse:

@@ -10,6 +10,7 @@ import equinox as eqx
 
 from .._equations import AbstractEquation, Davies
 from .._generator import AbstractSolver, resolve
+from .._inputs import as_flag
 from .._observables import ChannelCurrents, Entropy, EntropyProduction, EntropyRate, HeatCurrents
 from .._steady import at_rest
 from ._expansion import Expansion, expand
@@ -57,7 +58,12 @@ class ThermodynamicResponse(eqx.Module):
 
 
 def thermodynamic_response(
-    system: Any, V: Any, equation: AbstractEquation = Davies(), solver: AbstractSolver | None = None
+    system: Any,
+    V: Any,
+    equation: AbstractEquation = Davies(),
+    solver: AbstractSolver | None = None,
+    *,
+    instantaneous: bool = False,
 ) -> ThermodynamicResponse:
     """The response of heat currents, entropy and entropy production to H → H + δV switched on at t = 0.
 
@@ -65,7 +71,9 @@ def thermodynamic_response(
 
         J₁^α(t) = Tr[H₀ D₀^α ρ₁(t)] + ⟨D₁^α† H₀⟩ + ⟨D₀^α† V⟩,      ρ₁(t) = ∫₀ᵗ e^{L₀τ} L₁π₀ dτ
 
-    The first term is split into kubo, rotation and shift by the source of ρ₁; the other two are `explicit`.
+    at rest. In time and frequency dissipators follow V with the memory of their baths, as in `response`. The first term
+    is split into kubo, rotation and shift by the source of ρ₁; the other two are `explicit`. The heat current is the
+    energy that flows into the system; what a bath gives differs from it by the change of the interaction energy.
 
     **Arguments, Raises:** as `response`. **Returns:** `ThermodynamicResponse`.
 
@@ -77,6 +85,8 @@ def thermodynamic_response(
     r.heat_currents.static().total / lgks.heat_currents(system)     # 0.0308 per unit of delta
     ```
     """
+    instantaneous = as_flag(instantaneous, "thermodynamic_response: instantaneous")
     problem = resolve(system, equation)
     V = problem.operator(V, "the perturbation V")
-    return ThermodynamicResponse(expand(problem, V, 2, at_rest(problem, solver)))
+    rest = at_rest(problem, solver)
+    return ThermodynamicResponse(expand(problem, V, 2, rest, instantaneous=instantaneous))

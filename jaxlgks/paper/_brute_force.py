@@ -26,5 +26,5 @@ def occupation_response(
     """The linear response of a†a to the cubic potential of Eq. (29), and its static value."""
     model = p.model(T_a, T_b, fock)
     # Pinned groups are counted: 61 instead of the d² − d + 1 = 553 that may exist while H is traced.
-    linear = response(model.system, model.cubic, model.occupation, Davies().fixed(model.system))
+    linear = response(model.system, model.cubic, model.occupation, Davies().fixed(model.system), instantaneous=True)
     return jax.block_until_ready((linear, linear.static()))

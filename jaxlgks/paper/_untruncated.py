@@ -17,7 +17,7 @@ from ._parameters import OscillatorParameters
 def exact_response(p: OscillatorParameters, T_a: ArrayLike, T_b: ArrayLike) -> LinearResponse:
     """The response at one pair of temperatures."""
     model = p.untruncated(T_a, T_b)
-    return response(model.system, model.cubic, model.occupation)
+    return response(model.system, model.cubic, model.occupation, instantaneous=True)
 
 
 def exact_static(p: OscillatorParameters, T_a: Float[np.ndarray, " t"], T_b: Float[np.ndarray, " t"]) -> Parts:

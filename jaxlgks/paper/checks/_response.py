@@ -87,7 +87,7 @@ def _master_equation(system: System) -> Iterator[Check]:
 def _kubo_limit(V, A) -> Check:
     """One temperature, coupling 10⁻⁹ of the frequencies: the response over a few periods is that of a closed system."""
     system = warm_qubits(0.4, 0.4, 1e-9)
-    open_system = response(system, V, A, pinned(system)).impulse(TAU).total
+    open_system = response(system, V, A, pinned(system), instantaneous=True).impulse(TAU).total
     energies, U = np.linalg.eigh(np.asarray(system.hamiltonian))
     weights = np.exp(-energies / 0.4)
     gibbs = U @ np.diag(weights / weights.sum()) @ U.conj().T
@@ -116,7 +116,7 @@ def _first_order_generator(system: System, V) -> Check:
 
 def _response_functions(system: System, V, A) -> Iterator[Check]:
     state = steady_state(system, pinned(system)).rho
-    linear = response(system, V, A, pinned(system))
+    linear = response(system, V, A, pinned(system), instantaneous=True)
     computed = linear.impulse(TAU)
     moving = np.stack([heisenberg(system, one, STEP, COUNT) for one in A], axis=1)
     kubo = average(state, 1j * commutator(V, moving))

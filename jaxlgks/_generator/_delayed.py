@@ -1,0 +1,225 @@
+"""The linear response of a generator of matrices whose dissipators follow a drive with delay.
+
+Takes: a generator L₀ with its first-order change at ω = 0, observables, what of them changes at once, the exponentials
+of the baths. Returns: averages in the first-order state, by mechanism, at frequencies and in time.
+
+The first-order state obeys (L₀ + iω) x = −source(ω). For Redfield's equation with its Lamb shift
+
+    source(ω) = −i[V, π₀] + D⁽¹⁾(ω)π₀,
+
+exact to second order (see `Retarded`). Any other equation keeps its own static response and takes from Redfield's what
+depends on the frequency. With k = −i[V, π₀], x_K(ω) = −(L₀ + iω)⁻¹ k, the dressing M and N' = [L₀, M] (see `Dressing`):
+
+    source(ω) = k + k₁(1 − F) + m(ω) + F (D⁽¹⁾_equation π₀ − m(0)),     m(ω) = D⁽¹⁾(ω)π₀ + N'x_K(ω),     k₁ = i[V, Mπ₀],
+
+F = 1 for elements ρ_mn of slow frequency, |ω_mn| ≤ gap, and Γ/(Γ − iω) for the others, Γ above all decay rates: what an
+equation has in fast coherences at rest is its own approximation, and does not follow a drive. With
+
+    −(L₀ + iω)⁻¹ N' x_K = −(L₀ + iω)⁻¹ M k − M x_K
+
+no second solution is needed. In time every term is a start, an exponential, or the kernel of `Retarded`.
+"""
+
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool, Complex, Float
+
+from .._inputs import as_known, is_concrete
+from ..errors import InputError
+from ._base import AbstractDelay, AbstractGenerator, Change, converged
+from ._matrices import AbstractCore, averaged
+from ._retarded import Retarded
+
+
+class Explicit(eqx.Module):
+    """What changes at once of a quantity when dissipators change by D_α⁽¹⁾π, [baths, d, d], and L by `source`."""
+
+    L: AbstractGenerator
+    state: Complex[Array, "d d"]
+    quantity: Any
+
+    def __call__(self, source: Complex[Array, "d d"], baths: Complex[Array, "baths d d"]) -> Complex[Array, " a"]:
+        nothing = jnp.zeros_like(self.state), jnp.zeros_like(self.L.temperatures)
+        change = Change(source[None], baths, *nothing)
+        return self.quantity.explicit(self.L, self.state, change).reshape(-1).astype(self.state.dtype)
+
+
+class Remainder(eqx.Module):
+    """What an equation keeps of its own; in the words of the head of this file:
+
+    - `slow`: whether F = 1. `decay`: Γ. `dressed`: k + M k. `kick`: k₁. `still`: Σ_α N'_α x_K(0).
+    - `parts`: D⁽¹⁾_equation π₀ − D⁽¹⁾(0)π₀, rotation and shift. `baths`: D⁽¹⁾_equation π₀ − m(0) of each bath.
+    - `rows`, `explicit_rows`: observables; of x_K they give Tr[A M x_K] and what N'x_K changes at once.
+    """
+
+    slow: Bool[Array, "d d"]
+    decay: Float[Array, ""]
+    dressed: Complex[Array, "d d"]
+    kick: Complex[Array, "d d"]
+    still: Complex[Array, "d d"]
+    parts: Complex[Array, "2 d d"]
+    baths: Complex[Array, "baths d d"]
+    rows: Complex[Array, "a d d"]
+    explicit_rows: Complex[Array, "a d d"]
+
+    def sources(self, F: Array) -> Complex[Array, "3 d d"]:
+        """What is added to k, D⁽¹⁾rot π₀ and D⁽¹⁾shift π₀, but for k itself."""
+        kubo = self.dressed + (1 - F) * self.kick - F * self.still
+        return jnp.concatenate([kubo[None], F * self.parts])
+
+    def follower(self) -> Complex[Array, "3 d d"]:
+        """The coefficient of Γ/(Γ − iω) in that."""
+        fast = ~self.slow
+        return jnp.concatenate([(fast * -(self.kick + self.still))[None], fast * self.parts])
+
+    def changes(self, F: Array) -> tuple[Array, Array]:
+        """What these change of L and of the dissipators."""
+        baths = F * self.baths
+        return (1 - F) * self.kick + jnp.sum(baths, axis=0), baths
+
+
+class MatrixDelay(AbstractDelay):
+    """The response of matrices with memory. `kubo`: −i[V, π₀]. `rows`: observables A, [a, d, d], `shape` that of the
+    user's. `constant`: what changes at once, without what depends on the frequency."""
+
+    core: AbstractCore
+    source: Retarded
+    kubo: Complex[Array, "d d"]
+    rows: Complex[Array, "a d d"]
+    explicit: Explicit
+    constant: Complex[Array, " a"]
+    remainder: Remainder
+    shape: tuple[int, ...] = eqx.field(static=True)
+
+    def susceptibility(self, omegas: Float[Array, " w"]) -> tuple[Array, Array]:
+        values, explicit = _at_frequencies(self, omegas)
+        return converged(self._shaped(values), self.kubo), self._shaped(explicit)
+
+    def impulse(self, ts: Float[Array, " t"]) -> tuple[Array, Array, Array]:
+        values, explicit, weight = _in_time(self, ts, steps=False)
+        return self._shaped(values), self._shaped(explicit), self._shaped(weight)
+
+    def step(self, ts: Float[Array, " t"]) -> tuple[Array, Array]:
+        values, explicit, weight = _in_time(self, ts, steps=True)
+        return self._shaped(values), self._shaped(explicit + weight)
+
+    def _shaped(self, values: Array) -> Array:
+        return values.reshape(*values.shape[:-1], *self.shape)
+
+    def limit(self) -> Complex[Array, " a"]:
+        """What changes at once when ω → ∞: the weight of δ(t)."""
+        return self.constant + self.explicit(*self.remainder.changes(self.remainder.slow))
+
+
+@eqx.filter_jit
+def _at_frequencies(delay: MatrixDelay, omegas: Float[Array, " w"]) -> tuple[Array, Array]:
+    """Averages in x(ω) by part, [w, 3, a], and what changes at once, [w, a]."""
+    core, rest = delay.core, delay.remainder
+
+    def at(omega: Array) -> tuple[Array, Array]:
+        parts = delay.source.at(omega)
+        by_part, baths = jnp.sum(parts, axis=1), jnp.sum(parts, axis=0)
+        explicit = delay.constant + delay.explicit(jnp.sum(baths, axis=0), baths)
+        F = jnp.where(rest.slow, 1.0, rest.decay / (rest.decay - 1j * omega))
+        sources = rest.sources(F) + jnp.concatenate([jnp.zeros_like(by_part[:1]), by_part])
+        X = -core.solve(jnp.concatenate([delay.kubo[None], sources]), omega)
+        values = averaged(X[1:], delay.rows).at[0].add(-averaged(X[0], rest.rows))
+        return values, explicit + delay.explicit(*rest.changes(F)) + averaged(X[0], rest.explicit_rows)
+
+    return jax.lax.map(at, omegas)
+
+
+def _in_time(delay: MatrixDelay, ts: Float[Array, " t"], *, steps: bool) -> tuple[Array, Array, Array]:
+    """The impulse response by part, [t, 3, a], what of it changes at once with delay, [t, a], and the weight of δ(t),
+    [a]; or the integrals of the first two from zero on. Not compiled as a whole: known times stay known to
+    `propagate`, which makes one exponential of equal intervals."""
+    lost = None if is_concrete(ts) else jnp.isnan(ts)
+    if lost is not None:  # a traced time that is none costs its own values, not the others
+        ts = jnp.where(lost, jnp.nanmax(ts), ts)
+    start, drive, rows = _begun(delay, steps)
+    values = delay.core.propagate(start, ts, rows, drive)
+    until = jnp.minimum(delay.source.memory, ts[-1])
+    try:
+        early, last, drive = _while_remembered(delay, until, ts, steps)
+    except TypeError as problem:  # diffrax's adjoint, whose own words name neither the cause nor the way out
+        if "custom_vjp" not in str(problem):
+            raise
+        raise InputError(
+            "A response in time with the memory of its baths has derivatives in reverse mode only (jax.grad, "
+            "jax.jacrev); got forward mode. At frequencies it has both."
+        ) from problem
+    late = as_known(_since(ts, until), start.real.dtype)
+    after = delay.core.propagate(last, late, delay.rows, drive)[1:]
+    values, explicit, weight = _together(delay, values, early, after, until, ts, steps)
+    if lost is not None:
+        values = jnp.asarray(jnp.where(lost[:, None, None], jnp.nan, values))
+        explicit = jnp.asarray(jnp.where(lost[:, None], jnp.nan, explicit))
+    return values, explicit, weight
+
+
+def _since(ts: Array, until: Array) -> Any:
+    """The times after `until`, zero before it, and zero first."""
+    xp: Any = np if is_concrete(ts, until) else jnp
+    late = xp.maximum(xp.asarray(ts) - xp.asarray(until), 0)
+    return xp.concatenate([xp.zeros(1, late.dtype), late])
+
+
+@eqx.filter_jit
+def _begun(delay: MatrixDelay, steps: bool) -> tuple[Array, Array | None, Array]:
+    """Start, drive and observables of what L₀ alone carries through time: k and the three parts, but for the kernel."""
+    rest, zero = delay.remainder, jnp.zeros_like(delay.kubo)[None]
+    start = jnp.concatenate([delay.kubo[None], rest.sources(rest.slow)])
+    rows = jnp.concatenate([delay.rows, rest.rows, rest.explicit_rows])
+    # Γ∫₀ᵗ e^{L₀(t−u)} e^{−Γu} du = (e^{L₀t} − e^{−Γt}) Γ(L₀ + Γ)⁻¹, and −(L₀ + Γ)⁻¹ of both is left in its integral.
+    Y = _followed(delay)
+    if steps:
+        return jnp.concatenate([zero, -Y]), start + jnp.concatenate([zero, rest.follower()]), rows
+    return start + rest.decay * jnp.concatenate([zero, Y]), None, rows
+
+
+def _followed(delay: MatrixDelay) -> Complex[Array, "3 d d"]:
+    """(L₀ + Γ)⁻¹ of what follows with Γ."""
+    return delay.core.solve(delay.remainder.follower(), -1j * delay.remainder.decay)
+
+
+@eqx.filter_jit
+def _while_remembered(delay: MatrixDelay, until: Array, ts: Array, steps: bool) -> tuple[Array, Array, Array | None]:
+    """What the kernel of the dissipators drives up to `until`, [t, 2, a], the two states there, and what goes on."""
+    from ._integration import integrated_source  # diffrax would be a third of the time of importing jaxlgks
+
+    source = delay.source
+    kernel = source.until if steps else source.after
+    values, last = integrated_source(
+        delay.core,
+        source.frequencies,
+        lambda u: jnp.sum(kernel(u), axis=1),
+        source.size,
+        jnp.minimum(ts, until),
+        delay.rows,
+    )
+    return values, last, jnp.sum(source.until(until), axis=1) if steps else None
+
+
+@eqx.filter_jit
+def _together(
+    delay: MatrixDelay, values: Array, early: Array, after: Array, until: Array, ts: Array, steps: bool
+) -> tuple[Array, Array, Array]:
+    source, rest = delay.source, delay.remainder
+    memory = jnp.where((ts > until)[:, None, None], after, early)
+
+    def at_once(u: Array) -> Array:
+        baths = jnp.sum(source.until(u) if steps else source.after(u), axis=0)
+        return delay.explicit(jnp.sum(baths, axis=0), baths)
+
+    delayed = jax.lax.map(at_once, ts)
+    decay = jnp.exp(-rest.decay * ts)[:, None]
+    share = 1 - decay if steps else rest.decay * decay
+    own, dressed, explicit = jnp.split(values, 3, axis=-1)
+    left = (decay if steps else -share)[:, None] * averaged(_followed(delay), delay.rows)
+    values = (own[:, 1:] + left).at[:, 0].add(-dressed[:, 0]).at[:, 1:].add(memory)
+    follower = delay.explicit(*rest.changes(jnp.ones_like(rest.slow))) - delay.explicit(*rest.changes(rest.slow))
+    return values, delayed + explicit[:, 0] + share * follower, delay.limit()

@@ -1,0 +1,242 @@
+"""The response of a generator of matrices with the memory of its baths: what it is made from.
+
+Takes: a generator, its steady state, its first-order change at ω = 0, a quantity. Returns: a `MatrixDelay`. Raises by
+name where baths have no memory, or a quantity is known at once only; warns where the equation cannot be trusted.
+"""
+
+import warnings
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Complex, Float
+
+from .._equations import Dissipation, product_within, relaxation_rate
+from .._inputs import depth_outside, is_concrete
+from .._system import Noise
+from ..errors import CorrelationError, InputError, ValidityWarning
+from ._base import Change
+from ._delayed import Explicit, MatrixDelay, Remainder
+from ._matrices import rotated_dissipators
+from ._missing import Dressing, Missing
+from ._retarded import Retarded, retarded
+
+APART, ABOVE, JOINED = 3.0, 4.0, 10.0
+"""The gap and Γ, and below which distance of levels that V joins secular equations warn, in units of the fastest decay
+rate."""
+POLES = 1e-10, 1e-6
+"""Tolerances of the exponentials of a bath whose density has poles: the second where the first needs too many."""
+FITTED = 1e-6, 1e-4
+"""The same of a density whose rate is fitted."""
+TERMS = 60
+"""How many exponentials a density with poles has where numbers are traced and none can be counted."""
+
+
+def _require_known(resolved: Dissipation, quantity: Any) -> None:
+    """Raise for what is known at once only."""
+    if not quantity.with_memory:
+        raise InputError(
+            f"The response of {quantity.name} in time or frequency is not known where dissipators follow the drive "
+            "with the memory of their baths. Ask for heat_currents, or for static(), or set instantaneous=True: right "
+            "for drives much slower than the transitions."
+        )
+    if resolved.turns and quantity.dissipated:
+        raise InputError(
+            f"The response of {quantity.name} in time or frequency is not known with memory for a system in a rotating "
+            "frame: what jumps take up beside the energy follows the drive as well. Observables are; or ask for "
+            "static(), or set instantaneous=True."
+        )
+
+
+def _exponentials_of(noises: tuple[Noise, ...]) -> "Exponentials":
+    """Coefficients and rates of each noise, in arrays: the shorter ones end with terms of coefficient zero.
+
+    **Raises:** `CorrelationError`, which says what else can be asked for."""
+    each = [_exponentials(noise) for noise in noises]
+    longest = max(len(rates) for _, rates in each)
+
+    def padded(x: Array, mode: str) -> Array:
+        return jnp.pad(x, (0, longest - len(x)), mode=mode)  # pyright: ignore[reportArgumentType]
+
+    return jnp.stack([padded(c, "constant") for c, _ in each]), jnp.stack([padded(v, "edge") for _, v in each])
+
+
+def with_memory(L: Any, X: Complex[Array, "d d"], change: Change, quantity: Any) -> MatrixDelay:
+    """The response of a quantity; see `AbstractGenerator.delayed`."""
+    _require_known(L.resolved, quantity)
+    _warn_of_near_levels(L.resolved, change.energy)
+    return _delayed(L, X, change, quantity, _exponentials_of(L.resolved.noises))
+
+
+def _warn_of_near_levels(resolved: Dissipation, V: Array) -> None:
+    """Warn where V joins levels that a secular equation treats apart and that lie within few decay rates: it turns them
+    into each other at any frequency, as only a slow drive does."""
+    if not resolved.equation.regroups or not is_concrete(resolved, V):
+        return
+    nearest = float(_nearest(resolved, V))
+    if nearest < JOINED:
+        name = type(resolved.equation).__name__
+        warnings.warn(
+            f"{name} treats levels apart that V joins and that lie only {nearest:.2g} decay rates from each other: its "
+            "response is unreliable, at rest and more so at a frequency. Use Unified(lamb_shift=True) or "
+            "Redfield(lamb_shift=True).",
+            ValidityWarning,
+            stacklevel=depth_outside(),
+        )
+
+
+@eqx.filter_jit
+def _nearest(resolved: Dissipation, V: Array) -> Float[Array, ""]:
+    """The smallest distance of such levels, over the fastest decay rate."""
+    structure, labels = resolved.structure, resolved.groups.labels
+    joined = (jnp.abs(V) > 1e-9 * jnp.max(jnp.abs(V))) & (labels != labels[0, 0])
+    distance = jnp.min(jnp.where(joined, jnp.abs(structure.frequencies), jnp.inf))
+    return distance / relaxation_rate(structure, resolved.system)
+
+
+@eqx.filter_custom_jvp
+def _constant_in(H: Array, frequencies: Array) -> Array:
+    """The frequencies, whose derivative in H is NaN: how Λ_j turns with H is not in them."""
+    return frequencies
+
+
+@_constant_in.def_jvp
+def _constant_in_jvp(primals, tangents):
+    (_, frequencies), (dH, _) = primals, tangents
+    lost = jnp.zeros(()) if dH is None else jnp.nan * jnp.sum(dH).real
+    return frequencies, jnp.zeros_like(frequencies) + lost
+
+
+def _exponentials(noise: Noise) -> tuple[Array, Array]:
+    """Known numbers stay known inside `jit`, where they could not be fitted or counted."""
+    if not is_concrete(noise):
+        return _of_any(noise)
+    with jax.ensure_compile_time_eval():
+        return _of_any(noise)
+
+
+def _of_any(noise: Noise) -> tuple[Array, Array]:
+    spectrum, T = noise.spectrum, noise.temperature
+    if not is_concrete(spectrum, T) and spectrum.poles() is not None:
+        return spectrum.exponentials(T, terms=TERMS)
+    tolerances = FITTED if spectrum.poles() is None else POLES
+    try:
+        return spectrum.exponentials(T, tolerances[0])
+    except CorrelationError:
+        pass
+    try:
+        return spectrum.exponentials(T, tolerances[1])
+    except CorrelationError as error:
+        raise CorrelationError(
+            f"The response in time or frequency needs the memory of {noise.label}. {error} With instantaneous=True "
+            "dissipators follow the drive at once: right for drives much slower than the transitions, and in static()."
+        ) from error
+
+
+Exponentials = tuple[Complex[Array, "n j"], Complex[Array, "n j"]]
+
+
+@eqx.filter_jit
+def _delayed(
+    L: Any, X: Complex[Array, "d d"], change: Change, quantity: Any, exponentials: Exponentials
+) -> MatrixDelay:
+    """The response of a quantity. `change`: at ω = 0, of V in the eigenbasis."""
+    resolved: Dissipation = L.resolved
+    structure, explicit = resolved.structure, Explicit(L, X, quantity)
+    frequencies = _constant_in(structure.hamiltonian, structure.frequencies)
+    V, couplings = change.energy, jnp.stack([structure.to_eigenbasis(noise.coupling) for noise in resolved.noises])
+    inside = resolved.one_level()
+    owners = tuple(b for b, bath in enumerate(resolved.system.baths) for _ in bath.noises)
+    moved = jnp.asarray(jnp.where(inside, V, 0.0))
+    source = retarded(frequencies, couplings, exponentials, (V - moved, moved), X, owners)
+    observables = quantity.linear(L, X)
+    rows = observables.reshape(-1, *X.shape)
+    still = source.at(jnp.zeros(()))
+    baths = jnp.sum(still, axis=0)
+    constant = quantity.explicit(L, X, change).reshape(-1) - explicit(jnp.sum(baths, axis=0), baths)
+    own = change.sources[1:] - jnp.sum(still, axis=1), change.baths - baths
+    constant = constant - explicit(jnp.sum(own[1], axis=0), own[1])
+    if resolved.equation.second_order:
+        remainder = _of_exponentials(resolved, change.sources[0], own, len(rows))
+    else:
+        remainder = _remainder(L, X, change, own, source, exponentials, explicit, rows)
+    return MatrixDelay(L.core, source, change.sources[0], rows, explicit, constant, remainder, observables.shape[:-2])
+
+
+def _of_exponentials(resolved: Dissipation, k: Array, own: tuple[Array, Array], count: int) -> Remainder:
+    """Of an equation that is exact to second order: what its exponentials miss of a bath. It follows whole, so that the
+    static response is the equation's and a kick acts on the system alone."""
+    nothing, rows = jnp.zeros_like(k), jnp.zeros((count, *k.shape), k.dtype)
+    decay = ABOVE * relaxation_rate(resolved.structure, resolved.system)
+    return Remainder(jnp.zeros(k.shape, bool), decay, k, nothing, nothing, *own, rows, rows)
+
+
+def _remainder(
+    L: Any,
+    X: Array,
+    change: Change,
+    own: tuple[Array, Array],
+    source: Retarded,
+    exponentials: Exponentials,
+    explicit: Explicit,
+    rows: Array,
+) -> Remainder:
+    resolved, k, V = L.resolved, change.sources[0], change.energy
+    gap = APART * relaxation_rate(resolved.structure, resolved.system)
+    dressing, dissipators = Dressing(_missing(resolved, source, exponentials, gap)), L.dissipators()
+    dressed_state = dressing(X)
+    kick = 1j * (V @ dressed_state - dressed_state @ V)
+    still = dressing.by_bath(-L.core.solve(k[None], jnp.zeros(()))[0], dissipators)
+
+    def by_bath(A: Array) -> Array:
+        return dressing.adjoint_by_bath(A, dissipators)
+
+    return Remainder(
+        slow=jnp.abs(source.frequencies) <= gap,
+        decay=ABOVE * relaxation_rate(resolved.structure, resolved.system),
+        dressed=k + dressing(k),
+        kick=kick,
+        still=jnp.sum(still, axis=0),
+        parts=own[0],
+        baths=own[1] - still,
+        rows=jax.lax.map(dressing.adjoint, rows),
+        explicit_rows=jax.lax.map(
+            lambda A: dressing.adjoint_by_bath(A, dissipators), _rows(explicit, still, len(rows))
+        ),
+    )
+
+
+def _rows(explicit: Explicit, baths: Complex[Array, "baths d d"], count: int) -> Complex[Array, "a baths d d"]:
+    """Observables A_α with explicit(Σ_α Y_α, Y) = Σ_α Tr[A_α Y_α]."""
+    (transposed,) = jax.vmap(jax.vjp(lambda Y: explicit(jnp.sum(Y, axis=0), Y), baths)[1])(
+        jnp.eye(count, dtype=baths.dtype)
+    )
+    return jnp.swapaxes(transposed, -1, -2)
+
+
+def _missing(resolved: Dissipation, source: Retarded, exponentials: Exponentials, gap: Array) -> tuple[Missing, ...]:
+    """N of each bath: what Redfield's dissipator has beside the equation's."""
+    c, rates = exponentials
+    S = source.couplings
+    kernel = jnp.sum(c[:, :, None, None] / (rates[:, :, None, None] - 1j * source.frequencies), axis=1) * S
+    labels = resolved.groups.labels if resolved.equation.regroups else None
+    own = None if labels is not None else [one.D for one in rotated_dissipators(resolved)]
+
+    def of(bath: int) -> Missing:
+        mine = jnp.asarray([n for n, owner in enumerate(source.owners) if owner == bath])
+        s, g = S[mine], kernel[mine]
+        left, right, signs = [g, s], [s, g], [1.0] * (2 * len(mine))
+        drift = jnp.einsum("jkm,jkn->mn", s.conj(), g)
+        if own is None:
+            assert labels is not None
+            drift = drift - product_within(labels)(s, g)
+        else:
+            left, right = [*left, own[bath].left], [*right, own[bath].right]
+            signs += [-1.0] * len(own[bath].left)
+            drift = drift - own[bath].drift
+        return Missing(
+            source.frequencies, jnp.concatenate(left), jnp.concatenate(right), drift, gap, labels, tuple(signs)
+        )
+
+    return tuple(of(bath) for bath in range(len(resolved.system.baths)))

@@ -1,0 +1,264 @@
+"""Responses whose dissipators follow the drive with the memory of their baths.
+
+Witnesses: numerically exact χ(ω) (HEOM, stored); the driven second-order equation of (ρ, Λ_j), written by hand and
+integrated by SciPy at finite ±δ; exact identities. The exponentials of the baths have tests of their own.
+"""
+
+import functools
+import json
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+import scipy.integrate
+
+import jaxlgks as lgks
+from jaxlgks.errors import CorrelationError, InputError, ShapeError
+
+P = lgks.models.pauli
+X, Y, Z = (np.asarray(P(word)) for word in "XYZ")
+HEOM = json.loads((Path(__file__).parent / "reference" / "dynamic_response_heom.json").read_text())
+OMEGAS = np.array(HEOM["qubit"]["omega"])
+REDFIELD = lgks.Redfield(lamb_shift=True)
+
+
+def qubit(strength=0.002, couplings=(X, 0.6 * X + 0.4 * Z), temperatures=(0.7, 0.4), cutoff=1.5) -> lgks.System:
+    density = lgks.DrudeLorentz(strength, cutoff)
+    return lgks.System(
+        Z / 2, [lgks.Bath(S, T, density, name) for S, T, name in zip(couplings, temperatures, "ab", strict=True)]
+    )
+
+
+def two_qubits() -> lgks.System:
+    density = lgks.DrudeLorentz(0.001, 2.0)
+    return lgks.models.two_qubits(omega=1.0, g=0.2, spectrum=density, temperatures=(0.45, 0.35))
+
+
+CASES = {
+    "qubit": (qubit, Z, {"sz": Z, "sx": X, "sy": Y}),
+    "two": (two_qubits, np.asarray(P("ZZ")), {"szA": np.asarray(P("ZI")), "szsz": np.asarray(P("ZZ"))}),
+}
+
+
+@functools.cache
+def both(name: str, equation) -> tuple:
+    """The responses of observables and of heat currents."""
+    system, V, observables = CASES[name]
+    stack = np.stack(list(observables.values()))
+    r = lgks.response(system(), V, stack, equation)
+    return r, lgks.thermodynamic_response(system(), V, equation).heat_currents
+
+
+@functools.cache
+def errors(name: str, equation) -> dict[str, np.ndarray]:
+    """Of |χ(ω)|, relative to HEOM."""
+    r, currents = both(name, equation)
+    chi, J = (np.asarray(x.susceptibility(OMEGAS).total) for x in (r, currents))
+    exact = {key: np.array([complex(*z) for z in values]) for key, values in HEOM[name]["chi"].items()}
+    found = dict(zip(CASES[name][2], chi.T, strict=True)) | {"J_a": J[:, 0]}
+    return {key: np.abs(found[key] - exact[key]) / np.abs(exact[key]) for key in exact}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_redfield_with_memory_against_the_hierarchy(name):
+    """Every entry to 2 %, a coherence of the order of the coupling to 6 %, over four decades of frequency; at once it
+    is 160 % at the largest."""
+    for key, error in errors(name, REDFIELD).items():
+        assert np.max(error) < (0.06 if key == "sx" else 0.02), key
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("equation", [lgks.Davies(), lgks.UniversalLindblad()], ids=lambda e: type(e).__name__)
+@pytest.mark.parametrize("name", CASES)
+def test_other_equations_take_the_memory_of_redfield(name, equation):
+    """Populations and currents to 1.5 %, but 3.5 % at ω = 2, where two quanta are in resonance; fast coherences, which
+    these equations do not have at rest, from 0.7 of the transition on."""
+    for key, error in errors(name, equation).items():
+        if key in ("sx", "sy"):
+            assert np.max(error[OMEGAS >= 0.7]) < 0.02, key
+        else:
+            assert np.max(error[OMEGAS != 2.0]) < 0.015, key
+            assert np.max(error) < 0.035, key
+
+
+@pytest.mark.parametrize("equation", [REDFIELD, lgks.Davies()], ids=lambda e: type(e).__name__)
+def test_limits_and_identities(equation):
+    """χ(0) is the static response; χ(−ω) = χ(ω)*; the first law, Σ_α J₁^α = −iω⟨H₀⟩₁; long times are static; a kick
+    acts on the system at once, φ(0⁺) = i⟨[V, A]⟩."""
+    r, currents = both("qubit", equation)
+    omegas = np.array([0.0, 0.3, -0.3, 1.3, 1e7])
+    chi, J = (np.asarray(x.susceptibility(omegas).total) for x in (r, currents))
+    exact = 1e-12
+    for values, static in ((chi[0], r.static()), (J[0], currents.static())):
+        np.testing.assert_allclose(values, static.total, rtol=0, atol=exact * np.max(np.abs(values)))
+    np.testing.assert_allclose(chi[2], chi[1].conj(), rtol=0, atol=1e-13)
+    # ⟨H₀⟩ is ⟨σz⟩/2
+    np.testing.assert_allclose(J.sum(axis=1)[:4], (-1j * omegas * chi[:, 0] / 2)[:4], rtol=0, atol=1e-12)
+    late = r.step(3e4).total
+    np.testing.assert_allclose(late, r.static().total, rtol=0, atol=1e-8)
+    pi = np.asarray(lgks.steady_state(qubit(), equation).rho)
+    kick = [np.trace(1j * (Z @ A - A @ Z) @ pi).real for A in (Z, X, Y)]
+    if equation.second_order:
+        np.testing.assert_allclose(r.impulse(0.0).total, kick, rtol=0, atol=1e-12)
+        high = np.asarray(r.susceptibility(1e5).total) * 1e5
+        np.testing.assert_allclose(high, 1j * np.asarray(kick), rtol=0, atol=1e-6)
+
+
+V_TIME = Z + 0.5 * X
+TIMES = np.array([0.0, 0.3, 1.0, 4.0, 15.0, 60.0])
+
+
+def by_hand(system: lgks.System, V: np.ndarray, delta: float) -> tuple[np.ndarray, np.ndarray]:
+    """⟨σ⟩ and heat currents at TIMES after δV is switched on: the driven equation
+
+        dρ/dt = −i[H + δV, ρ] − Σ_α [S, Λρ − ρΛ†],   dΛ_j/dt = c_j S − ν_j Λ_j − i[H + δV, Λ_j]
+
+    from rest at δ = 0, with J^α = Tr[(H + δV) D^α ρ]."""
+    H = np.asarray(system.hamiltonian)
+    moving = H + delta * V
+    terms = []
+    for bath in system.baths:
+        c, nu = (np.asarray(x) for x in bath.spectrum.exponentials(bath.temperature, 1e-6))
+        terms.append((np.asarray(bath.coupling), c, nu))
+    E, U = np.linalg.eigh(H)
+    omega = E[None, :] - E[:, None]
+
+    def at_rest(S, c, nu):
+        inside = U.conj().T @ S @ U
+        return U @ (c[:, None, None] * inside / (nu[:, None, None] - 1j * omega)) @ U.conj().T
+
+    def parts(rho, kernels):
+        kernels = [k.sum(axis=0) for k in kernels]
+        M = [k @ rho - rho @ k.conj().T for k in kernels]
+        return [m @ S - S @ m for m, (S, *_) in zip(M, terms, strict=True)]
+
+    def unpacked(y):
+        rho, rest, kernels = y[:4].reshape(2, 2), y[4:], []
+        for _, c, _ in terms:
+            kernels.append(rest[: 4 * len(c)].reshape(-1, 2, 2))
+            rest = rest[4 * len(c) :]
+        return rho, kernels
+
+    def field(_, y):
+        rho, kernels = unpacked(y)
+        change = [-1j * (moving @ rho - rho @ moving) + sum(parts(rho, kernels))]
+        for K, (S, c, nu) in zip(kernels, terms, strict=True):
+            change.append(c[:, None, None] * S - nu[:, None, None] * K - 1j * (moving @ K - K @ moving))
+        return np.concatenate([x.ravel() for x in change])
+
+    pi = np.asarray(lgks.steady_state(system, REDFIELD).rho)
+    start = np.concatenate([pi.ravel(), *(at_rest(*one).ravel() for one in terms)])
+    solution = scipy.integrate.solve_ivp(field, (0, TIMES[-1]), start, "BDF", TIMES, rtol=1e-9, atol=1e-12)
+    states = [unpacked(y) for y in solution.y.T]
+    values = np.array([[np.trace(A @ rho).real for A in (X, Y, Z)] for rho, _ in states])
+    return values, np.array([[np.trace(moving @ D).real for D in parts(*state)] for state in states])
+
+
+@pytest.mark.slow
+def test_step_response_against_the_driven_equation():
+    """Redfield's equation with memory, coupling 0.05 of the level distance: observables and heat currents, with their
+    explicit part, against differences of the driven equation at δ = ±1e−3 and ±2e−3, extrapolated."""
+    system = qubit(0.05)
+
+    def slopes(delta: float) -> list[np.ndarray]:
+        pairs = zip(*(by_hand(system, V_TIME, sign * delta) for sign in (1, -1)), strict=True)
+        return [(plus - minus) / (2 * delta) for plus, minus in pairs]
+
+    expected = [(4 * fine - coarse) / 3 for fine, coarse in zip(slopes(1e-3), slopes(2e-3), strict=True)]
+    found = lgks.response(system, V_TIME, np.stack([X, Y, Z]), REDFIELD).step(TIMES).total
+    np.testing.assert_allclose(found, expected[0], rtol=0, atol=5e-6)
+    currents = lgks.thermodynamic_response(system, V_TIME, REDFIELD).heat_currents.step(TIMES).total
+    np.testing.assert_allclose(currents, expected[1], rtol=0, atol=1e-6)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "equation", [REDFIELD, lgks.Davies(), lgks.UniversalLindblad()], ids=lambda e: type(e).__name__
+)
+def test_time_and_frequency_are_one_response(equation):
+    """χ(ω) is the transform of φ(t), and Φ its integral, for observables and for what depends on the dissipators:
+    every start, exponential and kernel of the response in time. By Simpson's rule, h = 0.05."""
+    h, count = 0.05, 2400
+    t, weights = h * np.arange(count + 1), np.ones(count + 1) * 2
+    weights[1::2], weights[[0, -1]] = 4, 1
+    omegas = np.array([0.0, 0.3, 1.0, 2.3])
+    kernel = weights * h / 3 * np.exp(1j * omegas[:, None] * t)
+    system = qubit(0.05)
+    r = lgks.response(system, V_TIME, np.stack([X, Y, Z]), equation)
+    for one in (r, lgks.thermodynamic_response(system, V_TIME, equation).entropy_production):
+        impulse, step = one.impulse(t), one.step(t)
+        chi = np.asarray(one.susceptibility(omegas).total)
+        transformed = np.tensordot(kernel, np.asarray(impulse.total), axes=1) + np.asarray(impulse.explicit)[0]
+        np.testing.assert_allclose(transformed, chi, rtol=0, atol=5e-6 * np.max(np.abs(chi)))
+        integral = scipy.integrate.cumulative_simpson(np.asarray(impulse.total), dx=h, axis=0, initial=0)
+        expected = (integral + np.asarray(impulse.explicit))[::2]
+        np.testing.assert_allclose(step.total[::2], expected, rtol=0, atol=1e-5 * np.max(np.abs(expected)))
+
+
+def test_what_has_no_memory_is_named():
+    """`Flat`, a response by channel, heat in a rotating frame, oscillators: what is not known is no number. At once
+    each answers."""
+    flat = qubit()
+    flat = lgks.System(flat.hamiltonian, [lgks.Bath(X, 0.5, lgks.Flat(0.01), "flat")])
+    r = lgks.response(flat, Z, X)
+    assert np.isfinite(r.static().total)
+    with pytest.raises(CorrelationError, match=r"'flat'.*instantaneous=True"):
+        r.susceptibility(0.3)
+    assert np.isfinite(lgks.response(flat, Z, X, instantaneous=True).susceptibility(0.3).total)
+    with pytest.raises(InputError, match=r"channel currents.*instantaneous=True"):
+        lgks.thermodynamic_response(qubit(), Z).channels.susceptibility(0.3)
+    (a,) = lgks.modes(1)
+    model = lgks.QuasiFree(a.dag * a, lgks.Bath(a + a.dag, 0.5, lgks.DrudeLorentz(0.01, 2.0)))
+    with pytest.raises(InputError, match="instantaneous=True"):
+        lgks.response(model, a + a.dag, a + a.dag).impulse(1.0)
+
+
+def test_harmonics_and_absorbed_power():
+    """δ(t) = Re Σ h_n e^{−inωt}: harmonics are h_n χ(nω), their sum in time is real, and at one temperature the drive
+    does work, for a V that turns the eigenvectors and one that does not, on resonance and far off."""
+    system = qubit(0.01, temperatures=(0.5, 0.5))
+    h, t = np.array([0.0, 0.3 + 0.2j, 0.1]), np.array([0.0, 1.7])
+    for V in (Z, X + 0.3 * Y + 0.5 * Z):
+        r = lgks.response(system, V, np.stack([X, Y, Z]), REDFIELD)
+        for omega in (0.05, 0.5, 1.0, 4.0):
+            found = r.to_harmonics(h, omega)
+            assert found.power > 0
+            chi = np.asarray(r.susceptibility(omega * np.arange(3)).total)
+            np.testing.assert_allclose(found.values, h[:, None] * chi, rtol=0, atol=1e-14)
+    expected = np.real(sum(h[n] * chi[n] * np.exp(-1j * n * omega * t[:, None]) for n in range(3)))
+    np.testing.assert_allclose(found.at(t), expected, rtol=0, atol=1e-13)
+    with pytest.raises(ShapeError, match="to_harmonics"):
+        r.to_harmonics([[1.0]], 0.3)
+
+
+def test_a_rotating_frame_keeps_what_is_real_real():
+    """Its couplings are not Hermitian, one for each quantum: still χ(−ω) = χ(ω)*, and χ(0) is static."""
+    density = lgks.DrudeLorentz(0.01, 2.0)
+    baths = [lgks.Bath(X, 0.5, density, "a"), lgks.Bath(Y, 0.3, density, "b")]
+    system = lgks.System(-0.05 * Z + 0.3 * X, baths, frame=lgks.RotatingFrame(Z / 2, 1.0))
+    r = lgks.response(system, X, np.stack([X, Y, Z]), REDFIELD)
+    chi = np.asarray(r.susceptibility([0.0, 0.3, -0.3]).total)
+    np.testing.assert_allclose(chi[2], chi[1].conj(), rtol=0, atol=1e-12)
+    np.testing.assert_allclose(chi[0], r.static().total, rtol=0, atol=1e-12)
+    with pytest.raises(InputError, match=r"rotating frame.*instantaneous=True"):
+        lgks.thermodynamic_response(system, X, REDFIELD).heat_currents.susceptibility(0.3)
+
+
+def test_where_derivatives_and_equations_end():
+    """A derivative in H, of which the kernel knows nothing, is NaN and no plausible number; forward mode in time is
+    refused by name; near levels that V joins are warned of."""
+    density = lgks.DrudeLorentz(0.01, 2.0)
+
+    def chi(h):
+        system = lgks.System(Z / 2 + h * X, [lgks.Bath(X, 0.5, density, "a")])
+        return lgks.response(system, Z, X, REDFIELD).susceptibility(0.4).total.real
+
+    assert np.isnan(jax.grad(chi)(0.1))
+    r = lgks.response(qubit(), Z, X, REDFIELD)
+    with pytest.raises(InputError, match="reverse mode"):
+        jax.jacfwd(lambda t: r.step(t).total)(1.0)
+    S = np.array([[0, 1, 0.5], [1, 0, 0.2], [0.5, 0.2, 0]])
+    near = lgks.System(np.diag([0.0, 1.0, 1.01]), [lgks.Bath(S, 0.5, density, "a")])
+    with pytest.warns(lgks.ValidityWarning, match=r"V joins.*Redfield\(lamb_shift=True\)"):
+        lgks.response(near, S, S).susceptibility(0.3)
