@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 import jaxlgks as lgks
+from jaxlgks._bohr import find_structure
 from jaxlgks.errors import FitWarning, InputError
 
 from .verdicts import CASES, CURRENT, DISTANCE, EQUATIONS, FILE, TIME, X, Z, by_equation, exact, missed, right
@@ -76,6 +77,21 @@ def test_a_slow_force_turns_eigenstates():
     weight = np.exp(-(field**2) / (2 * 0.2)) * np.cosh(energy / 0.5)
     static = -np.sum(weight * 0.5 / energy * np.tanh(energy / 0.5)) / np.sum(weight)
     assert static == pytest.approx(-0.634, abs=2e-3)
+
+
+@pytest.mark.parametrize("angle", [0.05, 0.1])
+def test_pure_dephasing_broadens_the_lines_that_are_treated_apart(angle):
+    """H = 0.05(cos θ σz + sin θ σx), S = σz, λ = 0.025, ω_c = T = 10: the coherence decays at 2Γ(0) = 0.2, Γ(0) = 0.1,
+    twice the frequency, while transitions, Γ(ω) sin²θ, are slow. Davies loses what couples populations to it, and is
+    five times wrong. Redfield, and Unified where its cluster holds all, keep it."""
+    axis = np.cos(angle) * Z + np.sin(angle) * X
+    system = lgks.System(0.05 * axis, lgks.Bath(Z, 10.0, lgks.DrudeLorentz(0.025, 10.0)))
+    judged = lgks.validity(system)
+    assert float(judged.separation) == pytest.approx(0.1 / 0.2, rel=0.02)
+    assert judged.broken
+    assert lgks.validity(system, lgks.Redfield()).in_range
+    clusters = lgks.Unified().groups(find_structure(system.hamiltonian), system)
+    assert bool(lgks.validity(system, lgks.Unified()).in_range) == (clusters.count == 1) == (angle == 0.1)
 
 
 def test_every_kind_of_density_has_numbers():
