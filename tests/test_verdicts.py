@@ -152,6 +152,9 @@ def test_a_state_that_is_not_positive_is_marked():
     assert float(state.validity.negativity) == pytest.approx(-np.linalg.eigvalsh(state.rho)[0], rel=1e-9)
     assert state.validity.broken
     assert "not positive" in str(state.validity)
+    dressed = lgks.UniversalLindblad(lamb_shift=True, frame="system")  # not positive either
+    with pytest.warns(lgks.ValidityWarning, match="lowest eigenvalue is -0.087"):
+        lgks.evolve(qubit(0.9 * Z + 0.43 * X, 0.05, 0.5, 1.0), np.diag([1.0, 0.0]), [0.0, 0.5, 1.0, 2.0, 4.0], dressed)
     calm = lgks.steady_state(qubit(0.6 * Z + 0.8 * X, 0.5, 0.002, 1.0), lgks.Redfield())
     assert calm.validity.negativity == 0
     assert calm.validity.in_range
