@@ -189,6 +189,22 @@ def test_a_sweep_ends_with_a_verdict():
         lgks.sweep(f, {"nu": nus}, verdicts=-1)
 
 
+def test_a_sweep_has_a_sentence_for_each_equation():
+    """What is wrong with one is not said of the other; the number at a point is the worst."""
+
+    def f(nu):
+        states = [lgks.steady_state(closer(nu), one, lgks.Dense()) for one in (lgks.Davies(), lgks.Redfield())]
+        return states[0].rho[0, 0].real - states[1].rho[0, 0].real
+
+    with pytest.warns(lgks.ValidityWarning, match="Davies out of range") as seen:
+        data = lgks.sweep(f, {"nu": np.array([1e-3, 0.2])})
+    assert len(seen) == 1
+    davies, redfield = data.attrs["validity"].split(". ")
+    assert davies == "Davies out of range at 1 of 2 points: Bohr frequencies are too close at 1"
+    assert redfield == "Redfield in range at all 2 points"
+    assert float(data.validity[0]) == pytest.approx(float(lgks.validity(closer(1e-3)).error), rel=1e-6)
+
+
 def test_what_runs_inside_a_transformation_is_out_of_hearing():
     """No tracer leaks out of it."""
     f = jax.jit(lambda nu: lgks.steady_state(closer(nu), solver=lgks.Populations()).rho[0, 0].real)

@@ -129,6 +129,14 @@ class Validity(eqx.Module):
         return f"{self.equation} out of range at {int(out.sum()):,} of {points:,} points: {reasons}"
 
 
+def each_equation(verdicts: Sequence[Validity]) -> tuple[Validity, ...]:
+    """The worst verdict on each equation, in the order in which they were asked."""
+    apart: dict[tuple[str, float], list[Validity]] = {}
+    for one in verdicts:
+        apart.setdefault((one.equation, one.needed), []).append(one)
+    return tuple(verdict for of in apart.values() if (verdict := worst(of)) is not None)
+
+
 def worst(verdicts: Sequence[Validity]) -> Validity | None:
     """The largest of each number over several verdicts, None over none."""
     if not verdicts:

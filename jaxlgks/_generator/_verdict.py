@@ -18,7 +18,7 @@ import numpy as np
 from jax.core import get_opaque_trace_state
 from jaxtyping import Array, Complex, Float, Int
 
-from .._equations import NEGATIVE, Dissipation, Validity, worst
+from .._equations import NEGATIVE, Dissipation, Validity, each_equation
 from .._inputs import as_operator, depth_outside, is_concrete
 from ..errors import (
     RESULTS,
@@ -177,14 +177,14 @@ def listening() -> Iterator[list[Validity]]:
         _LISTENER.reset(token)
 
 
-def verdict_on(f: Callable[..., Any]) -> Callable[..., Validity | None]:
-    """A function of the same arguments, that are traced: the worst verdict on what `f` computes with them, None where
-    it asks no master equation."""
+def verdict_on(f: Callable[..., Any]) -> Callable[..., tuple[Validity, ...]]:
+    """A function of the same arguments, that are traced: the worst verdict on each master equation that `f` asks with
+    them."""
 
-    def of(*arguments: Any, **named: Any) -> Validity | None:
+    def of(*arguments: Any, **named: Any) -> tuple[Validity, ...]:
         with listening() as verdicts:
             f(*arguments, **named)
-        return worst(verdicts)
+        return each_equation(verdicts)
 
     return of
 
