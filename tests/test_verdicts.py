@@ -183,6 +183,8 @@ def test_a_sweep_ends_with_a_verdict():
     with pytest.warns(lgks.ValidityWarning, match="looked at, of 5"):
         fewer = lgks.sweep(f, {"nu": nus}, verdicts=3)
     np.testing.assert_array_equal(np.isnan(fewer.validity), [False, True, False, True, False])
+    with pytest.warns(lgks.ValidityWarning, match="Davies out of range at 1 of 1 points.*looked at, of 5"):
+        lgks.sweep(f, {"nu": nus}, memory=1.0)  # bytes: room for no more than one point
     assert "validity" not in lgks.sweep(f, {"nu": nus}, verdicts=0)
     assert "validity" not in lgks.sweep(lambda nu: nu**2, {"nu": nus})
     with pytest.raises(InputError, match="verdicts"):

@@ -4,11 +4,11 @@ Takes: the function, the grid. Returns: `Validity` at points of the grid, evenly
 verdict takes many times as long as a heat current, and changes slowly.
 """
 
+import math
 import warnings
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-import equinox as eqx
 import jax
 import numpy as np
 
@@ -36,18 +36,34 @@ class Verdicts(NamedTuple):
         return values
 
 
-def verdicts(f: Callable[..., Any], grid: tuple[Dimension, ...], points: int) -> Verdicts | None:
-    """Those on `f` at about so many points at most; None where it asks no master equation that could be heard."""
+def verdicts(f: Callable[..., Any], grid: tuple[Dimension, ...], points: int, memory: float) -> Verdicts | None:
+    """Those on `f` at about so many points at most, or as many as fit into `memory` bytes; None where it asks no master
+    equation that could be heard."""
     if not points:
         return None
-    place = _spread(grid, points)
     at = verdict_on(lambda values: f(**values))
-    values = {name: x[along] for one, along in zip(grid, place, strict=True) for name, x in one.values.items()}
-    if not jax.eval_shape(at, {name: x[0] for name, x in values.items()}):
+    if not jax.eval_shape(at, {name: x[0] for one in grid for name, x in one.values.items()}):
         return None
     for one in reversed(grid):
-        at = jax.vmap(at, ({name: 0 if name in one.values else None for name in values},))
-    return Verdicts(eqx.filter_jit(at)(values), place)
+        at = jax.vmap(at, ({name: 0 if name in one.values else None for other in grid for name in other.values},))
+    place = _spread(grid, points)
+    program, needed = _compiled(at, values := _values(grid, place))
+    if needed > memory:
+        looked_at = math.prod(len(range(one.size)[along]) for one, along in zip(grid, place, strict=True))
+        place = _spread(grid, max(int(memory / needed * looked_at), 1))
+        program, _ = _compiled(at, values := _values(grid, place))
+    return Verdicts(program(values), place)
+
+
+def _values(grid: tuple[Dimension, ...], place: tuple[slice, ...]) -> dict[str, np.ndarray]:
+    return {name: x[along] for one, along in zip(grid, place, strict=True) for name, x in one.values.items()}
+
+
+def _compiled(at: Callable, values: dict[str, np.ndarray]) -> tuple[Callable, float]:
+    """The program, and how many bytes it needs."""
+    program = jax.jit(at).lower(values).compile()
+    usage = program.memory_analysis()
+    return program, 0.0 if usage is None else float(usage.temp_size_in_bytes + usage.output_size_in_bytes)
 
 
 def _spread(grid: tuple[Dimension, ...], points: int) -> tuple[slice, ...]:
