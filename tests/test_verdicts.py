@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 import jaxlgks as lgks
+from jaxlgks._bohr import find_structure
 from jaxlgks.errors import FitWarning, InputError
 
 from .verdicts import CASES, CURRENT, DISTANCE, EQUATIONS, FILE, TIME, X, Z, by_equation, exact, missed, right
@@ -78,6 +79,23 @@ def test_a_slow_force_turns_eigenstates():
     assert static == pytest.approx(-0.634, abs=2e-3)
 
 
+@pytest.mark.parametrize("angle", [0.05, 0.1])
+def test_pure_dephasing_broadens_the_lines_that_are_treated_apart(angle):
+    """H = 0.05(cos θ σz + sin θ σx), S = σz, λ = 0.025, ω_c = T = 10: the coherence decays at 2Γ(0) = 0.2, Γ(0) = 0.1,
+    twice the frequency, while transitions, Γ(ω) sin²θ, are slow. Davies loses what couples populations to it, and is
+    five times wrong. Redfield, and Unified where its cluster holds all, keep it."""
+    axis = np.cos(angle) * Z + np.sin(angle) * X
+    system = lgks.System(0.05 * axis, lgks.Bath(Z, 10.0, lgks.DrudeLorentz(0.025, 10.0)))
+    judged = lgks.validity(system)
+    assert float(judged.separation) == pytest.approx(0.1 / 0.2, rel=0.02)
+    assert judged.broken
+    assert lgks.validity(system, lgks.Redfield()).in_range
+    with pytest.warns(lgks.ValidityWarning, match=r"Davies treats .* Use Unified\(\)"):
+        lgks.steady_state(system)
+    clusters = lgks.Unified().groups(find_structure(system.hamiltonian), system)
+    assert bool(lgks.validity(system, lgks.Unified()).in_range) == (clusters.count == 1) == (angle == 0.1)
+
+
 def test_every_kind_of_density_has_numbers():
     """Finite and not negative for a line, a kink at zero, a table that ends, a function, a constant, a frame."""
     omega = np.linspace(0.05, 1.5, 30)
@@ -106,7 +124,7 @@ def test_results_carry_numbers_and_eager_calls_warn_once():
     }
     force = float(lgks.validity(SLOW).force)
     for name, call in calls.items():
-        with pytest.warns(lgks.ValidityWarning, match="slow force") as seen:
+        with pytest.warns(lgks.ValidityWarning, match=r"slow force .* take Cumulant\(\) at short") as seen:
             result = call()
         assert len(seen) == 1, name
         if name != "correlation":
@@ -131,11 +149,14 @@ def test_a_state_that_is_not_positive_is_marked():
     """Redfield with Lamb shift, H = σz/2, S = 0.6σz + 0.8σx, T = 0.05, λ = 0.2, ω_c = 1: an eigenvalue of −0.0229. That
     of a good state is none, and a completely positive equation is not asked."""
     system = qubit(0.6 * Z + 0.8 * X, 0.05, 0.2, 1.0)
-    with pytest.warns(lgks.ValidityWarning, match="lowest eigenvalue is -0.023"):
+    with pytest.warns(lgks.ValidityWarning, match=r"lowest eigenvalue is -0.023.* Use Unified\(\)"):
         state = lgks.steady_state(system, lgks.Redfield(lamb_shift=True))
     assert float(state.validity.negativity) == pytest.approx(-np.linalg.eigvalsh(state.rho)[0], rel=1e-9)
     assert state.validity.broken
     assert "not positive" in str(state.validity)
+    dressed = lgks.UniversalLindblad(lamb_shift=True, frame="system")  # not positive either
+    with pytest.warns(lgks.ValidityWarning, match="lowest eigenvalue is -0.087"):
+        lgks.evolve(qubit(0.9 * Z + 0.43 * X, 0.05, 0.5, 1.0), np.diag([1.0, 0.0]), [0.0, 0.5, 1.0, 2.0, 4.0], dressed)
     calm = lgks.steady_state(qubit(0.6 * Z + 0.8 * X, 0.5, 0.002, 1.0), lgks.Redfield())
     assert calm.validity.negativity == 0
     assert calm.validity.in_range
@@ -164,10 +185,28 @@ def test_a_sweep_ends_with_a_verdict():
     with pytest.warns(lgks.ValidityWarning, match="looked at, of 5"):
         fewer = lgks.sweep(f, {"nu": nus}, verdicts=3)
     np.testing.assert_array_equal(np.isnan(fewer.validity), [False, True, False, True, False])
+    with pytest.warns(lgks.ValidityWarning, match="Davies out of range at 1 of 1 points.*looked at, of 5"):
+        lgks.sweep(f, {"nu": nus}, memory=1.0)  # bytes: room for no more than one point
     assert "validity" not in lgks.sweep(f, {"nu": nus}, verdicts=0)
     assert "validity" not in lgks.sweep(lambda nu: nu**2, {"nu": nus})
     with pytest.raises(InputError, match="verdicts"):
         lgks.sweep(f, {"nu": nus}, verdicts=-1)
+
+
+def test_a_sweep_has_a_sentence_for_each_equation():
+    """What is wrong with one is not said of the other; the number at a point is the worst."""
+
+    def f(nu):
+        states = [lgks.steady_state(closer(nu), one, lgks.Dense()) for one in (lgks.Davies(), lgks.Redfield())]
+        return states[0].rho[0, 0].real - states[1].rho[0, 0].real
+
+    with pytest.warns(lgks.ValidityWarning, match="Davies out of range") as seen:
+        data = lgks.sweep(f, {"nu": np.array([1e-3, 0.2])})
+    assert len(seen) == 1
+    davies, redfield = data.attrs["validity"].split(". ")
+    assert davies == "Davies out of range at 1 of 2 points: Bohr frequencies are too close at 1"
+    assert redfield == "Redfield in range at all 2 points"
+    assert float(data.validity[0]) == pytest.approx(float(lgks.validity(closer(1e-3)).error), rel=1e-6)
 
 
 def test_what_runs_inside_a_transformation_is_out_of_hearing():

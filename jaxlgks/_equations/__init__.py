@@ -36,6 +36,7 @@ from ._validity import (
     SMALL as SMALL,
     Parameters as Parameters,
     Validity as Validity,
+    each_equation as each_equation,
     parameters as parameters,
     validity as validity,
     worst as worst,

@@ -149,41 +149,52 @@ def constant(tree):
     return jax.tree.map(lambda x: jax.lax.stop_gradient(x) if eqx.is_inexact_array(x) else x, tree)
 
 
+def coherence_rates(rates: Float[Array, "d d"], dephasing: Float[Array, "d d"]) -> Float[Array, "d d"]:
+    """Of the coherence of m and n: the mean of what leaves its two levels, and what dephases it."""
+    level = jnp.sum(rates, axis=0)
+    return (level[:, None] + level[None, :]) / 2 + dephasing
+
+
 def separation(
     structure: Structure,
     groups: Groups,
     rates: tuple[Float[Array, "d d"], ...],
+    dephasing: tuple[Float[Array, "d d"], ...],
     populations: Float[Array, " d"] | None = None,
 ) -> Float[Array, ""]:
-    """The smallest distance of neighbouring groups over the mean of the largest decay rates in the two; infinite where
-    there is none. Below about one, treating them apart is wrong. `rates`: of each bath, as `transition_rates`.
+    """The smallest distance of neighbouring groups over the mean of the largest decay rates in the two; infinite
+    where there is none. Below about one, treating them apart is wrong. Of each bath, `rates`: as
+    `transition_rates`; `dephasing`: ½ Γ(0)(S_mm − S_nn)².
 
     Neighbours are coupled by one bath (two baths that see one frequency each make no coherence between them) and, where
-    `populations` are given, start or end at a level that holds something."""
+    `populations` are given, start or end at a level that holds something. ω = 0 is coupled by a bath that dephases; its
+    neighbours are compared with the larger rate, since populations last however fast coherences decay."""
     labels = jnp.maximum(groups.labels, 0).reshape(-1)
-    decay, largest = jnp.sum(total(rates), axis=0), jnp.max(total(rates))
-    there = jnp.ones_like(rates[0], bool)
+    decay, largest = coherence_rates(total(rates), total(dephasing)), jnp.max(total(rates))
+    there, same = jnp.ones_like(decay, bool), jnp.eye(len(decay), dtype=bool)
     if populations is not None:
         there = jnp.maximum(populations[:, None], populations[None, :]) > OCCUPIED
 
-    def of_bath(one: Array) -> Array:
-        coupled = (one + one.T > 1e-9 * largest) & there
+    def of_bath(one: Array, dephases: Array) -> Array:
+        dephased = jnp.max(dephases, axis=0) > 1e-9 * largest
+        coupled = jnp.where(same, dephased, one + one.T > 1e-9 * largest) & there
 
         def over(pick: Callable, x: Array, empty: float) -> Array:
             return pick(jnp.where(coupled, x, empty).reshape(-1), labels, groups.count)
 
         lowest = over(jax.ops.segment_min, structure.frequencies, jnp.inf)
         highest = over(jax.ops.segment_max, structure.frequencies, -jnp.inf)
-        fastest = over(jax.ops.segment_max, (decay[None, :] + decay[:, None]) / 2, 0.0)
+        fastest = over(jax.ops.segment_max, decay, 0.0)
         # The last group before each that has a coupled member: labels ascend with the frequency.
         before = jax.lax.cummax(jnp.where(jnp.isfinite(highest), jnp.arange(groups.count), -1))[:-1]
         apart = (before >= 0) & jnp.isfinite(lowest[1:])
-        rate = (fastest[1:] + fastest[before]) / 2
+        mean, larger = (fastest[1:] + fastest[before]) / 2, jnp.maximum(fastest[1:], fastest[before])
+        rate = jnp.where((before == groups.zero) | (jnp.arange(1, groups.count) == groups.zero), larger, mean)
         distance = jnp.where(apart, lowest[1:], 1.0) - jnp.where(apart, highest[before], 0.0)
         over_rate = jnp.where(apart & (rate > 0), distance / jnp.where(rate > 0, rate, 1.0), jnp.inf)
         return jnp.min(over_rate, initial=jnp.inf)
 
-    return jnp.min(jax.vmap(of_bath)(jnp.stack(rates)))
+    return jnp.min(jax.vmap(of_bath)(jnp.stack(rates), jnp.stack(dephasing)))
 
 
 def spread(structure: Structure, groups: Groups) -> Float[Array, ""]:

@@ -75,6 +75,10 @@ class UniversalLindblad(AbstractEquation):
     def dressed(self) -> bool:
         return self.frame == "system"
 
+    @property
+    def positive(self) -> bool:
+        return not self.dressed
+
     def dressing(self, structure: Structure, noises: tuple[Noise, ...]) -> Complex[Array, "n n"]:
         if any(noise.quanta is not None for noise in noises):
             raise InputError(

@@ -37,7 +37,7 @@ from .._spectra import AbstractSpectrum, Checked, Moved
 from .._system import Noise, System
 from ._base import AbstractEquation
 from ._dissipation import each_noise
-from ._timescales import OCCUPIED, constant, coupling_weights, separation, spread
+from ._timescales import OCCUPIED, coherence_rates, constant, coupling_weights, separation, spread
 
 SMALL, LARGE = 0.1, 10.0
 """A small parameter below the first is small; a distance beyond the second, in decay rates, is large."""
@@ -129,6 +129,14 @@ class Validity(eqx.Module):
         return f"{self.equation} out of range at {int(out.sum()):,} of {points:,} points: {reasons}"
 
 
+def each_equation(verdicts: Sequence[Validity]) -> tuple[Validity, ...]:
+    """The worst verdict on each equation, in the order in which they were asked."""
+    apart: dict[tuple[str, float], list[Validity]] = {}
+    for one in verdicts:
+        apart.setdefault((one.equation, one.needed), []).append(one)
+    return tuple(verdict for of in apart.values() if (verdict := worst(of)) is not None)
+
+
 def worst(verdicts: Sequence[Validity]) -> Validity | None:
     """The largest of each number over several verdicts, None over none."""
     if not verdicts:
@@ -145,14 +153,15 @@ def worst(verdicts: Sequence[Validity]) -> Validity | None:
 
 class Parameters(eqx.Module):
     """Of one system: `memory` and `force` as in `Validity`; `rate`, the fastest decay of a level or a coherence, pure
-    dephasing included; `times`, the longest memory of each bath at the frequencies it couples to; `rates` of n → m by
-    each bath."""
+    dephasing included; `times`, the longest memory of each bath at the frequencies it couples to; `rates` of n → m and
+    `dephasing` of their coherence by each bath."""
 
     memory: Float[Array, ""]
     force: Float[Array, ""]
     rate: Float[Array, ""]
     times: Float[Array, " baths"]
     rates: tuple[Float[Array, "d d"], ...]
+    dephasing: tuple[Float[Array, "d d"], ...]
 
 
 class OfNoise(eqx.Module):
@@ -189,7 +198,7 @@ def validity(
 def _numbers(structure: Structure, groups: Groups, system: System, populations: Any, rho: Any) -> tuple:
     of = parameters(structure, system, populations)
     lowest = jnp.zeros_like(of.memory) if rho is None else jnp.min(jnp.linalg.eigvalsh(rho))
-    apart = separation(structure, groups, of.rates, populations)
+    apart = separation(structure, groups, of.rates, of.dephasing, populations)
     return of, apart, spread(structure, groups), jnp.maximum(-lowest, 0.0)
 
 
@@ -205,16 +214,11 @@ def parameters(structure: Structure, system: System, populations: Float[Array, "
         near = held | jnp.any((everything.decay + everything.decay.T > 0) & held[None, :], axis=1)
     pairs = near[:, None] & near[None, :] & ~jnp.eye(near.size, dtype=bool)
 
-    def coherences(of_levels: Array, between: Array) -> Array:
-        """Of a coherence: the mean of its two levels, and what dephases."""
-        level = jnp.sum(of_levels, axis=0)
-        return (level[:, None] + level[None, :]) / 2 + between
-
     def fastest(of_levels: Array, between: Array) -> Array:
         level = jnp.max(jnp.where(near, jnp.sum(of_levels, axis=0), 0.0))
-        return jnp.maximum(level, jnp.max(jnp.where(pairs, coherences(of_levels, between), 0.0)))
+        return jnp.maximum(level, jnp.max(jnp.where(pairs, coherence_rates(of_levels, between), 0.0)))
 
-    single = coherences(everything.decay, everything.dephasing)
+    single = coherence_rates(everything.decay, everything.dephasing)
     # Levels that lie closer than they are broad are a matter of `separation`, not of a denominator.
     sharp = structure.frequencies**2 / (structure.frequencies**2 + jnp.where(single > 0, single, 1.0) ** 2)
     shifts = jnp.stack([jnp.sum(one.shift * sharp, axis=0) for one in each])
@@ -229,6 +233,7 @@ def parameters(structure: Structure, system: System, populations: Float[Array, "
         rate=fastest(everything.decay, everything.dephasing),
         times=jnp.stack([jnp.max(jnp.stack([one.times for one in bath])) for bath in by_bath]),
         rates=tuple(jnp.sum(jnp.stack([one.decay for one in bath]), axis=0) for bath in by_bath),
+        dephasing=tuple(jnp.sum(jnp.stack([one.dephasing for one in bath]), axis=0) for bath in by_bath),
     )
 
 

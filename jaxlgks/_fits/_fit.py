@@ -11,7 +11,7 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
-from .._equations import Validity
+from .._equations import Validity, worst
 from .._inputs import as_count, as_flag, as_units
 from ..errors import DataError, FitWarning, IdentifiabilityError
 from ._data import Data, as_data, usable, weights_of
@@ -163,11 +163,11 @@ def _result(problem: Problem, data: Data, ends: Ends, label: str, units: dict) -
         information = information_of(parameters, point.theta, point.jacobian / size, units)
     starts = starts_of(problem, ends, size, information.sigmas)
     p_value = float(chi2.sf(chi, dof)) if problem.known and dof > 0 else float("nan")
-    validity = problem.model.validity(jnp.asarray(point.theta), problem.x)
+    verdicts = problem.model.verdicts(jnp.asarray(point.theta), problem.x)
     notes = (
         *_biased(problem, data, point, predicted),
         *_notes(problem, starts, information, point, p_value),
-        *_doubts(validity),
+        *_doubts(verdicts),
     )
     sigmas, theta = information.sigmas, information.values
     with np.errstate(invalid="ignore"):
@@ -189,7 +189,7 @@ def _result(problem: Problem, data: Data, ends: Ends, label: str, units: dict) -
         degrees_of_freedom=dof,
         reduced_chi_squared=chi * unit**2 / dof if dof > 0 else float("nan"),
         p_value=p_value,
-        validity=validity,
+        validity=worst(verdicts),
         starts=starts,
         problem=problem,
         used_errors=sigma,
@@ -199,11 +199,10 @@ def _result(problem: Problem, data: Data, ends: Ends, label: str, units: dict) -
     )
 
 
-def _doubts(validity: Validity | None) -> list[str]:
-    """A note where the master equation clearly does not hold at the estimates."""
-    if validity is None or not np.any(np.asarray(validity.broken)):
-        return []
-    return [f"{validity}: estimates hold what the equation gets wrong. See validity."]
+def _doubts(verdicts: tuple[Validity, ...]) -> list[str]:
+    """A note on each master equation that clearly does not hold at the estimates."""
+    broken = [one for one in verdicts if np.any(np.asarray(one.broken))]
+    return [f"{one}: estimates hold what the equation gets wrong. See validity." for one in broken]
 
 
 def _require_errors(problem: Problem, data: Data, predicted: np.ndarray) -> None:

@@ -45,8 +45,8 @@ class Model(eqx.Module):
         return {name: jnp.asarray(named[name]) for name in self.observables}
 
     @eqx.filter_jit
-    def validity(self, theta: Float[Array, " p"], x: Mapping[str, Any]) -> Validity | None:
-        """The verdict on the master equations at each point, [n]; None where `predict` asks none."""
+    def verdicts(self, theta: Float[Array, " p"], x: Mapping[str, Any]) -> tuple[Validity, ...]:
+        """That on each master equation that `predict` asks, at each point, [n]."""
         points = {name: jnp.asarray(values) for name, values in x.items()}
         return jax.vmap(verdict_on(self.predict), (None, 0))(self.parameters.tree(theta), points)
 

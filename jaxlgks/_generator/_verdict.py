@@ -18,7 +18,7 @@ import numpy as np
 from jax.core import get_opaque_trace_state
 from jaxtyping import Array, Complex, Float, Int
 
-from .._equations import NEGATIVE, Dissipation, Validity, worst
+from .._equations import NEGATIVE, Dissipation, Validity, each_equation
 from .._inputs import as_operator, depth_outside, is_concrete
 from ..errors import (
     RESULTS,
@@ -149,6 +149,12 @@ _WEAK = (
 )
 
 
+_STRONGER = (
+    "Couple more weakly, or take Cumulant() at short times, exact_steady_state() for oscillators, or a numerically "
+    "exact method, such as a hierarchy of equations of motion (HEOM)."
+)
+
+
 def known_validity(validity: Validity | None) -> Validity:
     """That of a record which has been judged."""
     assert validity is not None
@@ -177,14 +183,14 @@ def listening() -> Iterator[list[Validity]]:
         _LISTENER.reset(token)
 
 
-def verdict_on(f: Callable[..., Any]) -> Callable[..., Validity | None]:
-    """A function of the same arguments, that are traced: the worst verdict on what `f` computes with them, None where
-    it asks no master equation."""
+def verdict_on(f: Callable[..., Any]) -> Callable[..., tuple[Validity, ...]]:
+    """A function of the same arguments, that are traced: the worst verdict on each master equation that `f` asks with
+    them."""
 
-    def of(*arguments: Any, **named: Any) -> Validity | None:
+    def of(*arguments: Any, **named: Any) -> tuple[Validity, ...]:
         with listening() as verdicts:
             f(*arguments, **named)
-        return worst(verdicts)
+        return each_equation(verdicts)
 
     return of
 
@@ -210,24 +216,26 @@ def warnings_of(validity: Validity, equal: bool, what: str, ask: str) -> list[st
     """Sentences about what is clearly out of range. `equal`: whether frequencies of one group are taken for equal."""
     name, messages = validity.equation, []
     if validity.separation < 1:
+        use = "Use Unified()" if equal else "Use Redfield() or UniversalLindblad(), which keep all together"
         messages.append(
             f"{name} treats {what} apart that lie only {float(validity.separation):.2g} decay rates from each other; "
-            f"coherence between them is lost. Use Unified(), and {ask} for a verdict."
+            f"coherence between them is lost. {use}, and {ask} for a verdict."
         )
     if validity.memory > 1:
         messages.append(
             f"{name} is for weak coupling: a rate, pure dephasing included, times the memory of its bath is "
-            f"{float(validity.memory):.2g}, where much less than one is needed."
+            f"{float(validity.memory):.2g}, where much less than one is needed. {_STRONGER}"
         )
     if validity.force > 1:
         messages.append(
             f"{name} is for weak coupling: what a slow force of the baths does beyond its second order is "
-            f"{float(validity.force):.2g} of what it keeps, where much less than one is needed."
+            f"{float(validity.force):.2g} of what it keeps, where much less than one is needed. {_STRONGER}"
         )
     if validity.negativity >= NEGATIVE:
         messages.append(
             f"{name} does not keep states positive, and here the lowest eigenvalue is "
-            f"{-float(validity.negativity):.2g}: the coupling is too strong for it, or a bath too cold."
+            f"{-float(validity.negativity):.2g}: the coupling is too strong for it, or a bath too cold. Use Unified(), "
+            f"which keeps them positive, if the coupling is weak. {_STRONGER}"
         )
     if equal and validity.spread > 0:
         messages.append(

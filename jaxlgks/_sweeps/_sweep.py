@@ -46,7 +46,7 @@ def sweep(
     dims: Mapping[str, Sequence[str] | Mapping[str, Sequence]] | None = None,
     chunk: int | None = None,
     memory: float = 2e9,
-    verdicts: int = 4096,
+    verdicts: int = 256,
     progress: bool = False,
     on_error: Literal["record", "raise"] = "record",
 ) -> "xarray.Dataset":
@@ -63,8 +63,9 @@ def sweep(
       with labels, `{"value": {"bath": ["hot", "cold"]}}`.
     - `chunk`: points a block, which a CPU takes in tiles that suit its cache; by default 65,536 for each device, or as
       many as fit into `memory` bytes.
-    - `verdicts`: at so many points, evenly spread over the grid, the master equations that `f` asks are judged; 0: at
-      none. What `f` does inside a `jit`, `vmap` or `grad` of its own is out of hearing.
+    - `verdicts`: at so many points, evenly spread over the grid, or as many as fit into `memory`, the equations that
+      `f` asks are judged, which computes `f` there once more; 0: at none. What `f` does inside a `jit`, `vmap` or
+      `grad` of its own is out of hearing.
     - `progress`: a bar with rate and time left.
     - `on_error`: "record": a failed point (a result that is not finite, or an error) is NaN, `failed` and `reason` say
       where and why, and a `SweepWarning` how many; "raise": the first one raises.
@@ -125,7 +126,7 @@ def sweep(
     attrs = _attributes(f, program.shape, results, compile_seconds, run_seconds)
     extra = _named_axes(results, dims, derivatives)
     data = _dataset(results, reasons, units, extra, _labels(results, dims, extra), attrs)
-    found = None if "validity" in data.variables else verdicts_on(f, grid, looked_at)
+    found = None if "validity" in data.variables else verdicts_on(f, grid, looked_at, memory)
     if found is None:
         return data
     data["validity"] = ([one.name for one in grid], found.error(results.shape))
