@@ -258,7 +258,7 @@ def test_a_file_may_say_frame_and_energy(tmp_path):
 
 
 @pytest.mark.slow
-def test_a_fit_from_the_shell_knows_frame_and_energy(tmp_path, monkeypatch, capsys):
+def test_a_fit_from_the_shell_knows_frame_and_energy(tmp_path, capsys):
     """Currents that were counted jump by jump at twelve frequencies of the drive and temperatures: both strengths are
     found again to 1e−6."""
     rng = np.random.default_rng(2)
@@ -296,7 +296,7 @@ def test_a_fit_from_the_shell_knows_frame_and_energy(tmp_path, monkeypatch, caps
         """
         + observables
     )
-    code = _run(monkeypatch, "fit", str(tmp_path / "data.csv"), str(tmp_path / "fit.toml"), "--no-progress")
+    code = _run("fit", str(tmp_path / "data.csv"), str(tmp_path / "fit.toml"), "--no-progress")
     assert code == 0, capsys.readouterr()
     found = xarray.load_dataset(tmp_path / "data.fit.nc", engine="h5netcdf")
     np.testing.assert_allclose(found["estimate"], 0.01 * strengths, rtol=1e-6)
