@@ -173,6 +173,7 @@ def test_step_response_against_the_driven_equation():
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:.*treats levels apart:UserWarning")  # six decay rates, so that times are short
 @pytest.mark.parametrize(
     "equation", [REDFIELD, lgks.Davies(), lgks.UniversalLindblad()], ids=lambda e: type(e).__name__
 )
