@@ -13,9 +13,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import scipy.integrate
+import scipy.linalg
 
 import jaxlgks as lgks
-from jaxlgks.errors import CorrelationError, InputError, ShapeError
+from jaxlgks._generator._interpolation import interpolation
+from jaxlgks._generator._retarded import divided, turned
+from jaxlgks.errors import CorrelationError, DerivativeOrderError, InputError, ShapeError
 
 P = lgks.models.pauli
 X, Y, Z = (np.asarray(P(word)) for word in "XYZ")
@@ -274,22 +277,113 @@ def test_a_rotating_frame_keeps_what_is_real_real():
 
 
 def test_where_derivatives_and_equations_end():
-    """A derivative in H, of which the kernel knows nothing, is NaN and no plausible number; forward mode in time is
-    refused by name; near levels that V joins are warned of."""
+    """A derivative in H of what an equation averages away and gets back is NaN and no plausible number; near levels
+    that V joins are warned of."""
     density = lgks.DrudeLorentz(0.01, 2.0)
 
     def chi(h):
         system = lgks.System(Z / 2 + h * X, [lgks.Bath(X, 0.5, density, "a")])
-        return lgks.response(system, Z, X, REDFIELD).susceptibility(0.4).total.real
+        return lgks.response(system, Z, X).susceptibility(0.4).total.real
 
     assert np.isnan(jax.grad(chi)(0.1))
-    r = lgks.response(qubit(), Z, X, REDFIELD)
-    with pytest.raises(InputError, match="reverse mode"):
-        jax.jacfwd(lambda t: r.step(t).total)(1.0)
     S = np.array([[0, 1, 0.5], [1, 0, 0.2], [0.5, 0.2, 0]])
     near = lgks.System(np.diag([0.0, 1.0, 1.01]), [lgks.Bath(S, 0.5, density, "a")])
     with pytest.warns(lgks.ValidityWarning, match=r"V joins.*Redfield\(lamb_shift=True\)"):
         lgks.response(near, S, S).susceptibility(0.3)
+
+
+def test_kernels_as_functions_of_the_hamiltonian():
+    """(z − iΩ_H)⁻¹X and e^{iΩ_H u}X against NumPy's solution and SciPy's exponential of the whole superoperator at a
+    Hamiltonian that is not diagonal and has an equal pair of levels at h = 0: derivatives in h by extrapolated
+    differences of those, 1e−9, in both modes; a second one in time is refused. No response, no exponentials of a bath,
+    so that nothing hides an error of a part in 1e6."""
+    generator = np.random.default_rng(0)
+    E, u, z = np.array([-1.0, 0.5, 0.5]), np.array([0.0, 0.7, 4.0]), np.array([[0.3 + 0.2j, 2.0]])
+    draw = generator.normal(size=(4, 3, 3)) + 1j * generator.normal(size=(4, 3, 3))
+    dH, X = draw[0] + draw[0].conj().T, draw[1:3]
+
+    def omega(h):  # of row-stacked X: X H − H X
+        H = np.diag(E) + h * dH
+        return np.kron(np.eye(3), H.T) - np.kron(H, np.eye(3))
+
+    def expected(h):
+        one = [np.linalg.solve(z[0, j] * np.eye(9) - 1j * omega(h), X[j].ravel()) for j in range(2)]
+        return np.concatenate(one + [scipy.linalg.expm(1j * omega(h) * t) @ X[0].ravel() for t in u])
+
+    @jax.jit
+    def found(h):
+        H = jnp.diag(jnp.asarray(E, complex)) + h * dH
+        energies, at, Y = jnp.asarray(E), jnp.asarray(u), jnp.asarray(X)
+        parts = divided(H, energies, jnp.asarray(z), Y[None]), turned(H, energies, jnp.stack([Y[0]] * 3), at)
+        return jnp.concatenate([x.ravel() for x in parts])
+
+    def central(h):
+        return (expected(h) - expected(-h)) / (2 * h)
+
+    coarse, fine, finest = (central(h) for h in (2e-3, 1e-3, 5e-4))
+    slope = (16 * (4 * finest - fine) - (4 * fine - coarse)) / 45
+    np.testing.assert_allclose(found(0.0), expected(0.0), rtol=0, atol=1e-13)
+    np.testing.assert_allclose(jax.jvp(found, (0.0,), (1.0,))[1], slope, rtol=0, atol=1e-9 * np.max(np.abs(slope)))
+    _, pull = jax.vjp(lambda h: (found(h).real, found(h).imag), 0.0)
+    weights = np.cos(np.arange(slope.size))
+    np.testing.assert_allclose(pull((weights, weights))[0], weights @ (slope.real + slope.imag), rtol=1e-8)
+    with pytest.raises(DerivativeOrderError, match="second derivative in the Hamiltonian"):
+        jax.hessian(lambda h: found(h).real.sum())(0.0)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("levels", [2, 3])
+def test_derivatives_in_the_hamiltonian(levels):
+    """Of χ(ω) and of Φ(t), an observable, along a direction that turns the eigenvectors and, with three levels, splits
+    a degenerate one, against extrapolated differences of χ and Φ themselves: 1e−6, as well as the exponentials of the
+    baths are known. Forward mode; reverse mode of χ at the degenerate level."""
+    if levels == 2:
+        H, V, dH, A = Z / 2, V_TIME, X + 0.3 * Z, Z + 0.2 * Y
+        couplings, step = (X, 0.6 * X + 0.4 * Z), 1e-2
+    else:
+        H, step = np.diag([0.0, 1.0, 1.0]), 1e-3  # smaller than the decay rates, over which coherences turn
+        V = np.array([[0.3, 0.2 - 0.1j, 0.4], [0.2 + 0.1j, -0.5, 0.3j], [0.4, -0.3j, 0.1]])
+        dH = np.array([[0.1, 0.3, 0.2j], [0.3, 0.4, 0.5 + 0.1j], [-0.2j, 0.5 - 0.1j, -0.6]])
+        A = np.array([[0.3, 0.4 - 0.2j, 0.1], [0.4 + 0.2j, 0.2, 0.6j], [0.1, -0.6j, -0.4]])
+        couplings = np.array([[0.2, 1, 0.5], [1, -0.1, 0.3], [0.5, 0.3, 0]]), A
+
+    def values(h, times=True):
+        baths = [lgks.Bath(S, T, DENSITY, name) for S, T, name in zip(couplings, (0.7, 0.4), "ab", strict=True)]
+        r = lgks.response(lgks.System(H + h * dH, baths), V, A, REDFIELD)
+        chi = r.susceptibility(0.4).total
+        parts = [chi.real, chi.imag]
+        return jnp.stack([*parts, *r.step(jnp.array([0.5, 6.0])).total] if times else parts)
+
+    both = jax.jit(lambda h: jax.jvp(values, (h,), (1.0,)))
+
+    def central(h):
+        return (both(h)[0] - both(-h)[0]) / (2 * h)
+
+    coarse, fine, finest = (np.asarray(central(h)) for h in (step, step / 2, step / 4))
+    expected = (16 * (4 * finest - fine) - (4 * fine - coarse)) / 45
+    np.testing.assert_allclose(both(0.0)[1], expected, rtol=0, atol=1e-6 * np.max(np.abs(expected)))
+    if levels == 3:
+        gradient = jax.jit(jax.grad(lambda h: values(h, times=False)[1]))(0.0)
+        assert float(gradient) == pytest.approx(expected[1], abs=1e-6 * np.max(np.abs(expected)))
+
+
+def test_many_frequencies_from_few():
+    """Interpolation of the source in ω: at 200 frequencies the same as one by one, to 1e−12 of the largest, with fewer
+    nodes; none where a bath remembers longer than frequencies are apart."""
+    r, currents = both("qubit", REDFIELD)
+    omegas = np.linspace(0.0, 3.0, 200)
+    for one in (r, currents):
+        chi = np.asarray(one.susceptibility(omegas).total)
+        each = np.stack([one.susceptibility(omegas[i : i + 8]).total for i in (0, 96, 192)])
+        np.testing.assert_allclose(
+            np.stack([chi[:8], chi[96:104], chi[192:]]), each, rtol=0, atol=1e-12 * np.max(np.abs(chi))
+        )
+    energies = jnp.array([-0.5, 0.5])
+    few = interpolation(jnp.array([[1.5 + 0j]]), energies, jnp.asarray(omegas))
+    assert few is not None
+    assert few.nodes.size < 50
+    np.testing.assert_allclose(few.weights.sum(axis=-1), 1.0, rtol=0, atol=1e-13)
+    assert interpolation(jnp.array([[1e-3 + 0j]]), energies, jnp.asarray(omegas)) is None
 
 
 def test_derivatives_in_a_temperature_and_a_strength():

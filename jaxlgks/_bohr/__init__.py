@@ -8,10 +8,17 @@ from ._centres import (
 from ._divided import derivative as derivative, divided_difference as divided_difference
 from ._filter import (
     bohr_filter as bohr_filter,
+    kept_if as kept_if,
     needs_slope_at_zero as needs_slope_at_zero,
     raise_where as raise_where,
 )
-from ._product import dagger as dagger, diagonal as diagonal, product as product, sandwich as sandwich
+from ._product import (
+    dagger as dagger,
+    diagonal as diagonal,
+    product as product,
+    reciprocal as reciprocal,
+    sandwich as sandwich,
+)
 from ._structure import (
     Groups as Groups,
     Reference as Reference,

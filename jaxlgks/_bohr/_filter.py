@@ -86,8 +86,8 @@ def _filter_jvp(primals, tangents):
 @eqx.filter_jit  # so that programs that differentiate the same filter share its tracing
 def _expanded(H: Array, S: Array, F: Callable, structure: Structure, groups: Groups) -> Array:
     zero, once, twice = zero_with_tangent(H, 0, 0)
-    first = _if(once, lambda h, S, F: _daleckii_krein(h, S, F, structure, groups), zero, S, F)
-    second = _if(twice, lambda h, S, F: second_order(h, S, F, structure, groups), zero, S, F)
+    first = kept_if(once, lambda h, S, F: _daleckii_krein(h, S, F, structure, groups), zero, S, F)
+    second = kept_if(twice, lambda h, S, F: second_order(h, S, F, structure, groups), zero, S, F)
     return _value(S, F, structure, groups) + first + second
 
 
@@ -116,9 +116,9 @@ def _zero_with_tangent_jvp(order, taken, primals, tangents):
     return (value, *flags), (zero_with_tangent(H, order + 1, taken + 1)[0] * dH, *never)
 
 
-def _if(condition: Array, function: Callable, *arguments) -> Array:
-    """`function(*given)` or zero. Cut at both ends, so that nothing of it is left in either mode if the condition is a
-    constant; `lax.cond` would do, but takes twice the time to differentiate."""
+def kept_if(condition: Array, function: Callable, *arguments) -> Array:
+    """`function(*arguments)` or zero. Cut at both ends, so that nothing of it is left in either mode if the condition
+    is a constant; `lax.cond` would do, but takes twice the time to differentiate."""
 
     def keep(x: Any) -> Any:
         return jnp.where(condition, x, 0) if eqx.is_inexact_array(x) else x

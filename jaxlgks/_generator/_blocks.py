@@ -23,7 +23,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Complex, Float, Inexact, Int
 
-from .._bohr import Groups
+from .._bohr import Groups, reciprocal
 from .._equations import AbstractSecular, Dissipation, Slope, product_within
 from .._system import Noise
 from ._base import AbstractSuperoperator, Change, NullState
@@ -43,10 +43,11 @@ Matrices = tuple[Complex[Array, "_ _ _"], ...]
 
 class BlockStructure(eqx.Module):
     """Which elements of a matrix L joins: the positions m·d + n of elements X_mn, [c, s] for c blocks of size s. The
-    first is the block of the populations; the others follow by size."""
+    first is the block of the populations; the others follow by size. `places`: where each position is among them."""
 
     labels: Int[Array, "d d"]
     positions: tuple[Int[Array, "_ _"], ...]
+    places: Int[Array, " n"]
 
     def matrices(self, left: Array, right: Array, drift: Complex[Array, "d d"]) -> Matrices:
         """X ↦ Σ_j Σ_g L_g X R_g† − K X − X K† of ungrouped operators L, R [j, d, d]."""
@@ -82,10 +83,8 @@ class BlockStructure(eqx.Module):
 
     def join(self, X: Complex[Array, "k d d"], parts: list[Array]) -> Complex[Array, "k d d"]:
         """Matrices of the shape of X from elements block by block."""
-        flat = jnp.zeros((X.shape[0], X[0].size), X.dtype)
-        for where, part in zip(self.positions, parts, strict=True):
-            flat = flat.at[:, where].set(part)
-        return flat.reshape(X.shape)
+        flat = jnp.concatenate([part.reshape(len(part), -1) for part in parts], axis=1)
+        return flat[:, self.places].reshape(X.shape)
 
 
 def find_blocks(groups: Groups, limit: int) -> BlockStructure | None:
@@ -122,7 +121,9 @@ def find_blocks(groups: Groups, limit: int) -> BlockStructure | None:
     rest = rest[block[rest] != block[0]]
     of_size = size[block[rest]]
     others = [rest[of_size == s].reshape(-1, s) for s in np.unique(of_size)]
-    return BlockStructure(groups.labels, tuple(jnp.asarray(where) for where in (populations[None], *others)))
+    positions = populations[None], *others
+    places = np.argsort(np.concatenate([where.ravel() for where in positions]))
+    return BlockStructure(groups.labels, tuple(jnp.asarray(where) for where in positions), jnp.asarray(places))
 
 
 class BlockDissipator(AbstractSuperoperator):
@@ -214,8 +215,10 @@ class BlockCore(AbstractStepper):
         parts = [linear_solve(self.populations + shift * jnp.eye(first.shape[-1]), first[:, 0].T).T[:, None]]
         for M, b in zip(self.matrices[1:], others, strict=True):
             M = M + shift * jnp.eye(M.shape[-1])
-            alone = M.shape[-1] == 1
-            parts.append(b / M[:, 0] if alone else _each(linear_solve, M, b.transpose(1, 2, 0)).transpose(2, 0, 1))
+            if M.shape[-1] == 1:
+                parts.append(b * reciprocal(M[:, 0]))
+            else:
+                parts.append(_each(linear_solve, M, b.transpose(1, 2, 0)).transpose(2, 0, 1))
         return self.blocks.join(B, parts)
 
     def apply(self, X: Complex[Array, "k d d"]) -> Complex[Array, "k d d"]:

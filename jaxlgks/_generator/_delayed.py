@@ -29,10 +29,12 @@ import numpy as np
 from jaxtyping import Array, Bool, Complex, Float
 
 from .._inputs import as_known, is_concrete
-from ..errors import InputError
 from ._base import AbstractDelay, AbstractGenerator, Change, converged
+from ._interpolation import Interpolation, interpolation
+from ._linear import real_times
 from ._matrices import AbstractCore, averaged
 from ._retarded import Retarded
+from ._transient import Panels, panels_for, transient
 
 
 class Explicit(eqx.Module):
@@ -83,11 +85,13 @@ class Remainder(eqx.Module):
 
 
 class MatrixDelay(AbstractDelay):
-    """The response of matrices with memory. `kubo`: −i[V, π₀]. `rows`: observables A, [a, d, d], `shape` that of the
-    user's. `constant`: what changes at once, without what depends on the frequency."""
+    """The response of matrices with memory. `still`: what `source` is at ω = 0. `kubo`: −i[V, π₀]. `rows`: observables
+    A, [a, d, d], `shape` that of the user's. `constant`: what changes at once, without what depends on the
+    frequency."""
 
     core: AbstractCore
     source: Retarded
+    still: Complex[Array, "2 baths d d"]
     kubo: Complex[Array, "d d"]
     rows: Complex[Array, "a d d"]
     explicit: Explicit
@@ -96,7 +100,8 @@ class MatrixDelay(AbstractDelay):
     shape: tuple[int, ...] = eqx.field(static=True)
 
     def susceptibility(self, omegas: Float[Array, " w"]) -> tuple[Array, Array]:
-        values, explicit = _at_frequencies(self, omegas)
+        few = interpolation(self.source.rates, self.source.energies, omegas)
+        values, explicit = _at_frequencies(self, omegas, few)
         return converged(self._shaped(values), self.kubo), self._shaped(explicit)
 
     def impulse(self, ts: Float[Array, " t"]) -> tuple[Array, Array, Array]:
@@ -110,27 +115,42 @@ class MatrixDelay(AbstractDelay):
     def _shaped(self, values: Array) -> Array:
         return values.reshape(*values.shape[:-1], *self.shape)
 
+    def at_once(self, parts: Complex[Array, "2 baths d d"]) -> Complex[Array, " a"]:
+        """What changes at once when dissipators change so."""
+        return self.explicit(jnp.sum(parts, axis=(0, 1)), jnp.sum(parts, axis=0))
+
     def limit(self) -> Complex[Array, " a"]:
         """What changes at once when ω → ∞: the weight of δ(t)."""
         return self.constant + self.explicit(*self.remainder.changes(self.remainder.slow))
 
 
 @eqx.filter_jit
-def _at_frequencies(delay: MatrixDelay, omegas: Float[Array, " w"]) -> tuple[Array, Array]:
+def _at_frequencies(delay: MatrixDelay, omegas: Float[Array, " w"], few: Interpolation | None) -> tuple[Array, Array]:
     """Averages in x(ω) by part, [w, 3, a], and what changes at once, [w, a]."""
     core, rest = delay.core, delay.remainder
 
-    def at(omega: Array) -> tuple[Array, Array]:
+    def memory(omega: Array) -> tuple[Array, Array]:
         parts = delay.source.at(omega)
-        by_part, baths = jnp.sum(parts, axis=1), jnp.sum(parts, axis=0)
-        explicit = delay.constant + delay.explicit(jnp.sum(baths, axis=0), baths)
+        return jnp.sum(parts, axis=1), delay.at_once(parts)
+
+    def at(omega: Array, by_part: Array, explicit: Array) -> tuple[Array, Array]:
         F = jnp.where(rest.slow, 1.0, rest.decay / (rest.decay - 1j * omega))
         sources = rest.sources(F) + jnp.concatenate([jnp.zeros_like(by_part[:1]), by_part])
         X = -core.solve(jnp.concatenate([delay.kubo[None], sources]), omega)
         values = averaged(X[1:], delay.rows).at[0].add(-averaged(X[0], rest.rows))
-        return values, explicit + delay.explicit(*rest.changes(F)) + averaged(X[0], rest.explicit_rows)
+        explicit = delay.constant + explicit + delay.explicit(*rest.changes(F))
+        return values, explicit + averaged(X[0], rest.explicit_rows)
 
-    return jax.lax.map(at, omegas)
+    if few is None:
+        return jax.lax.map(lambda omega: at(omega, *memory(omega)), omegas)
+    known = jax.lax.map(memory, few.nodes)
+
+    def some(these: tuple[Array, Array]) -> tuple[Array, Array]:
+        omegas, weights = these
+        return jax.lax.map(lambda one: at(*one), (omegas, *(real_times(weights, x) for x in known)))
+
+    values, explicit = jax.lax.map(some, (few.chunked(omegas), few.weights))
+    return tuple(x.reshape(-1, *x.shape[2:])[: len(omegas)] for x in (values, explicit))  # pyright: ignore
 
 
 def _in_time(delay: MatrixDelay, ts: Float[Array, " t"], *, steps: bool) -> tuple[Array, Array, Array]:
@@ -142,18 +162,11 @@ def _in_time(delay: MatrixDelay, ts: Float[Array, " t"], *, steps: bool) -> tupl
         ts = jnp.where(lost, jnp.nanmax(ts), ts)
     start, drive, rows = _begun(delay, steps)
     values = delay.core.propagate(start, ts, rows, drive)
-    until = jnp.minimum(delay.source.memory, ts[-1])
-    try:
-        early, last, drive = _while_remembered(delay, until, ts, steps)
-    except TypeError as problem:  # diffrax's adjoint, whose own words name neither the cause nor the way out
-        if "custom_vjp" not in str(problem):
-            raise
-        raise InputError(
-            "A response in time with the memory of its baths has derivatives in reverse mode only (jax.grad, "
-            "jax.jacrev); got forward mode. At frequencies it has both."
-        ) from problem
-    late = as_known(_since(ts, until), start.real.dtype)
-    after = delay.core.propagate(last, late, delay.rows, drive)[1:]
+    source = delay.source
+    until = jnp.where(ts[-1] > 0, jnp.minimum(source.memory, ts[-1]), source.memory)
+    panels = panels_for(until, jnp.ptp(source.energies), delay.remainder.decay / 2, source.rates)
+    early, last = _while_remembered(delay, until, panels, ts, steps)
+    after = delay.core.propagate(last, as_known(_since(ts, until), start.real.dtype), delay.rows, None)[1:]
     values, explicit, weight = _together(delay, values, early, after, until, ts, steps)
     if lost is not None:
         values = jnp.asarray(jnp.where(lost[:, None, None], jnp.nan, values))
@@ -170,14 +183,16 @@ def _since(ts: Array, until: Array) -> Any:
 
 @eqx.filter_jit
 def _begun(delay: MatrixDelay, steps: bool) -> tuple[Array, Array | None, Array]:
-    """Start, drive and observables of what L₀ alone carries through time: k and the three parts, but for the kernel."""
+    """Start, drive and observables of what L₀ alone carries through time: k and the three parts, but for what is left
+    of the memory."""
     rest, zero = delay.remainder, jnp.zeros_like(delay.kubo)[None]
     start = jnp.concatenate([delay.kubo[None], rest.sources(rest.slow)])
     rows = jnp.concatenate([delay.rows, rest.rows, rest.explicit_rows])
     # Γ∫₀ᵗ e^{L₀(t−u)} e^{−Γu} du = (e^{L₀t} − e^{−Γt}) Γ(L₀ + Γ)⁻¹, and −(L₀ + Γ)⁻¹ of both is left in its integral.
     Y = _followed(delay)
     if steps:
-        return jnp.concatenate([zero, -Y]), start + jnp.concatenate([zero, rest.follower()]), rows
+        still = jnp.concatenate([zero, zero, jnp.sum(delay.still, axis=1)])
+        return jnp.concatenate([zero, -Y]), start + still + jnp.concatenate([zero, rest.follower()]), rows
     return start + rest.decay * jnp.concatenate([zero, Y]), None, rows
 
 
@@ -187,35 +202,31 @@ def _followed(delay: MatrixDelay) -> Complex[Array, "3 d d"]:
 
 
 @eqx.filter_jit
-def _while_remembered(delay: MatrixDelay, until: Array, ts: Array, steps: bool) -> tuple[Array, Array, Array | None]:
-    """What the kernel of the dissipators drives up to `until`, [t, 2, a], the two states there, and what goes on."""
-    from ._integration import integrated_source  # diffrax would be a third of the time of importing jaxlgks
+def _while_remembered(
+    delay: MatrixDelay, until: Array, panels: Panels, ts: Array, steps: bool
+) -> tuple[tuple[Array, Array], Array]:
+    """What the kernel of the dissipators drives up to `until`, [t, 2, a], and changes at once, [t, a], with the two
+    states at the end. An integral from zero on is one to infinity, which `_begun` holds, less what is left of it."""
+    source = delay.source.left() if steps else delay.source
 
-    source = delay.source
-    kernel = source.until if steps else source.after
-    values, last = integrated_source(
-        delay.core,
-        source.frequencies,
-        lambda u: jnp.sum(kernel(u), axis=1),
-        source.size,
-        jnp.minimum(ts, until),
-        delay.rows,
-    )
-    return values, last, jnp.sum(source.until(until), axis=1) if steps else None
+    def parts(us: Array) -> tuple[Array, Array]:
+        each = -source.after(us) if steps else source.after(us)
+        return jnp.sum(each, axis=2), jax.vmap(delay.at_once)(each)
+
+    found = transient(delay.core, source.frequencies, parts, until, panels, delay.rows)
+    columns = found(jnp.minimum(ts, until))
+    count = columns.shape[1] // 3
+    return (columns[:, : 2 * count].reshape(-1, 2, count), columns[:, 2 * count :]), found.last
 
 
 @eqx.filter_jit
 def _together(
-    delay: MatrixDelay, values: Array, early: Array, after: Array, until: Array, ts: Array, steps: bool
+    delay: MatrixDelay, values: Array, early: tuple[Array, Array], after: Array, until: Array, ts: Array, steps: bool
 ) -> tuple[Array, Array, Array]:
-    source, rest = delay.source, delay.remainder
-    memory = jnp.where((ts > until)[:, None, None], after, early)
-
-    def at_once(u: Array) -> Array:
-        baths = jnp.sum(source.until(u) if steps else source.after(u), axis=0)
-        return delay.explicit(jnp.sum(baths, axis=0), baths)
-
-    delayed = jax.lax.map(at_once, ts)
+    rest, over = delay.remainder, ts > until
+    memory = jnp.where(over[:, None, None], after, early[0])
+    delayed = jnp.where(over[:, None], 0.0, early[1])
+    delayed = delayed + delay.at_once(delay.still) if steps else delayed
     decay = jnp.exp(-rest.decay * ts)[:, None]
     share = 1 - decay if steps else rest.decay * decay
     own, dressed, explicit = jnp.split(values, 3, axis=-1)

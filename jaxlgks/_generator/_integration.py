@@ -5,7 +5,6 @@ picture of H, so that steps follow the decay rates and not the Bohr frequencies.
 """
 
 import functools
-from collections.abc import Callable
 
 import diffrax
 import equinox as eqx
@@ -18,7 +17,7 @@ from .._bohr import Structure
 from .._equations import Dissipator
 from .._inputs import as_count, as_flag, as_setting
 from ..errors import InputError
-from ._matrices import AbstractCore, averaged
+from ._matrices import averaged
 
 
 class Integration(eqx.Module):
@@ -48,49 +47,6 @@ def integration(
     elif not isinstance(adjoint, diffrax.AbstractAdjoint):
         raise InputError(f"evolve: adjoint must be one of diffrax; got {type(adjoint).__name__}.")
     return Integration(rtol, atol, max_steps, meter, adjoint)
-
-
-@eqx.filter_jit
-def integrated_source(
-    core: AbstractCore, frequencies: Array, source: Callable[[Array], Array], size: Array, ts: Array, rows: Array
-) -> tuple[Array, Array]:
-    """Tr[A X(t)] with dX/dt = L X + source(t) from X = 0 at t = 0, [t, k, *a], and X at the last time. Times ascend.
-    `size`: that of X; what is smaller by 1e−13 is zero."""
-
-    def phases(t: Array) -> Array:
-        return jnp.exp(1j * frequencies * t)  # e^{−i(E_m − E_n)t}
-
-    def field(t, y, _):
-        phase = phases(t)
-        X = phase * (y[0] + 1j * y[1])
-        change = phase.conj() * (core.apply(X) - 1j * frequencies * X + source(t))
-        return jnp.stack([change.real, change.imag])
-
-    start = jnp.zeros_like(source(ts[0]))
-    by = integration(atol=1e-30)
-    solution = diffrax.diffeqsolve(
-        diffrax.ODETerm(field),  # pyright: ignore[reportArgumentType]
-        diffrax.Dopri8(),
-        t0=jnp.zeros_like(ts[0]),
-        t1=ts[-1],
-        dt0=None,
-        y0=jnp.stack([start.real, start.imag]),
-        saveat=diffrax.SaveAt(
-            subs=[
-                diffrax.SubSaveAt(ts=ts, fn=lambda t, y, _: averaged(phases(t) * (y[0] + 1j * y[1]), rows)),
-                diffrax.SubSaveAt(t1=True, fn=lambda t, y, _: phases(t) * (y[0] + 1j * y[1])),
-            ]
-        ),
-        stepsize_controller=diffrax.PIDController(rtol=by.rtol, atol=1e-13 * jax.lax.stop_gradient(size) + by.atol),
-        max_steps=by.max_steps,
-        adjoint=by.adjoint,
-        throw=False,  # inside a compiled program an error would have no name
-    )
-    assert solution.ys is not None
-    values, last = solution.ys
-    done = solution.result == diffrax.RESULTS.successful
-    values, last = (jnp.asarray(jnp.where(done, x, jnp.nan)) for x in (values, last[0]))
-    return values, last
 
 
 def _differentiated(tree) -> Bool[Array, ""]:

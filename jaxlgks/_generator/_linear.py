@@ -21,6 +21,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import jax.scipy.linalg as jsl
+import numpy as np
 from jaxtyping import Array, Complex, Float, Inexact
 
 from .._inputs import nan_where
@@ -80,6 +81,12 @@ def linear_solve(
 
 def _times(A: Array, X: Array) -> Array:
     return jnp.matmul(A, X, precision="highest")
+
+
+def real_times(matrix: Array | np.ndarray, X: Complex[Array, "..."]) -> Complex[Array, "..."]:
+    """A matrix of real numbers times a stack of complex ones, over its first axis: two products of real matrices."""
+    A = jnp.asarray(matrix, X.real.dtype)
+    return jax.lax.complex(jnp.tensordot(A, X.real, axes=1), jnp.tensordot(A, X.imag, axes=1))
 
 
 def matrix_exponential(A: Inexact[Array, "n n"]) -> Inexact[Array, "n n"]:

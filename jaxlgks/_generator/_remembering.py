@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Complex, Float
 
+from .._bohr import Groups, bohr_filter
 from .._equations import Dissipation, product_within, relaxation_rate
 from .._inputs import depth_outside, is_concrete
 from .._system import Noise
@@ -96,16 +97,16 @@ def _nearest(resolved: Dissipation, V: Array) -> Float[Array, ""]:
 
 
 @eqx.filter_custom_jvp
-def _constant_in(H: Array, frequencies: Array) -> Array:
-    """The frequencies, whose derivative in H is NaN: how Λ_j turns with H is not in them."""
-    return frequencies
+def _constant_in(H: Array, V: Array) -> Array:
+    """V, whose derivative in H is NaN: how what an equation averages away turns with H is not known."""
+    return V
 
 
 @_constant_in.def_jvp
 def _constant_in_jvp(primals, tangents):
-    (_, frequencies), (dH, _) = primals, tangents
+    (_, V), (dH, dV) = primals, tangents
     lost = jnp.zeros(()) if dH is None else jnp.nan * jnp.sum(dH).real
-    return frequencies, jnp.zeros_like(frequencies) + lost
+    return V, (jnp.zeros_like(V) if dV is None else dV) + lost
 
 
 def _exponentials(noise: Noise) -> tuple[Array, Array]:
@@ -143,30 +144,38 @@ def _delayed(
 ) -> MatrixDelay:
     """The response of a quantity. `change`: at ω = 0, of V in the eigenbasis."""
     resolved: Dissipation = L.resolved
-    structure, explicit = resolved.structure, Explicit(L, X, quantity)
-    frequencies = _constant_in(structure.hamiltonian, structure.frequencies)
-    V, couplings = change.energy, jnp.stack([structure.to_eigenbasis(noise.coupling) for noise in resolved.noises])
-    inside = resolved.one_level()
+    structure, explicit, exact = resolved.structure, Explicit(L, X, quantity), resolved.equation.second_order
+    couplings = jnp.stack([structure.to_eigenbasis(noise.coupling) for noise in resolved.noises])
+    V = change.energy if exact else _constant_in(structure.hamiltonian, change.energy)
     owners = tuple(b for b, bath in enumerate(resolved.system.baths) for _ in bath.noises)
-    moved = jnp.asarray(jnp.where(inside, V, 0.0))
-    source = retarded(frequencies, couplings, exponentials, (V - moved, moved), X, owners)
+    source = retarded(structure, couplings, exponentials, _by_levels(resolved, V), X, owners)
     observables = quantity.linear(L, X)
     rows = observables.reshape(-1, *X.shape)
     still = source.at(jnp.zeros(()))
-    baths = jnp.sum(still, axis=0)
-    constant = quantity.explicit(L, X, change).reshape(-1) - explicit(jnp.sum(baths, axis=0), baths)
-    own = change.sources[1:] - jnp.sum(still, axis=1), change.baths - baths
-    constant = constant - explicit(jnp.sum(own[1], axis=0), own[1])
-    if resolved.equation.second_order:
-        remainder = _of_exponentials(resolved, change.sources[0], own, len(rows))
+    k = -1j * (V @ X - X @ V)  # not that of `change`: a derivative of its other parts may not exist
+    at_once = Change(k[None], jnp.zeros_like(change.baths), V, jnp.zeros_like(change.betas))
+    constant = quantity.explicit(L, X, at_once).reshape(-1).astype(X.dtype)
+    own = change.sources[1:] - jnp.sum(still, axis=1), change.baths - jnp.sum(still, axis=0)
+    if exact:
+        remainder = _of_exponentials(resolved, k, own, len(rows))
     else:
-        remainder = _remainder(L, X, change, own, source, exponentials, explicit, rows)
-    return MatrixDelay(L.core, source, change.sources[0], rows, explicit, constant, remainder, observables.shape[:-2])
+        remainder = _remainder(L, X, (V, k), own, source, exponentials, explicit, rows)
+    return MatrixDelay(L.core, source, still, k, rows, explicit, constant, remainder, observables.shape[:-2])
+
+
+def _by_levels(resolved: Dissipation, V: Complex[Array, "d d"]) -> tuple[Array, Array]:
+    """V between the levels of H, which stay levels in derivatives, and inside them."""
+    structure, level = resolved.structure, Groups(resolved.one_level().astype(int), 2)
+    inside = structure.to_eigenbasis(bohr_filter(structure, structure.from_eigenbasis(V), jnp.ones_like, level)[1])
+    return V - inside, inside
 
 
 def _of_exponentials(resolved: Dissipation, k: Array, own: tuple[Array, Array], count: int) -> Remainder:
     """Of an equation that is exact to second order: what its exponentials miss of a bath. It follows whole, so that the
-    static response is the equation's and a kick acts on the system alone."""
+    static response is the equation's and a kick acts on the system alone. Where densities have poles it is smaller than
+    its derivatives can matter, and those in H do not exist at equal levels."""
+    if all(noise.spectrum.poles() is not None for noise in resolved.noises):
+        own = jax.lax.stop_gradient(own)
     nothing, rows = jnp.zeros_like(k), jnp.zeros((count, *k.shape), k.dtype)
     decay = ABOVE * relaxation_rate(resolved.structure, resolved.system)
     return Remainder(jnp.zeros(k.shape, bool), decay, k, nothing, nothing, *own, rows, rows)
@@ -175,35 +184,28 @@ def _of_exponentials(resolved: Dissipation, k: Array, own: tuple[Array, Array], 
 def _remainder(
     L: Any,
     X: Array,
-    change: Change,
+    kubo: tuple[Array, Array],
     own: tuple[Array, Array],
     source: Retarded,
     exponentials: Exponentials,
     explicit: Explicit,
     rows: Array,
 ) -> Remainder:
-    resolved, k, V = L.resolved, change.sources[0], change.energy
-    gap = APART * relaxation_rate(resolved.structure, resolved.system)
-    dressing, dissipators = Dressing(_missing(resolved, source, exponentials, gap)), L.dissipators()
-    dressed_state = dressing(X)
-    kick = 1j * (V @ dressed_state - dressed_state @ V)
-    still = dressing.by_bath(-L.core.solve(k[None], jnp.zeros(()))[0], dissipators)
-
-    def by_bath(A: Array) -> Array:
-        return dressing.adjoint_by_bath(A, dissipators)
-
+    resolved, (V, k) = L.resolved, kubo
+    decay = relaxation_rate(resolved.structure, resolved.system)
+    dressing = Dressing(_missing(resolved, source, exponentials, APART * decay), L.dissipators())
+    dressed, still = dressing.changes(jnp.stack([X, k]), -L.core.solve(k[None], jnp.zeros(()))[0])
+    dressed_rows, explicit_rows = dressing.adjoint_changes(rows, _rows(explicit, still, len(rows)))
     return Remainder(
-        slow=jnp.abs(source.frequencies) <= gap,
-        decay=ABOVE * relaxation_rate(resolved.structure, resolved.system),
-        dressed=k + dressing(k),
-        kick=kick,
+        slow=jnp.abs(source.frequencies) <= APART * decay,
+        decay=ABOVE * decay,
+        dressed=k + dressed[1],
+        kick=1j * (V @ dressed[0] - dressed[0] @ V),
         still=jnp.sum(still, axis=0),
         parts=own[0],
         baths=own[1] - still,
-        rows=jax.lax.map(dressing.adjoint, rows),
-        explicit_rows=jax.lax.map(
-            lambda A: dressing.adjoint_by_bath(A, dissipators), _rows(explicit, still, len(rows))
-        ),
+        rows=dressed_rows,
+        explicit_rows=explicit_rows,
     )
 
 
@@ -225,18 +227,15 @@ def _missing(resolved: Dissipation, source: Retarded, exponentials: Exponentials
 
     def of(bath: int) -> Missing:
         mine = jnp.asarray([n for n, owner in enumerate(source.owners) if owner == bath])
-        s, g = S[mine], kernel[mine]
-        left, right, signs = [g, s], [s, g], [1.0] * (2 * len(mine))
-        drift = jnp.einsum("jkm,jkn->mn", s.conj(), g)
+        left, right, signs = kernel[mine], S[mine], [1.0] * len(mine)
+        drift = jnp.einsum("jkm,jkn->mn", right.conj(), left)
         if own is None:
             assert labels is not None
-            drift = drift - product_within(labels)(s, g)
+            drift = drift - product_within(labels)(right, left)
         else:
-            left, right = [*left, own[bath].left], [*right, own[bath].right]
-            signs += [-1.0] * len(own[bath].left)
+            signs += [-0.5] * len(own[bath].left)  # with the Hermitian conjugate
+            left, right = jnp.concatenate([left, own[bath].left]), jnp.concatenate([right, own[bath].right])
             drift = drift - own[bath].drift
-        return Missing(
-            source.frequencies, jnp.concatenate(left), jnp.concatenate(right), drift, gap, labels, tuple(signs)
-        )
+        return Missing(source.frequencies, left, right, drift, gap, labels, tuple(signs))
 
     return tuple(of(bath) for bath in range(len(resolved.system.baths)))

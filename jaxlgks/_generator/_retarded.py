@@ -1,7 +1,7 @@
 """How a dissipator follows a drive: the first order of Redfield's equation with memory.
 
 Takes: couplings S with the exponentials of their baths, a perturbation V, a state π, all in the eigenbasis of H.
-Returns: D_α⁽¹⁾(ω)π, its kernel in time, and the integral of that.
+Returns: D_α⁽¹⁾(ω)π, its kernel in time, and what is left of its integral.
 
 To second order in the coupling, for any H(t) = H + δ(t)V and with C(s) = Σ_j c_j e^{−ν_j s} (s > 0),
 
@@ -14,13 +14,21 @@ A kick in δ(t) makes −i[V, Λ_j⁽⁰⁾] of Λ_j, which then decays and turn
 
 for δ(t) = e^{−iωt} and a time u after the kick. No denominator vanishes, at any degeneracy or resonance. The part of V
 inside a level of H moves frequencies (shift), the rest turns eigenvectors (rotation).
+
+Derivatives in H are those of (z − iΩ_H)⁻¹ and e^{iΩ_H u}, Ω_H[X] = XH − HX, exact where levels coincide (`divided`,
+`turned`).
 """
 
+import functools
+
 import equinox as eqx
+import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Complex, Float
 
-from .._bohr import dagger
+from .._bohr import Structure, dagger, kept_if, reciprocal
+from ..errors import DerivativeOrderError
 
 DEAD = 37.0
 """After so many of the longest memories e^{−νu} is below rounding."""
@@ -29,17 +37,23 @@ DEAD = 37.0
 class Retarded(eqx.Module):
     """D_α⁽¹⁾π of each bath with memory, in two parts, rotation and shift.
 
-    - `frequencies`: ω_mn. `couplings`: S of each noise n. `rates`: its ν_j.
+    - `hamiltonian`: H, in value diag(E). `energies`: E. `couplings`: S of each noise n. `rates`: its ν_j.
     - `kicked`: −i[V, Λ_j⁽⁰⁾] for the part of V between levels, and inside them. `state`: π.
     - `owners`: the bath that each noise belongs to.
     """
 
-    frequencies: Float[Array, "d d"]
+    hamiltonian: Complex[Array, "d d"]
+    energies: Float[Array, " d"]
     couplings: Complex[Array, "n d d"]
     rates: Complex[Array, "n j"]
     kicked: Complex[Array, "2 n j d d"]
     state: Complex[Array, "d d"]
     owners: tuple[int, ...] = eqx.field(static=True)
+
+    @property
+    def frequencies(self) -> Float[Array, "d d"]:
+        """ω_mn = E_n − E_m."""
+        return _frequencies(self.energies)
 
     def at(self, omega: Array) -> Complex[Array, "2 baths d d"]:
         """For δ(t) = e^{−iωt}, with Λ⁽¹⁾(ω) on the left of π and Λ⁽¹⁾(−ω)† on the right."""
@@ -47,47 +61,36 @@ class Retarded(eqx.Module):
         right = self.state @ dagger(self._kernel(-omega))
         return self._by_bath(left @ dagger(S) - dagger(S) @ left + S @ right - right @ S)
 
-    def after(self, u: Array) -> Complex[Array, "2 baths d d"]:
-        """A time u after a kick."""
-        decayed = jnp.einsum("pnjab,nj->pnab", self.kicked, jnp.exp(-self.rates * u))
-        return self._hermitian(decayed * jnp.exp(1j * self.frequencies * u))
+    def after(self, us: Float[Array, " u"]) -> Complex[Array, "u 2 baths d d"]:
+        """Times u after a kick."""
+        decay = jnp.exp(-self.rates * us[:, None, None])
+        kernel = jnp.einsum("pnjab,unj->upnab", self.kicked, decay)
+        moved, S = turned(self.hamiltonian, self.energies, kernel, us) @ self.state, dagger(self.couplings)
+        half = moved @ S - S @ moved
+        return self._by_bath(half + dagger(half))
 
-    def until(self, u: Array) -> Complex[Array, "2 baths d d"]:
-        """∫₀ᵘ of `after`."""
-        z = self._poles
-        return self._hermitian(jnp.einsum("pnjab,njab->pnab", self.kicked, -jnp.expm1(-z * u) / z))
+    def left(self) -> "Retarded":
+        """Its `after` is ∫_u^∞ of that of this one."""
+        return eqx.tree_at(lambda r: r.kicked, self, self._divided(jnp.zeros(())))
 
     @property
     def memory(self) -> Float[Array, ""]:
         """The time after which nothing is left."""
         return DEAD / jnp.min(self.rates.real)
 
-    @property
-    def size(self) -> Float[Array, ""]:
-        """A bound of the elements of ∫₀^∞ of `after`, up to a factor of the order of one."""
-        kernel = jnp.sum(jnp.abs(self.kicked) / self.rates.real[:, :, None, None], axis=(0, 1, 2))
-        return jnp.max(jnp.abs(self.couplings)) * jnp.max(kernel)
-
-    @property
-    def _poles(self) -> Complex[Array, "n j d d"]:
-        return self.rates[:, :, None, None] - 1j * self.frequencies
-
     def _kernel(self, omega: Array) -> Complex[Array, "2 n d d"]:
-        return jnp.einsum("pnjab,njab->pnab", self.kicked, 1 / (self._poles - 1j * omega))
+        return jnp.sum(self._divided(omega), axis=2)
 
-    def _hermitian(self, kernel: Complex[Array, "2 n d d"]) -> Complex[Array, "2 baths d d"]:
-        """Λπ S† − S†Λπ + h.c."""
-        moved, S = kernel @ self.state, dagger(self.couplings)
-        half = moved @ S - S @ moved
-        return self._by_bath(half + dagger(half))
+    def _divided(self, omega: Array) -> Complex[Array, "2 n j d d"]:
+        return divided(self.hamiltonian, self.energies, self.rates - 1j * omega, self.kicked)
 
-    def _by_bath(self, each: Complex[Array, "2 n d d"]) -> Complex[Array, "2 baths d d"]:
+    def _by_bath(self, each: Complex[Array, "*_ n d d"]) -> Complex[Array, "*_ baths d d"]:
         belongs = jnp.arange(max(self.owners) + 1)[:, None] == jnp.asarray(self.owners)
-        return jnp.einsum("bn,pnij->pbij", belongs.astype(each.dtype), each)
+        return jnp.einsum("bn,...nij->...bij", belongs.astype(each.dtype), each)
 
 
 def retarded(
-    frequencies: Float[Array, "d d"],
+    structure: Structure,
     couplings: Complex[Array, "n d d"],
     exponentials: tuple[Complex[Array, "n j"], Complex[Array, "n j"]],
     V: tuple[Complex[Array, "d d"], Complex[Array, "d d"]],
@@ -95,7 +98,76 @@ def retarded(
     owners: tuple[int, ...],
 ) -> Retarded:
     """From coefficients c and rates ν of each noise, and V between levels and inside them."""
-    c, rates = exponentials
-    at_rest = c[:, :, None, None] * couplings[:, None] / (rates[:, :, None, None] - 1j * frequencies)
+    (c, rates), energies = exponentials, structure.energies
+    H = structure.to_eigenbasis(structure.hamiltonian).astype(couplings.dtype)
+    at_rest = divided(H, energies, rates, c[:, :, None, None] * couplings[:, None])
     kicked = jnp.stack([-1j * (W @ at_rest - at_rest @ W) for W in V])
-    return Retarded(frequencies, couplings, rates, kicked, state, owners)
+    return Retarded(H, energies, couplings, rates, kicked, state, owners)
+
+
+def divided(
+    H: Complex[Array, "d d"], energies: Float[Array, " d"], z: Complex[Array, "n j"], X: Complex[Array, "*_ n j d d"]
+) -> Complex[Array, "*_ n j d d"]:
+    """(z − iΩ_H)⁻¹ X, X_mn/(z − iω_mn) where H is diag(E). As a linear system, whose derivatives in H follow from
+
+        (z − iΩ_H) dY = dX − dz Y + i (Y dH − dH Y),
+
+    to any order and at any degeneracy."""
+
+    def system(Y: Array) -> Array:
+        return z[:, :, None, None] * Y - 1j * (Y @ H - H @ Y)
+
+    inverse = reciprocal(jax.lax.stop_gradient(z)[:, :, None, None] - 1j * _frequencies(energies))
+
+    def solve(_, Y: Array) -> Array:
+        return inverse * Y
+
+    return jax.lax.custom_linear_solve(system, X, solve, solve)
+
+
+def turned(
+    H: Complex[Array, "d d"], energies: Float[Array, " d"], X: Complex[Array, "u *_ d d"], us: Float[Array, " u"]
+) -> Complex[Array, "u *_ d d"]:
+    """e^{iΩ_H u} X = e^{−iHu} X e^{iHu}, X_mn e^{iω_mn u} where H is diag(E), at each u. For H + h the first change is
+
+        [G, e^{iΩ_H u} X],     G = −i ∫₀ᵘ e^{−iHr} h e^{iHr} dr,
+
+    here of a zero that has the tangent of H: ordinary operations on purpose (see `bohr_filter`).
+
+    **Raises:** `DerivativeOrderError` on a second derivative in H."""
+
+    def change(zero: Array, Y: Array, us: Array) -> Array:
+        half = _frequencies(energies) * us[:, None, None] / 2
+        G = _over(-1j * us[:, None, None] * jnp.exp(1j * half) * jnp.sinc(half / jnp.pi) * zero, Y)
+        return G @ Y - Y @ G
+
+    Y = X * _over(jnp.exp(1j * _frequencies(energies) * us[:, None, None]), X)
+    zero, once = _zero(H, 0)
+    return Y + kept_if(once, change, zero, Y, us)
+
+
+@functools.partial(jax.custom_jvp, nondiff_argnums=(1,))
+def _zero(H: Array, order: int) -> tuple[Array, Array]:
+    """Zero, with the tangent of H (order 0), and whether it has been taken; its slope is one (order 1)."""
+    return (jnp.ones_like(H), jnp.asarray(True)) if order else (jnp.zeros_like(H), jnp.asarray(False))
+
+
+@_zero.defjvp
+def _zero_jvp(order, primals, tangents):
+    if order:
+        raise DerivativeOrderError(
+            "The second derivative in the Hamiltonian of a response in time with the memory of its baths was asked "
+            "for; the first is known, and at frequencies the second. Derivatives in temperatures, coupling strengths "
+            "and coupling operators may be taken in any number."
+        )
+    (H,), (dH,) = primals, tangents
+    zero = jnp.zeros_like(H), jnp.asarray(True)
+    return zero, (_zero(H, 1)[0] * dH, np.zeros((), jax.dtypes.float0))
+
+
+def _frequencies(energies: Float[Array, " d"]) -> Float[Array, "d d"]:
+    return energies[None, :] - energies[:, None]
+
+
+def _over(each: Complex[Array, "u d d"], X: Complex[Array, "u *_ d d"]) -> Complex[Array, "u *_ d d"]:
+    return each.reshape(len(each), *[1] * (X.ndim - 3), *each.shape[1:])

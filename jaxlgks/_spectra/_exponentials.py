@@ -13,6 +13,7 @@ t ΔC(t) = −i ∫dω/2π ΔΓ'(ω) e^{−iωt}; both relative to max|G|, on a 
 measure: C diverges as ln t where Γ falls as 1/ω.)
 """
 
+import functools
 import warnings
 from typing import Any
 
@@ -43,11 +44,13 @@ def exponentials(spectrum: Any, temperature: Float[Array, ""], tolerance: Any, t
     terms = None if terms is None else as_count(terms, "exponentials: terms", least, MOST)
     held = (spectrum, temperature)
     known: Any = jax.tree.map(lambda x: jax.lax.stop_gradient(x) if eqx.is_inexact_array(x) else x, held)
-    if is_concrete(known):
-        check = _Check(known[0], known[1], tolerance)
-        if poles is None:
-            return _fitted(spectrum, temperature, check, terms or _FITTED)
-        terms = _enough(check, terms)
+    if poles is None and is_concrete(known):
+        return _fitted(spectrum, temperature, _Check(known[0], known[1], tolerance), terms or _FITTED)
+    if poles is not None and is_concrete(known):
+        numbers, kind = jax.tree.flatten(known)
+        terms, best = _enough(kind, tuple(x.dtype.type(x) for x in numbers), tolerance, terms)
+        if terms is None:
+            raise _Check(known[0], known[1], tolerance).failed(*best)
     elif poles is None:
         raise CorrelationError(
             f"exponentials: {type(spectrum).__name__} is fitted, which needs known numbers; call it outside jit and "
@@ -55,6 +58,7 @@ def exponentials(spectrum: Any, temperature: Float[Array, ""], tolerance: Any, t
         )
     elif terms is None:
         raise InputError("exponentials: inside jit and vmap their number must be given, terms=...")
+    assert poles is not None
     return _rational(poles[0], poles[1], temperature, terms)
 
 
@@ -122,20 +126,24 @@ def _grid(marks: np.ndarray) -> np.ndarray:
     return np.concatenate([-up[::-1], [0.0], up])
 
 
-def _enough(check: _Check, terms: int | None) -> int:
-    """The number of exponentials that is enough; of a given number whether it is."""
+@functools.lru_cache(maxsize=256)
+def _enough(kind: Any, numbers: tuple, tolerance: float, terms: int | None) -> tuple[int | None, tuple[int, float]]:
+    """The number of exponentials that is enough for a density and a temperature, or a given number if it is; else None.
+    And the best one, with its error."""
+    spectrum, T = jax.tree.unflatten(kind, [jnp.asarray(x) for x in numbers])
+    check = _Check(spectrum, T, tolerance)
     poles, weights, temperature = map(np.asarray, (*check.spectrum.poles(), check.temperature))
     best, count = (0, np.inf), terms or poles.size + 1
     while count <= MOST:
         with np.errstate(all="ignore"):  # a frequency on a pole, no weights at critical damping: no finite error
             error = check.error(*_rational(poles, weights, temperature, count, np))
-        if error <= check.tolerance:
-            return count
         best = min(best, (count, error), key=lambda pair: pair[1])
+        if error <= tolerance:
+            return count, best
         if terms is not None:
             break
         count += 1 + count // 12
-    raise check.failed(*best)
+    return None, best
 
 
 def _fitted(spectrum: Any, temperature: Array, check: _Check, most: int) -> Exponentials:
