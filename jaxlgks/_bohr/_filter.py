@@ -59,6 +59,7 @@ def _filter(H: Array, S: Array, F: Callable, structure: Structure, groups: Group
     return _value(S, F, structure, groups)
 
 
+@eqx.filter_jit  # traced once for all programs that hold it
 def _value(S: Array, F: Callable, structure: Structure, groups: Groups) -> Array:
     return structure.from_eigenbasis(groups.split(F(structure.frequencies) * structure.to_eigenbasis(S)))
 

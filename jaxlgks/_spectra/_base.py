@@ -87,12 +87,7 @@ class AbstractSpectrum(eqx.Module):
 
     def amplitude(self, omega: Float[Array, "..."], temperature: Float[Array, ""]) -> Float[Array, "..."]:
         """√Γ(ω), the filter function of the Davies, unified and universal Lindblad equations."""
-        omega, temperature = _as_arguments(omega, temperature)
-        scaled = temperature * self.reduced(omega)
-        # Below 1e−120, far beyond a cutoff, the third derivative of the root would overflow.
-        occupied = ~(jnp.abs(scaled) <= 1e-120)
-        root = jnp.sqrt(jnp.where(occupied, scaled, 1.0))  # NaN for a negative density: loud, not plausible
-        return jnp.where(occupied, root, 0.0) * root_bose(omega / temperature)
+        return _amplitude(self, *_as_arguments(omega, temperature))
 
     def landmarks(self, temperature: Float[Array, ""]) -> Float[Array, " marks"]:
         """Frequencies ω > 0 at which the density changes character (a cutoff, a resonance): quadratures cut there."""
@@ -237,9 +232,7 @@ class AbstractSpectrum(eqx.Module):
 
     def rate(self, omega: Numbers, temperature: ArrayLike) -> Array:
         """Γ(ω) = ∫ F(τ) e^{iωτ} dτ ≥ 0 at any sign of ω: emission into the bath for ω > 0 (paper, Eq. 9)."""
-        omega, temperature = _as_arguments(omega, temperature)
-        scaled = temperature * self.reduced(omega)
-        return jnp.where(scaled < 0, jnp.nan, scaled) * root_bose(omega / temperature) ** 2
+        return _rate(self, *_as_arguments(omega, temperature))
 
     def log_rate(self, omega: Float[Array, "..."], temperature: Float[Array, ""]) -> Float[Array, "..."]:
         """ln Γ(ω), −∞ where Γ = 0: for rates e^{−ω/T} that underflow."""
@@ -252,6 +245,21 @@ class AbstractSpectrum(eqx.Module):
 @eqx.filter_jit  # traced once for all programs that hold it: it is a large part of each
 def _lamb_shift(spectrum: AbstractSpectrum, omega: Array, temperature: Array) -> Array:
     return spectrum.principal_value(omega, temperature)
+
+
+@eqx.filter_jit
+def _rate(spectrum: AbstractSpectrum, omega: Array, temperature: Array) -> Array:
+    scaled = temperature * spectrum.reduced(omega)
+    return jnp.where(scaled < 0, jnp.nan, scaled) * root_bose(omega / temperature) ** 2
+
+
+@eqx.filter_jit
+def _amplitude(spectrum: AbstractSpectrum, omega: Array, temperature: Array) -> Array:
+    scaled = temperature * spectrum.reduced(omega)
+    # Below 1e−120, far beyond a cutoff, the third derivative of the root would overflow.
+    occupied = ~(jnp.abs(scaled) <= 1e-120)
+    root = jnp.sqrt(jnp.where(occupied, scaled, 1.0))  # NaN for a negative density: loud, not plausible
+    return jnp.where(occupied, root, 0.0) * root_bose(omega / temperature)
 
 
 @eqx.filter_jit
