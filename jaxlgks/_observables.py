@@ -23,6 +23,7 @@ from ._equations import AbstractEquation, Davies
 from ._generator import (
     AbstractForm,
     AbstractGenerator,
+    AbstractMoment,
     AbstractProblem,
     AbstractSolver,
     Change,
@@ -50,6 +51,8 @@ class AbstractQuantity(eqx.Module):
     """Whether `explicit` is known where dissipators follow a drive with the memory of their baths."""
     dissipated: ClassVar[bool] = True
     """Whether dissipators are in its definition."""
+    at_rest: ClassVar[bool] = False
+    """Whether `value` leaves out what vanishes in a steady state."""
 
     @property
     def name(self) -> str:
@@ -70,7 +73,7 @@ class AbstractQuantity(eqx.Module):
         return self
 
     @abc.abstractmethod
-    def value(self, form: AbstractForm, X: State) -> Array:
+    def value(self, form: AbstractMoment, X: State) -> Array:
         """In a steady state."""
 
     @abc.abstractmethod
@@ -99,7 +102,7 @@ class Observable(AbstractQuantity):
     def with_operators(self, transform: Callable[[Any], Any]) -> "Observable":
         return Observable(transform(self.A))
 
-    def value(self, form: AbstractForm, X: State) -> Array:
+    def value(self, form: AbstractMoment, X: State) -> Array:
         return form.average(form.observable(self.A), X).real
 
     def linear(self, L: AbstractGenerator, X: State) -> Observables:
@@ -116,7 +119,7 @@ class Perturbation(AbstractQuantity):
     label: ClassVar[str] = "perturbation"
     dissipated: ClassVar[bool] = False
 
-    def value(self, form: AbstractForm, X: State) -> Array:
+    def value(self, form: AbstractMoment, X: State) -> Array:
         return form.average(self.V, X).real
 
     def linear(self, L: AbstractGenerator, X: State) -> Observables:
@@ -133,7 +136,7 @@ class HeatCurrents(AbstractQuantity):
     thermal: bool = eqx.field(static=True, default=False)
     label: ClassVar[str] = "heat currents"
 
-    def value(self, form: AbstractForm, X: State) -> Array:
+    def value(self, form: AbstractMoment, X: State) -> Array:
         return form.currents(X)
 
     def linear(self, L: AbstractGenerator, X: State) -> Observables:
@@ -180,7 +183,7 @@ class HeatCurrent(AbstractQuantity):
             return self.bath % len(names)
         raise InputError(f"HeatCurrent: no bath {self.bath!r}; the system has {len(names)} baths, named {names}.")
 
-    def value(self, form: AbstractForm, X: State) -> Array:
+    def value(self, form: AbstractMoment, X: State) -> Array:
         return HeatCurrents().value(form, X)[self.bath]
 
     def linear(self, L: AbstractGenerator, X: State) -> Observables:
@@ -195,7 +198,7 @@ class Entropy(AbstractQuantity):
 
     label: ClassVar[str] = "entropy"
 
-    def value(self, form: AbstractForm, X: State) -> Array:
+    def value(self, form: AbstractMoment, X: State) -> Array:
         return form.entropy(X)
 
     def linear(self, L: AbstractGenerator, X: State) -> Observables:
@@ -209,8 +212,9 @@ class EntropyRate(AbstractQuantity):
     """dS/dt = −Tr[(Lρ) ln ρ] (paper, Eq. 49), zero in a steady state; its change is −⟨L₁†(Λ†(t) ln π₀)⟩ (Eq. 53)."""
 
     label: ClassVar[str] = "entropy rate"
+    at_rest: ClassVar[bool] = True
 
-    def value(self, form: AbstractForm, X: State) -> Array:
+    def value(self, form: AbstractMoment, X: State) -> Array:
         return jnp.zeros_like(form.currents(X)[0])
 
     def linear(self, L: AbstractGenerator, X: State) -> Observables:
@@ -224,8 +228,9 @@ class EntropyProduction(AbstractQuantity):
     """The entropy production rate σ = dS/dt − Σ_α J^α/T_α (paper, Eqs. 47 and D11, with the full L₀)."""
 
     label: ClassVar[str] = "entropy production"
+    at_rest: ClassVar[bool] = True
 
-    def value(self, form: AbstractForm, X: State) -> Array:
+    def value(self, form: AbstractMoment, X: State) -> Array:
         return -jnp.sum(form.currents(X) / form.temperatures)
 
     def linear(self, L: AbstractGenerator, X: State) -> Observables:
@@ -243,7 +248,7 @@ class ChannelCurrents(AbstractQuantity):
     label: ClassVar[str] = "channel currents"
     with_memory: ClassVar[bool] = False
 
-    def value(self, form: AbstractForm, X: State) -> Array:
+    def value(self, form: AbstractMoment, X: State) -> Array:
         return form.channel_currents(X)  # pyright: ignore[reportAttributeAccessIssue]
 
     def linear(self, L: Any, X: State) -> Observables:

@@ -4,6 +4,7 @@ from ._base import (
     AbstractDelay as AbstractDelay,
     AbstractForm as AbstractForm,
     AbstractGenerator as AbstractGenerator,
+    AbstractMoment as AbstractMoment,
     AbstractSuperoperator as AbstractSuperoperator,
     Change as Change,
     NullState as NullState,
@@ -22,6 +23,7 @@ from ._blocks import (
 from ._channels import Channels as Channels
 from ._choice import generator as generator, known_blocks as known_blocks
 from ._dense import DenseGenerator as DenseGenerator, dense_generator as dense_generator
+from ._driven import Driven as Driven
 from ._facts import NEGLIGIBLE as NEGLIGIBLE, Facts as Facts
 from ._gth import UNROLLED as UNROLLED, scalars as scalars, stationary as stationary
 from ._linear import linear_solve as linear_solve, matrix_exponential as matrix_exponential

@@ -58,10 +58,8 @@ class Change(eqx.Module):
     carried: Float[Array, "*k baths"] | None = None
 
 
-class AbstractForm(eqx.Module):
-    """A form in which a generator has a steady state, observables and heat currents."""
-
-    name: eqx.AbstractClassVar[str]
+class AbstractMoment(eqx.Module):
+    """What the value of a quantity is read from: H and the dissipators at one time."""
 
     @property
     @abc.abstractmethod
@@ -74,14 +72,6 @@ class AbstractForm(eqx.Module):
         """H, or the operator whose flow is heat: of matrices without its trace, of oscillators as it was given."""
 
     @abc.abstractmethod
-    def steady(self) -> NullState:
-        """π with L π = 0, differentiable by the implicit function theorem."""
-
-    @abc.abstractmethod
-    def external(self, X: State) -> Any:
-        """A state as the user has it."""
-
-    @abc.abstractmethod
     def observable(self, A: Any) -> Observables:
         """Operators of the user's, a stack [*a], as observables of this form."""
 
@@ -90,16 +80,30 @@ class AbstractForm(eqx.Module):
         """Tr[A X] for stacks of both, [*k, *a]."""
 
     @abc.abstractmethod
-    def internal(self, rho: Any) -> State:
-        """A state of the user's in this form."""
-
-    @abc.abstractmethod
     def currents(self, X: State) -> Float[Array, " baths"]:
         """J^α = Tr[H D_α X] of each bath (with the operator whose flow is heat for H, and what the frame adds)."""
 
     @abc.abstractmethod
     def entropy(self, X: State) -> Float[Array, ""]:
         """S of a state."""
+
+
+class AbstractForm(AbstractMoment):
+    """A form in which a generator has a steady state, observables and heat currents."""
+
+    name: eqx.AbstractClassVar[str]
+
+    @abc.abstractmethod
+    def steady(self) -> NullState:
+        """π with L π = 0, differentiable by the implicit function theorem."""
+
+    @abc.abstractmethod
+    def external(self, X: State) -> Any:
+        """A state as the user has it."""
+
+    @abc.abstractmethod
+    def internal(self, rho: Any) -> State:
+        """A state of the user's in this form."""
 
     @abc.abstractmethod
     def entropy_rate(self, X: State) -> Float[Array, ""]:

@@ -19,6 +19,7 @@ from .._inputs import described, is_concrete
 from ..errors import RESULTS, InputError, JaxlgksError
 from ._base import AbstractForm, AbstractGenerator, NullState
 from ._channels import Channels
+from ._driven import Driven
 from ._facts import Facts
 from ._solvers import AbstractSolver
 from ._verdict import AbstractSteadyState
@@ -153,6 +154,12 @@ class AbstractProblem(eqx.Module):
     @abc.abstractmethod
     def perturbed(self, V: Any, delta: Array) -> "AbstractProblem":
         """The problem of H + δV, resolved anew with the pinned groups."""
+
+    @abc.abstractmethod
+    def driven(self, V: Any) -> Driven:
+        """The equation of the system under a drive, whose baths remember.
+
+        **Raises:** `InputError` where there is none."""
 
     @abc.abstractmethod
     def with_baths(self, temperatures: Array, strengths: Array) -> "AbstractProblem":

@@ -24,18 +24,20 @@ from .._equations import (
 )
 from .._inputs import as_operator, as_state, is_concrete
 from .._system import System
-from ..errors import RESULTS, JaxlgksError
+from ..errors import RESULTS, InputError, JaxlgksError
 from ._base import AbstractForm, AbstractGenerator, NullState
 from ._blocks import BlockGenerator, BlockStructure
 from ._channels import Channels, channel_currents
 from ._choice import few_operators, generator, known_blocks
 from ._dense import DenseGenerator
+from ._driven import Driven
 from ._facts import Facts, level_facts
 from ._matrices import Evolution
 from ._memory import ALLOWED, FEWER, matrix_bytes, operator_bytes, require_memory
 from ._operators import OperatorGenerator
 from ._populations import RateEquation, populations_close
 from ._problem import AbstractProblem, resolve
+from ._remembering import exponentials_of
 from ._solvers import SMALL, AbstractSolver, Blocks, Dense, Krylov, Populations
 from ._verdict import WRONG, SteadyState, explained, verdict, warnings_of
 
@@ -258,6 +260,19 @@ class SystemProblem(AbstractProblem):
 
     def perturbed(self, V: Complex[Array, "d d"], delta: Array) -> "SystemProblem":
         return SystemProblem(dissipation(self.model.perturbed(V, delta), self.equation))
+
+    def driven(self, V: Complex[Array, "d d"]) -> Driven:
+        name, size = type(self.equation).__name__, 3 * self.model.dim**2
+        if not self.equation.second_order:
+            raise InputError(
+                f"{name} is derived for a Hamiltonian at rest and has no driven equation to be differentiated: its "
+                "response in time and frequency takes the memory of its baths from Redfield(lamb_shift=True), which "
+                "has one. Ask for that, or for the static response."
+            )
+        needed = 64.0 * size**2
+        require_memory(f"a driven equation of dimension {self.model.dim}", needed, ALLOWED, "Use a smaller system.")
+        resolved = self.dissipation
+        return Driven(resolved, V.astype(resolved.system.hamiltonian.dtype), exponentials_of(resolved.noises))
 
     def with_baths(self, temperatures: Array, strengths: Array) -> "SystemProblem":
         system = self.model.with_baths(temperatures, strengths)

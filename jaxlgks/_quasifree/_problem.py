@@ -17,6 +17,7 @@ from .._generator import (
     AbstractProblem,
     AbstractSolver,
     Channels,
+    Driven,
     Facts,
     NullState,
     resolve,
@@ -269,6 +270,12 @@ class ModesProblem(AbstractProblem):
 
     def perturbed(self, V: Polynomial, delta: Array) -> "ModesProblem":
         return self.displaced(V, delta)
+
+    def driven(self, V: Polynomial) -> Driven:
+        raise InputError(
+            "The driven equation, which cross_validate differentiates at a frequency or a time, is one of matrices; "
+            "got oscillators without truncation. Use their truncated system, or leave out omega and t."
+        )
 
     def with_baths(self, temperatures: Array, strengths: Array) -> "ModesProblem":
         model, reference = (m.with_baths(temperatures, strengths) for m in (self.model, self.reference))
