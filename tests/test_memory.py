@@ -263,6 +263,34 @@ def test_harmonics_and_absorbed_power():
         r.to_harmonics([[1.0]], 0.3)
 
 
+def test_a_drive_of_any_shape():
+    """Switched on: the step response, part by part. A cosine that began long ago: the harmonics, at steps longer than a
+    period of the system, as a function; its samples are another drive, of straight lines, which as a function has the
+    same answer. What cannot be meant is named."""
+    r = lgks.thermodynamic_response(qubit(0.05), V_TIME, REDFIELD).heat_currents
+    t = np.linspace(0, 600, 31)
+    switched, step = r.to_drive(np.ones(31), t), r.step(t)
+    for part in ("kubo", "rotation", "shift", "explicit"):
+        np.testing.assert_allclose(getattr(switched, part), getattr(step, part), rtol=0, atol=1e-11)
+
+    def drive(t):
+        return np.cos(0.05 * np.asarray(t))
+
+    found = r.to_drive(drive, t).total
+    np.testing.assert_allclose(found[-1], r.to_harmonics([0, 1.0], 0.05).at(t[-1]), rtol=0, atol=1e-10)
+    lines = r.to_drive(drive(t), t).total
+    np.testing.assert_allclose(lines, r.to_drive(lambda u: jnp.interp(u, t, drive(t)), t).total, rtol=0, atol=1e-15)
+    assert np.max(np.abs(lines - found)) > 1e-4
+    with pytest.raises(InputError, match="sampled too coarsely"):
+        r.to_drive((-1.0) ** np.arange(31), t)
+    with pytest.raises(InputError, match="equal steps"):
+        r.to_drive(drive, t**2)
+    with pytest.raises(ShapeError, match="two or more"):
+        r.to_drive(drive, 1.0)
+    with pytest.raises(ShapeError, match="real samples"):
+        r.to_drive(np.ones(3), t)
+
+
 def test_a_rotating_frame_keeps_what_is_real_real():
     """Its couplings are not Hermitian, one for each quantum: still χ(−ω) = χ(ω)*, and χ(0) is static."""
     density = lgks.DrudeLorentz(0.01, 2.0)

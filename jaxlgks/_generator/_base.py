@@ -125,6 +125,11 @@ class AbstractGenerator(AbstractForm):
 
     @property
     @abc.abstractmethod
+    def bandwidth(self) -> Float[Array, ""]:
+        """The highest frequency with which what it has turns."""
+
+    @property
+    @abc.abstractmethod
     def has_channels(self) -> bool:
         """Whether heat currents are resolved by channel: `channel_flows` and `channel_changes`."""
 

@@ -93,6 +93,10 @@ class MatrixGenerator(AbstractGenerator):
         return self.resolved.system.energy is None
 
     @property
+    def bandwidth(self) -> Float[Array, ""]:
+        return jnp.ptp(self.resolved.structure.energies)
+
+    @property
     def has_channels(self) -> bool:
         """Not above `CHANNELS` for equations with groups: there may be d² of them, with an operator each."""
         return not self.resolved.equation.regroups or self.resolved.system.dim <= CHANNELS

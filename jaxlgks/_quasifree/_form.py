@@ -165,6 +165,11 @@ class PolynomialGenerator(AbstractGenerator):
         return self.equation.follows
 
     @property
+    def bandwidth(self) -> Float[Array, ""]:
+        """Of products of four."""
+        return 4 * jnp.max(jnp.abs(self.at.signed))
+
+    @property
     def has_channels(self) -> bool:
         return False
 

@@ -23,6 +23,7 @@ from .._generator import AbstractDelay, AbstractGenerator, Change, in_order, req
 from .._inputs import Numbers, as_array, as_delays, as_known, as_real
 from .._observables import Perturbation
 from ..errors import ShapeError
+from ._drive import as_drive, grid
 from ._harmonics import Harmonics
 
 
@@ -152,6 +153,26 @@ class LinearResponse(eqx.Module):
         losses = of_V.susceptibility(omega * orders).total.imag
         power = -jnp.sum(omega * orders * jnp.abs(h) ** 2 * losses) / 2
         return Harmonics(h.reshape(-1, *[1] * (chi.ndim - 1)) * chi, orders, omega, power)
+
+    def to_drive(self, delta: Any, t: Numbers) -> Parts:
+        """The change of ⟨A⟩ under a weak drive H + δ(t)V that begins at t[0], from rest:
+
+            wδ(t) + ∫₀^{t − t₀} φ(u) δ(t − u) du,     w the weight of δ(τ) in φ.
+
+        **Arguments:** `delta`: a function of arrays of times, smooth between the times, or real samples at the times,
+        joined by straight lines. `t`: known times ≥ 0 in equal steps, [t].
+
+        **Returns:** `Parts`, [t, *a].
+
+        **Raises:** `ShapeError`, `InputError` for times or samples of another kind, and for samples too far apart."""
+        on = grid(t, self.generator.bandwidth)
+        drive, phi = as_drive(delta, on.times), self.impulse(on.delays)
+        now, early, inside = (drive(x) for x in (on.times, jnp.maximum(on.early, on.times[0]), on.inside))
+        kubo, rotation, shift, delayed = (
+            on.convolved(x, early, inside) for x in (phi.kubo, phi.rotation, phi.shift, phi.delayed)
+        )
+        explicit = delayed + jnp.multiply.outer(now, phi.explicit[0])
+        return Parts(kubo, rotation, shift, explicit)
 
     def _delay(self) -> AbstractDelay:
         return self.generator.delayed(self.state, self.change, self.quantity)
