@@ -1,7 +1,7 @@
 """Responses whose dissipators follow the drive with the memory of their baths.
 
-Witnesses: numerically exact χ(ω) (HEOM, stored); the driven second-order equation of (ρ, Λ_j), written by hand and
-integrated by SciPy at finite ±δ; exact identities. The exponentials of the baths have tests of their own.
+Witnesses: numerically exact χ(ω) (HEOM, stored); exact identities; each other. The driven equation of (ρ, Λ_j) is the
+witness of test_driven.py. The exponentials of the baths have tests of their own.
 """
 
 import functools
@@ -136,70 +136,6 @@ def test_limits_and_identities(equation):
 
 V_TIME = Z + 0.5 * X
 DENSITY = lgks.DrudeLorentz(0.02, 1.5)
-TIMES = np.array([0.0, 0.3, 1.0, 4.0, 15.0, 60.0])
-
-
-def by_hand(system: lgks.System, V: np.ndarray, delta: float) -> tuple[np.ndarray, np.ndarray]:
-    """⟨σ⟩ and heat currents at TIMES after δV is switched on: the driven equation
-
-        dρ/dt = −i[H + δV, ρ] − Σ_α [S, Λρ − ρΛ†],   dΛ_j/dt = c_j S − ν_j Λ_j − i[H + δV, Λ_j]
-
-    from rest at δ = 0, with J^α = Tr[(H + δV) D^α ρ]."""
-    H = np.asarray(system.hamiltonian)
-    moving = H + delta * V
-    terms = []
-    for bath in system.baths:
-        c, nu = (np.asarray(x) for x in bath.spectrum.exponentials(bath.temperature, 1e-6))
-        terms.append((np.asarray(bath.coupling), c, nu))
-    E, U = np.linalg.eigh(H)
-    omega = E[None, :] - E[:, None]
-
-    def at_rest(S, c, nu):
-        inside = U.conj().T @ S @ U
-        return U @ (c[:, None, None] * inside / (nu[:, None, None] - 1j * omega)) @ U.conj().T
-
-    def parts(rho, kernels):
-        kernels = [k.sum(axis=0) for k in kernels]
-        M = [k @ rho - rho @ k.conj().T for k in kernels]
-        return [m @ S - S @ m for m, (S, *_) in zip(M, terms, strict=True)]
-
-    def unpacked(y):
-        rho, rest, kernels = y[:4].reshape(2, 2), y[4:], []
-        for _, c, _ in terms:
-            kernels.append(rest[: 4 * len(c)].reshape(-1, 2, 2))
-            rest = rest[4 * len(c) :]
-        return rho, kernels
-
-    def field(_, y):
-        rho, kernels = unpacked(y)
-        change = [-1j * (moving @ rho - rho @ moving) + sum(parts(rho, kernels))]
-        for K, (S, c, nu) in zip(kernels, terms, strict=True):
-            change.append(c[:, None, None] * S - nu[:, None, None] * K - 1j * (moving @ K - K @ moving))
-        return np.concatenate([x.ravel() for x in change])
-
-    pi = np.asarray(lgks.steady_state(system, REDFIELD).rho)
-    start = np.concatenate([pi.ravel(), *(at_rest(*one).ravel() for one in terms)])
-    solution = scipy.integrate.solve_ivp(field, (0, TIMES[-1]), start, "BDF", TIMES, rtol=1e-9, atol=1e-12)
-    states = [unpacked(y) for y in solution.y.T]
-    values = np.array([[np.trace(A @ rho).real for A in (X, Y, Z)] for rho, _ in states])
-    return values, np.array([[np.trace(moving @ D).real for D in parts(*state)] for state in states])
-
-
-@pytest.mark.slow
-def test_step_response_against_the_driven_equation():
-    """Redfield's equation with memory, coupling 0.05 of the level distance: observables and heat currents, with their
-    explicit part, against differences of the driven equation at δ = ±1e−3 and ±2e−3, extrapolated."""
-    system = qubit(0.05)
-
-    def slopes(delta: float) -> list[np.ndarray]:
-        pairs = zip(*(by_hand(system, V_TIME, sign * delta) for sign in (1, -1)), strict=True)
-        return [(plus - minus) / (2 * delta) for plus, minus in pairs]
-
-    expected = [(4 * fine - coarse) / 3 for fine, coarse in zip(slopes(1e-3), slopes(2e-3), strict=True)]
-    found = lgks.response(system, V_TIME, np.stack([X, Y, Z]), REDFIELD).step(TIMES).total
-    np.testing.assert_allclose(found, expected[0], rtol=0, atol=5e-6)
-    currents = lgks.thermodynamic_response(system, V_TIME, REDFIELD).heat_currents.step(TIMES).total
-    np.testing.assert_allclose(currents, expected[1], rtol=0, atol=1e-6)
 
 
 @pytest.mark.slow

@@ -109,9 +109,8 @@ def as_drive(delta: Any, times: Float[Array, " t"]) -> Callable[[Array], Array]:
 
     **Raises:** `ShapeError`; `InputError` for samples too far apart."""
     if callable(delta):
-        return lambda t: as_array(
-            delta(t), "delta(t)", ShapeError, "real numbers in the shape of t, for arrays of times"
-        )
+        what = "real numbers, for an array of times"
+        return lambda t: jnp.asarray(as_array(delta(t), "delta(t)", ShapeError, what))
     samples = jnp.asarray(as_array(delta, "the drive delta", ShapeError, "real samples [t], or a function of t"))
     if samples.shape != times.shape or jnp.iscomplexobj(samples):
         raise ShapeError(
