@@ -228,7 +228,7 @@ def warnings_of(validity: Validity, equal: bool, what: str, ask: str) -> list[st
         )
     if validity.force > 1:
         messages.append(
-            f"{name} is for weak coupling: what a slow force of the baths does beyond its second order is "
+            f"{name} is for weak coupling: what a slow force or a line of the baths does beyond second order is "
             f"{float(validity.force):.2g} of what it keeps, where much less than one is needed. {_STRONGER}"
         )
     if validity.negativity >= NEGATIVE:
