@@ -106,20 +106,20 @@ CASES = {
     "three levels apart": Case(np.diag([0.0, 0.7, 1.6]), [(HOT, 1.0, 1e-3, 2.0), (COLD, 0.5, 1e-3, 2.0)], 300.0, 2, 3),
     "a ladder, strong": Case(np.diag([0.0, 1.0, 1.8]), [(LADDER, 0.7, 0.15, 1.0)], 8.0, 6, 2),
     "a ladder, weak": Case(np.diag([0.0, 1.0, 1.8]), [(LADDER, 0.7, 0.002, 1.0)], 150.0, 2, 3),
-    # Lines. The first four were looked at when the measure of lines was made, the others after.
+    # Lines. The first eight were looked at while the measure of lines was made, the other nine graded after.
     "a line above, strong": Case(0.5 * Z, [(X, 0.4, 0.1, 0.02, 1.4)], 6000.0, 3, 2),
     "a line below, strong": Case(0.5 * Z, [(X, 0.4, 0.1, 0.05, 0.7)], 100.0, 5, 2),
     "a line above, weak": Case(0.5 * Z, [(X, 0.4, 0.03, 0.2, 1.3)], 3000.0, 3, 2),
     "a line that dephases": Case(0.5 * Z, [(Z, 0.4, 0.05, 0.02, 0.8), (X, 0.4, 0.001, 2.0)], 100.0, 4, 2),
     "on a line, weak": Case(0.5 * Z, [(X, 0.4, 0.01, 0.2, 1.0)], 600.0, 3, 2),
     "on a line, strong": Case(0.5 * Z, [(X, 0.4, 0.03, 0.02, 1.0)], 150.0, 4, 2),
+    "a line far above, strong": Case(0.5 * Z, [(X, 0.4, 4.0, 0.1, 4.0)], 60.0, 9, 1),
+    "a line far below, tilted": Case(0.5 * Z, [(0.6 * X + 0.8 * Z, 0.4, 0.05, 0.02, 0.3)], 100.0, 6, 2),
     "a line above, hot": Case(0.5 * Z, [(X, 2.0, 0.02, 0.05, 1.3)], 8000.0, 3, 1),
     "a line above, cold": Case(0.5 * Z, [(X, 0.2, 0.05, 0.3, 1.05)], 200.0, 3, 4),
     "a line above, cold, strong": Case(0.5 * Z, [(X, 0.2, 0.15, 0.3, 1.2)], 60.0, 4, 4),
     "a line at half the frequency": Case(0.5 * Z, [(X, 0.3, 0.05, 0.05, 0.5)], 600.0, 4, 2),
     "a line far above": Case(0.5 * Z, [(X, 0.4, 0.5, 0.3, 4.0)], 300.0, 2, 8),
-    "a line far above, strong": Case(0.5 * Z, [(X, 0.4, 4.0, 0.1, 4.0)], 60.0, 9, 1),
-    "a line far below, tilted": Case(0.5 * Z, [(0.6 * X + 0.8 * Z, 0.4, 0.05, 0.02, 0.3)], 100.0, 6, 2),
     "a ladder with a line": Case(np.diag([0.0, 1.0, 1.8]), [(LADDER, 0.5, 0.02, 0.1, 0.9)], 400.0, 2, 3),
     "a ladder with a line, strong": Case(np.diag([0.0, 1.0, 1.8]), [(LADDER, 0.5, 0.08, 0.05, 0.9)], 100.0, 4, 2),
     "two qubits, one line": Case(
