@@ -45,7 +45,7 @@ from .._spectra import AbstractSpectrum, Checked, Moved
 from .._system import Noise, System
 from ._base import AbstractEquation
 from ._dissipation import each_noise
-from ._timescales import OCCUPIED, coherence_rates, constant, coupling_weights, separation, spread
+from ._timescales import NO_WEIGHT, OCCUPIED, coherence_rates, constant, coupling_weights, separation, spread
 
 SMALL, LARGE = 0.1, 10.0
 """A small parameter below the first is small; a distance beyond the second, in decay rates, is large."""
@@ -260,7 +260,7 @@ def of_noise(structure: Structure, noise: Noise) -> OfNoise:
     largest = jnp.max(weights)
     own = jnp.diag(structure.to_eigenbasis(noise.coupling)).real
     between = (own[:, None] - own[None, :]) ** 2 / 2
-    between = jnp.where(between > 1e-18 * largest, between, 0.0)
+    between = jnp.where(between > NO_WEIGHT * largest, between, 0.0)
     weights = jnp.where(diagonal, 0.0, weights)
     coupled = (weights > 1e-9 * largest) | (diagonal & (jnp.max(between) > 0))
 
