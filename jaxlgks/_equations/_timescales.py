@@ -39,7 +39,7 @@ def dephasing_rate(structure: Structure, system: System) -> Float[Array, ""]:
         return between, jnp.any(~same & (weights > NO_WEIGHT * jnp.max(weights)), axis=0)
 
     def of(bath: Bath) -> Array:
-        dephasing, driven = (sum(x[1:], x[0]) for x in zip(*map(of_noise, bath.noises), strict=True))
+        dephasing, driven = (functools.reduce(jnp.add, x) for x in zip(*map(of_noise, bath.noises), strict=True))
         return jnp.max(jnp.where(driven[:, None] | driven[None, :], dephasing, 0.0))
 
     return jnp.max(jnp.stack([of(bath) for bath in system.baths]))
