@@ -15,7 +15,8 @@ import pytest
 
 import jaxlgks as lgks
 from jaxlgks._bohr import find_structure
-from jaxlgks.errors import FitWarning, InputError
+from jaxlgks._sweeps._program import _executable
+from jaxlgks.errors import AccuracyWarning, FitWarning, InputError
 
 from .verdicts import CASES, CURRENT, DISTANCE, EQUATIONS, FILE, TIME, X, Z, by_equation, exact, missed, right
 
@@ -266,10 +267,72 @@ def test_a_sweep_has_a_sentence_for_each_equation():
     assert float(data.validity[0]) == pytest.approx(float(lgks.validity(closer(1e-3)).error), rel=1e-6)
 
 
-def test_what_runs_inside_a_transformation_is_out_of_hearing():
-    """No tracer leaks out of it."""
-    f = jax.jit(lambda nu: lgks.steady_state(closer(nu), solver=lgks.Populations()).rho[0, 0].real)
-    assert "validity" not in lgks.sweep(f, {"nu": np.array([1e-4, 1e-3])})
+def test_what_runs_inside_a_transformation_is_out_of_hearing_and_said_to_be():
+    """No tracer leaks out of it, and a program that was traced before tells as much as a new one. What is asked outside
+    it is judged, and so is a function that is compiled as a whole."""
+
+    def population(nu):
+        return lgks.steady_state(closer(nu), solver=lgks.Populations()).rho[0, 0].real
+
+    inner, nus = jax.jit(population), {"nu": np.array([1e-4, 1e-3])}
+    for _ in range(2):
+        data = lgks.sweep(lambda nu: inner(nu), nus)
+        assert "validity" not in data
+        assert (
+            data.attrs["validity"] == "Davies not judged: it is asked inside a jit, vmap or grad of the function's own"
+        )
+    with pytest.warns(lgks.ValidityWarning, match="Davies out of range at 2 of 2 points"):
+        whole = lgks.sweep(inner, nus)
+    assert "not judged" not in whole.attrs["validity"]
+
+    def both(nu):
+        return inner(nu) + lgks.steady_state(closer(nu), lgks.Redfield(), lgks.Dense()).rho[0, 0].real
+
+    mixed = lgks.sweep(both, nus).attrs["validity"]
+    assert mixed.startswith("Redfield in range at all 2 points. Davies not judged")
+
+
+def test_a_sweep_ends_with_what_rounding_has_spoiled():
+    """The levels of `test_accuracy` that hang together by 1e−10 of their rates: an error that one point alone warns of
+    was silent in a sweep."""
+
+    def f(weak):
+        shape = jnp.ones((3, 3)).at[0, 1:].set(weak).at[1:, 0].set(weak)
+        S = jnp.array([[1.0, 0.7, 0.5], [0.7, -0.3, 0.9], [0.5, 0.9, 0.2]]) * shape
+        pairs = zip((S, S.at[0, 0].add(-0.5)), (1.0, 2.0), (2.0, 1.0), (0.4, 0.7), strict=True)
+        baths = [lgks.Bath(A, T, lgks.DrudeLorentz(1e-3 * x, cutoff)) for A, x, cutoff, T in pairs]
+        state = lgks.steady_state(lgks.System(jnp.diag(jnp.array([0.0, 0.3, 0.8])), baths), lgks.Redfield())
+        return state.rho[0, 0].real
+
+    weak = np.array([1e-5, 0.1])
+    with pytest.warns(
+        AccuracyWarning, match=r"sweep: elements .* by more than 1e-08 at 1 of 2 points, .* 1e-05"
+    ) as seen:
+        data = lgks.sweep(f, {"weak": weak})
+    assert len(seen) == 1
+    assert data.state_error[0] > 1e-8 > data.state_error[1]
+    assert "1 of 2 points" in data.attrs["accuracy"]
+
+
+def test_the_same_sweep_again_compiles_nothing():
+    """Neither its program nor that of its verdicts, although both are traced anew: what a function refers to may have
+    changed, and then nothing of the old one is used."""
+    strength, strengths = 1e-3, {"T": np.array([0.4, 0.5])}
+
+    def f(T):
+        return {"p": strength * lgks.steady_state(qubit(X, T, strength, 2.0), solver=lgks.Populations()).rho[0, 0].real}
+
+    _executable.cache_clear()
+    first = lgks.sweep(f, strengths)
+    assert _executable.cache_info().misses == 2
+    again = lgks.sweep(f, strengths)
+    assert _executable.cache_info().misses == 2
+    np.testing.assert_array_equal(again.p, first.p)
+    np.testing.assert_array_equal(again.validity, first.validity)
+    strength = 2e-3
+    other = lgks.sweep(f, strengths)
+    np.testing.assert_allclose(other.p, 2 * first.p, rtol=1e-9)
+    np.testing.assert_allclose(other.validity, 2 * first.validity, rtol=1e-9)
 
 
 @pytest.mark.slow

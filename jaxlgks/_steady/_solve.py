@@ -24,6 +24,7 @@ from .._generator import (
     as_solver,
     doubt_of,
     is_heard,
+    mark,
     resolve,
     scalars,
     tell,
@@ -125,7 +126,9 @@ def at_rest(
                 validity = problem.validity(steady.state)
                 steady = eqx.tree_at(lambda s: s.validity, steady, validity, is_leaf=lambda x: x is None)
                 if throw:
-                    tell(problem, validity)
+                    tell(problem, validity, steady.error)
+            elif throw:
+                mark(type(problem.equation).__name__)
             return Rest(problem, form, state, steady, candidate if kept else None)
         kept = kept or bool(steady.result != RESULTS.coupled)
     raise AssertionError("no solver to try")
