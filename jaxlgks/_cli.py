@@ -74,8 +74,9 @@ def sweep(config: Path, *, out: Path | None = None, progress: bool = True) -> in
         data.to_netcdf(target, engine="h5netcdf")
         size = " x ".join(str(x.size) for x in plan.axes.values())
         say(f"{size} points, {data.attrs['points_per_second']:,.0f}/s, {data.attrs['n_failed']} failed. See {target}")
-        if "validity" in data.attrs:
-            say(data.attrs["validity"], soft_wrap=True)
+        for name in ("validity", "accuracy"):
+            if name in data.attrs:
+                say(data.attrs[name], soft_wrap=True)
         return 1 if data.attrs["n_failed"] else 0
 
     return _reported("sweep", work)

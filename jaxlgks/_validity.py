@@ -27,7 +27,7 @@ def validity(system: Any, equation: AbstractEquation = Davies(), rho: Any = None
     import jaxlgks as lgks
     slow = lgks.Bath(lgks.models.pauli("X"), 0.5, lgks.DrudeLorentz(0.2, 0.02))
     judged = lgks.validity(lgks.System(0.5 * lgks.models.pauli("Z"), slow), lgks.Redfield())
-    print(judged)                      # Redfield out of range: the slow force of a bath is not weak
+    print(judged)                      # Redfield out of range: a slow force or a line of a bath is not weak
     ```
     """
     problem = resolve(system, equation)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import jaxlgks as lgks
-from jaxlgks.errors import AccuracyWarning, ImpreciseSteadyStateError
+from jaxlgks.errors import RESULTS, AccuracyWarning, ImpreciseSteadyStateError
 
 X, Z = lgks.models.pauli("X").real, lgks.models.pauli("Z").real
 ONE = np.eye(2)
@@ -151,6 +151,29 @@ def test_a_charge_qubit_at_one_temperature_has_the_gibbs_state():
         assert state.error < 1e-8
         assert f"error {float(state.error):.2g}" in str(state)
     assert state.condition < 1e-12
+
+
+@eqx.filter_jit
+def traced(system):
+    state = lgks.steady_state(system, throw=False)
+    return state.rho, state.error, state.result == RESULTS.successful
+
+
+@pytest.mark.parametrize("weak", [1e-8, 1e-12])
+def test_a_charge_qubit_has_it_where_its_levels_are_not_known(weak):
+    """Inside `jit` the matrix has to find it; it was NaN, for a condition of 1e−16, although every rate is known."""
+    system = charge_qubit(weak, temperatures=(0.4, 0.4))
+    rho, error, good = traced(system)
+    np.testing.assert_allclose(rho, gibbs(system, 0.4), rtol=0, atol=1e-14)
+    assert good
+    assert error < 1e-8
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_levels_that_nothing_connects_stay_refused(known):
+    """Exactly, and where rounding connects them in a basis that nothing is sparse in."""
+    system = charge_qubit(0.0) if known else rotated(charge_qubit(0.0))
+    assert not traced(system)[2]
 
 
 def test_a_state_that_rounding_has_spoiled_is_named():

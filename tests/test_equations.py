@@ -85,17 +85,20 @@ def test_unified_equals_davies_where_groups_are_equal_or_far_apart(seed):
 
 
 def test_the_automatic_width_is_the_geometric_mean_of_two_rates():
-    """√(Γ_R/τ_B) by hand, Γ_R = max_n Σ_m Γ(ω_mn)|S_mn|², τ_B = max |d ln Γ/dω| over coupled frequencies."""
+    """√(Γ_R/τ_B) by hand, Γ_R = max_n Σ_m Γ(ω_mn)|S_mn|² or, here the faster, ½Γ(0)(S_mm − S_nn)²; τ_B =
+    max |d ln Γ/dω| over coupled frequencies."""
     E, T, bath = np.array([0.0, 1.0, 2.5]), 0.7, lgks.DrudeLorentz(0.01, 2.0)
     S = hermitian(np.random.default_rng(3), 3)
     system = lgks.System(np.diag(E), lgks.Bath(S, T, bath))
     omega = E[None, :] - E[:, None]
     rates = np.asarray(bath.rate(omega, T)) * np.abs(S) ** 2
     fastest = max(rates[:, n].sum() - rates[n, n] for n in range(3))
+    dephasing = 0.5 * float(bath.rate(0.0, T)) * np.ptp(np.diag(S).real) ** 2
+    assert dephasing > fastest
     h = 1e-5
     memory = np.abs(np.log(bath.rate(omega + h, T) / bath.rate(omega - h, T))).max() / (2 * h)
     gap = cluster_gap(lgks.Unified(), bohr_structure(system.hamiltonian), system)
-    assert float(gap) == pytest.approx(float(np.sqrt(fastest / memory)), rel=1e-8)
+    assert float(gap) == pytest.approx(float(np.sqrt(dephasing / memory)), rel=1e-8)
 
 
 def test_unified_equals_davies_by_its_automatic_width():

@@ -1,8 +1,8 @@
 """Verdicts that see: what a master equation takes for zero, against exact states by the hierarchy.
 
 `tests/reference/verdicts.json` (made by `python -m tests.verdicts`) holds what four equations miss of the truth in
-22 systems: slow baths and fast ones, dephasing, strong and weak, cold and hot, near-degenerate, two baths, two qubits,
-three levels. Said is `validity(system, equation).in_range`, from the system alone.
+39 systems: slow baths and fast ones, lines, dephasing, strong and weak, cold and hot, near-degenerate, two baths, two
+qubits, three levels. Said is `validity(system, equation).in_range`, from the system alone.
 """
 
 import json
@@ -15,7 +15,8 @@ import pytest
 
 import jaxlgks as lgks
 from jaxlgks._bohr import find_structure
-from jaxlgks.errors import FitWarning, InputError
+from jaxlgks._sweeps._program import _executable
+from jaxlgks.errors import AccuracyWarning, FitWarning, InputError
 
 from .verdicts import CASES, CURRENT, DISTANCE, EQUATIONS, FILE, TIME, X, Z, by_equation, exact, missed, right
 
@@ -23,6 +24,8 @@ STORED = json.loads(FILE.read_text())
 # Without a Lamb shift no equation knows the levels that lie as close as they are broad. `diagnose` computes with and
 # without; numbers that cost no quadrature cannot tell.
 NOT_SEEN = {("three levels, two of them close", name) for name in ("Unified", "UniversalLindblad", "Redfield")}
+# Said to be out, with small parameters of 0.23 and 0.31; they miss 0.035 and 0.028, and less than 0.05 is right.
+TOO_CAREFUL = {(f"a line above, {kind}", name) for kind in ("hot", "cold, strong") for name in EQUATIONS}
 
 
 def qubit(S, T: float, strength: float, cutoff: float) -> lgks.System:
@@ -41,15 +44,15 @@ def test_the_truth_is_converged():
 
 
 def test_said_and_true():
-    """22 systems, four equations: every verdict but those named above is the truth; at most two wrong an equation."""
+    """39 systems, four equations: every verdict but those named above is the truth; at most one in ten wrong."""
     assert set(STORED) == set(CASES)
     wrong = set()
     for name, case in CASES.items():
         for label, equation in EQUATIONS.items():
             said = bool(lgks.validity(case.system, equation).in_range)
             wrong |= {(name, label)} if said != right(STORED[name]["errors"][label]) else set()
-    assert wrong == NOT_SEEN
-    assert max(sum(label == of for _, of in wrong) for label in EQUATIONS) <= 2
+    assert wrong == NOT_SEEN | TOO_CAREFUL
+    assert max(sum(label == of for _, of in wrong) for label in EQUATIONS) <= len(CASES) / 10
 
 
 def test_a_slow_bath_that_dephases():
@@ -83,7 +86,7 @@ def test_a_slow_force_turns_eigenstates():
 def test_pure_dephasing_broadens_the_lines_that_are_treated_apart(angle):
     """H = 0.05(cos θ σz + sin θ σx), S = σz, λ = 0.025, ω_c = T = 10: the coherence decays at 2Γ(0) = 0.2, Γ(0) = 0.1,
     twice the frequency, while transitions, Γ(ω) sin²θ, are slow. Davies loses what couples populations to it, and is
-    five times wrong. Redfield, and Unified where its cluster holds all, keep it."""
+    five times wrong. Redfield, and Unified, whose cluster holds all, keep it: the slowest rate is theirs to 1%."""
     axis = np.cos(angle) * Z + np.sin(angle) * X
     system = lgks.System(0.05 * axis, lgks.Bath(Z, 10.0, lgks.DrudeLorentz(0.025, 10.0)))
     judged = lgks.validity(system)
@@ -92,8 +95,63 @@ def test_pure_dephasing_broadens_the_lines_that_are_treated_apart(angle):
     assert lgks.validity(system, lgks.Redfield()).in_range
     with pytest.warns(lgks.ValidityWarning, match=r"Davies treats .* Use Unified\(\)"):
         lgks.steady_state(system)
-    clusters = lgks.Unified().groups(find_structure(system.hamiltonian), system)
-    assert bool(lgks.validity(system, lgks.Unified()).in_range) == (clusters.count == 1) == (angle == 0.1)
+    assert lgks.validity(system, lgks.Unified()).in_range
+    assert lgks.Unified().groups(find_structure(system.hamiltonian), system).count == 1
+
+    def slowest(equation) -> float:
+        return np.sort(-np.linalg.eigvals(lgks.liouvillian(system, equation)).real)[1]
+
+    davies, unified, redfield = (slowest(one) for one in (lgks.Davies(), lgks.Unified(), lgks.Redfield()))
+    assert unified == pytest.approx(redfield, rel=0.01)
+    assert davies > 3 * redfield
+
+
+def test_dephasing_by_a_bath_that_drives_nothing_joins_no_frequencies():
+    """It couples no coherence to populations, however fast: clusters are those without it, and Unified is Davies."""
+    density = lgks.DrudeLorentz(0.025, 10.0)
+    alone = lgks.Bath(X, 10.0, lgks.DrudeLorentz(1e-5, 10.0), "transverse")
+    system = lgks.System(0.05 * Z, [alone, lgks.Bath(Z, 10.0, density, "dephasing")])
+    np.testing.assert_allclose(lgks.liouvillian(system, lgks.Unified()), lgks.liouvillian(system), atol=1e-15)
+
+
+def line(S, T: float, strength: float, width: float, resonance: float) -> lgks.System:
+    return lgks.System(0.5 * Z, lgks.Bath(S, T, lgks.UnderdampedBrownian(strength, width, resonance)))
+
+
+@pytest.mark.parametrize("width", [1e-2, 1e-4])
+@pytest.mark.parametrize("resonance", [0.75, 1.1, 2.2])
+def test_a_line_beside_a_transition_dresses_it(resonance, width):
+    """However narrow, to the accuracy of coarse sums: an oscillator at a distance Δ, ⟨R²⟩ = λ²/2ω₀ = g² in its ground
+    state, mixes in g²/Δ²."""
+    g = 0.2 * abs(resonance - 1)
+    judged = lgks.validity(line(X, 0.02, g * np.sqrt(2 * resonance), width * abs(resonance - 1), resonance))
+    assert float(judged.force) == pytest.approx(2 * 0.2**2, rel=0.1)
+
+
+def test_a_line_is_seen_in_a_function_that_announces_nothing():
+    """The same numbers as of a density that says where its line is."""
+    known = lgks.UnderdampedBrownian(0.1, 0.02, 1.4)
+    unknown = lgks.CallableSpectrum(lambda w: 4e-4 * w / ((w**2 - 1.96) ** 2 + (0.02 * w) ** 2))
+    forces = [float(lgks.validity(lgks.System(0.5 * Z, lgks.Bath(X, 0.4, one))).force) for one in (known, unknown)]
+    assert forces[0] == pytest.approx(forces[1], rel=0.05)
+    assert forces[0] > 1
+
+
+@pytest.mark.parametrize(("strength", "right"), [(0.05, True), (0.25, True), (0.8, False)])
+def test_a_line_that_only_dephases(strength, right):
+    """S = σz commutes with H: |ρ01(t)| = ½ exp(−4∫Γ(x)(1 − cos xt) dx/2πx²), written out here. A line at 1.5, 0.02
+    wide, makes it oscillate once 8g²/ω₀² is not small; its height says nothing."""
+    T, width, resonance = 0.5, 0.02, 1.5
+    x = np.linspace(-8, 8, 20_000)  # without zero
+    density = 2 * strength**2 * width * x / ((x**2 - resonance**2) ** 2 + (width * x) ** 2)
+    rate, t = density / -np.expm1(-x / T), np.linspace(0, 30, 31)
+    exponent = 4 / (2 * np.pi) * (x[1] - x[0]) * np.array([np.sum(rate / x**2 * (1 - np.cos(x * s))) for s in t])
+    at_zero = 2 * strength**2 * width * T / resonance**4
+    missed = 0.5 * np.max(np.abs(np.exp(-exponent) - np.exp(-2 * at_zero * t)))
+    judged = lgks.validity(line(Z, T, strength, width, resonance))
+    assert (missed < TIME) == right
+    assert bool(judged.in_range) == right
+    assert judged.force == 0
 
 
 def test_every_kind_of_density_has_numbers():
@@ -110,8 +168,8 @@ def test_every_kind_of_density_has_numbers():
         judged = lgks.validity(lgks.System(0.5 * Z, lgks.Bath(X, 0.5, density)))
         assert 0 <= float(judged.memory) < np.inf
         assert 0 <= float(judged.force) < np.inf
-    line = lgks.validity(lgks.System(0.5 * Z, lgks.Bath(X, 0.5, densities[0])))
-    assert line.broken  # Γ is stationary at the top of the line, and changes within its width
+    top = lgks.validity(lgks.System(0.5 * Z, lgks.Bath(X, 0.5, densities[0])))
+    assert top.broken  # Γ is stationary at the top of the line, and changes within its width
     assert float(lgks.validity(lgks.System(0.5 * Z, lgks.Bath(X, 0.5, lgks.Flat(0.01)))).force) == 0
 
 
@@ -209,10 +267,72 @@ def test_a_sweep_has_a_sentence_for_each_equation():
     assert float(data.validity[0]) == pytest.approx(float(lgks.validity(closer(1e-3)).error), rel=1e-6)
 
 
-def test_what_runs_inside_a_transformation_is_out_of_hearing():
-    """No tracer leaks out of it."""
-    f = jax.jit(lambda nu: lgks.steady_state(closer(nu), solver=lgks.Populations()).rho[0, 0].real)
-    assert "validity" not in lgks.sweep(f, {"nu": np.array([1e-4, 1e-3])})
+def test_what_runs_inside_a_transformation_is_out_of_hearing_and_said_to_be():
+    """No tracer leaks out of it, and a program that was traced before tells as much as a new one. What is asked outside
+    it is judged, and so is a function that is compiled as a whole."""
+
+    def population(nu):
+        return lgks.steady_state(closer(nu), solver=lgks.Populations()).rho[0, 0].real
+
+    inner, nus = jax.jit(population), {"nu": np.array([1e-4, 1e-3])}
+    for _ in range(2):
+        data = lgks.sweep(lambda nu: inner(nu), nus)
+        assert "validity" not in data
+        assert (
+            data.attrs["validity"] == "Davies not judged: it is asked inside a jit, vmap or grad of the function's own"
+        )
+    with pytest.warns(lgks.ValidityWarning, match="Davies out of range at 2 of 2 points"):
+        whole = lgks.sweep(inner, nus)
+    assert "not judged" not in whole.attrs["validity"]
+
+    def both(nu):
+        return inner(nu) + lgks.steady_state(closer(nu), lgks.Redfield(), lgks.Dense()).rho[0, 0].real
+
+    mixed = lgks.sweep(both, nus).attrs["validity"]
+    assert mixed.startswith("Redfield in range at all 2 points. Davies not judged")
+
+
+def test_a_sweep_ends_with_what_rounding_has_spoiled():
+    """The levels of `test_accuracy` that hang together by 1e−10 of their rates: an error that one point alone warns of
+    was silent in a sweep."""
+
+    def f(weak):
+        shape = jnp.ones((3, 3)).at[0, 1:].set(weak).at[1:, 0].set(weak)
+        S = jnp.array([[1.0, 0.7, 0.5], [0.7, -0.3, 0.9], [0.5, 0.9, 0.2]]) * shape
+        pairs = zip((S, S.at[0, 0].add(-0.5)), (1.0, 2.0), (2.0, 1.0), (0.4, 0.7), strict=True)
+        baths = [lgks.Bath(A, T, lgks.DrudeLorentz(1e-3 * x, cutoff)) for A, x, cutoff, T in pairs]
+        state = lgks.steady_state(lgks.System(jnp.diag(jnp.array([0.0, 0.3, 0.8])), baths), lgks.Redfield())
+        return state.rho[0, 0].real
+
+    weak = np.array([1e-5, 0.1])
+    with pytest.warns(
+        AccuracyWarning, match=r"sweep: elements .* by more than 1e-08 at 1 of 2 points, .* 1e-05"
+    ) as seen:
+        data = lgks.sweep(f, {"weak": weak})
+    assert len(seen) == 1
+    assert data.state_error[0] > 1e-8 > data.state_error[1]
+    assert "1 of 2 points" in data.attrs["accuracy"]
+
+
+def test_the_same_sweep_again_compiles_nothing():
+    """Neither its program nor that of its verdicts, although both are traced anew: what a function refers to may have
+    changed, and then nothing of the old one is used."""
+    strength, strengths = 1e-3, {"T": np.array([0.4, 0.5])}
+
+    def f(T):
+        return {"p": strength * lgks.steady_state(qubit(X, T, strength, 2.0), solver=lgks.Populations()).rho[0, 0].real}
+
+    _executable.cache_clear()
+    first = lgks.sweep(f, strengths)
+    assert _executable.cache_info().misses == 2
+    again = lgks.sweep(f, strengths)
+    assert _executable.cache_info().misses == 2
+    np.testing.assert_array_equal(again.p, first.p)
+    np.testing.assert_array_equal(again.validity, first.validity)
+    strength = 2e-3
+    other = lgks.sweep(f, strengths)
+    np.testing.assert_allclose(other.p, 2 * first.p, rtol=1e-9)
+    np.testing.assert_allclose(other.validity, 2 * first.validity, rtol=1e-9)
 
 
 @pytest.mark.slow
@@ -225,7 +345,7 @@ def test_a_fit_says_that_its_equation_does_not_hold():
 
     scale = np.array([1.0, 2.0, 3.0])
     data = lgks.Data({"scale": scale}, {"y": 0.2 * scale * 0.1192}, errors=1e-3)
-    with pytest.warns(FitWarning, match="Davies out of range at 3 of 3 points: the slow force"):
+    with pytest.warns(FitWarning, match="Davies out of range at 3 of 3 points: a slow force"):
         result = lgks.fit(predict, data, {"strength": 0.15})
     assert result.validity.error.shape == (3,)
 

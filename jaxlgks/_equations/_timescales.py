@@ -15,6 +15,8 @@ from jaxtyping import Array, Float, Inexact
 from .._bohr import Groups, Structure, dagger, derivative, product
 from .._system import Bath, Noise, System
 
+NO_WEIGHT = 1e-18
+"""Squares of couplings below this part of the largest are rounding."""
 OCCUPIED = 1e-6
 """A level that holds less than this is empty to a verdict."""
 
@@ -22,6 +24,25 @@ OCCUPIED = 1e-6
 def relaxation_rate(structure: Structure, system: System) -> Float[Array, ""]:
     """Γ_R = max_n Σ_m Σ_α Γ_α(ω_mn) |S_mn|² over m ≠ n: the fastest decay rate of a level."""
     return jnp.max(jnp.sum(total(transition_rates(structure, system)), axis=0))
+
+
+def dephasing_rate(structure: Structure, system: System) -> Float[Array, ""]:
+    """max_mn ½ Γ_α(0)(S_mm − S_nn)² over baths that also drive a transition of m or n: the fastest pure dephasing that
+    couples coherences to populations. What a bath dephases alone is coupled to nothing."""
+    structure, system = constant((structure, system))
+
+    def of_noise(noise: Noise) -> tuple[Array, Array]:
+        S, weights = structure.to_eigenbasis(noise.coupling), coupling_weights(structure.vectors, noise)
+        own, same = jnp.diag(S).real, jnp.eye(system.dim, dtype=bool)
+        between = (own[:, None] - own[None, :]) ** 2 / 2
+        between = jnp.where(between > NO_WEIGHT * jnp.max(weights), between * noise.rate(jnp.zeros(())), 0.0)
+        return between, jnp.any(~same & (weights > NO_WEIGHT * jnp.max(weights)), axis=0)
+
+    def of(bath: Bath) -> Array:
+        dephasing, driven = (functools.reduce(jnp.add, x) for x in zip(*map(of_noise, bath.noises), strict=True))
+        return jnp.max(jnp.where(driven[:, None] | driven[None, :], dephasing, 0.0))
+
+    return jnp.max(jnp.stack([of(bath) for bath in system.baths]))
 
 
 def transition_rates(structure: Structure, system: System) -> tuple[Float[Array, "d d"], ...]:

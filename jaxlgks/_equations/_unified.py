@@ -16,7 +16,7 @@ from ._base import Filter, Thunk, as_reference
 from ._rates import OfGroup
 from ._redfield import redfield_jumps, redfield_operators
 from ._secular import AbstractSecular, Product
-from ._timescales import correlation_time, relaxation_rate
+from ._timescales import correlation_time, dephasing_rate, relaxation_rate
 
 Rates = Literal["geometric", "centre", "arithmetic"]
 
@@ -49,8 +49,9 @@ class Unified(AbstractSecular):
     exactly (without Lamb shift), but populations can be slightly negative.
 
     Frequencies are chained together while neighbours are closer than the width. With Γ_R the fastest decay rate of a
-    level and τ_B = max |d ln Γ/dω| the memory of the baths, the automatic width is √(Γ_R/τ_B): there the error of
-    treating frequencies apart, Γ_R/|ω−ω'|, equals that of giving them a common rate, |ω−ω'| τ_B.
+    level, or pure dephasing by a bath that drives its transitions too, and τ_B = max |d ln Γ/dω| the memory of the
+    baths, the automatic width is √(Γ_R/τ_B): there the error of treating frequencies apart, Γ_R/|ω−ω'|, equals that of
+    giving them a common rate, |ω−ω'| τ_B.
 
     **Arguments:** `width`: in units of Γ_R, or None for the automatic choice. `lamb_shift`: as in `Davies`, summed
     within a cluster; with "arithmetic", as in `Redfield`. `rates`: "geometric", "centre" or "arithmetic".
@@ -146,6 +147,6 @@ def cluster_gap(equation: Unified, structure: Structure, system: System) -> Floa
     """The distance of neighbours below which a cluster goes on, a frequency."""
     return equation.gap(
         structure.energies[-1] - structure.energies[0],
-        lambda: relaxation_rate(structure, system),
+        lambda: jnp.maximum(relaxation_rate(structure, system), dephasing_rate(structure, system)),
         lambda: correlation_time(structure, system),
     )

@@ -6,19 +6,27 @@ An equation of second order in the coupling S ⊗ R without memory asks for thre
 
 1. The rate Γ must not change within the width of a line. Over the distance 1/τ it does, with
 
-       τ(ω) = max(|Γ'/Γ|, √|Γ''/2Γ|)   at ω ≠ 0,        τ(0) = max_x |Γ(x) + Γ(−x) − 2Γ(0)| / xΓ(0).
+       τ(ω) = max(|Γ'/Γ|, √|Γ''/2Γ|)   at ω ≠ 0,        τ(0) = ∫₀^∞ |Γ(x) + Γ(−x) − 2Γ(0)| dx/πx² / Γ(0).
 
    The slope alone sees neither the top of a line nor, at zero, the cutoff: by detailed balance Γ'(0)/Γ(0) is 1/2T
-   whatever the density. The steepest chord at zero needs no derivative there, where some densities have a kink; for
-   Drude–Lorentz it is 1/ω_c if ω_c < T, for a fast bath 1/T. `memory` adds Γ|S_mn|² τ over the transitions of a level,
-   and ½ Γ(0)(S_mm − S_nn)² τ(0) for pure dephasing. Each rate meets its own memory: that of absorption from a cold
-   bath, 1/T, says nothing about emission.
-2. A force of frequencies x far below a transition acts as a random static field: it turns eigenstates by
-   Σ_m |S_mn|² ⟨R²⟩/ω_mn², ⟨R²⟩ = ∫ Γ(x) dx/2π over |x| < ω/2 (2λT for a slow Drude–Lorentz bath), and one far above
-   dresses them by Σ_m |S_mn|² ∫ Γ(x) dx/2πx² over |x| > 2ω.
-3. Through levels' shifts of second order, A_n R² with A_n = Σ_m |S_mn|²/ω_mn, it dephases at the rate
-   (A_m − A_n)² ∫ Γ(x)Γ(−x) dx/2π, two quanta at a time, which must be slower than the decay by one. `force` is the
-   largest of 2 and 3.
+   whatever the density. At zero the coherence of a system that only dephases is known: the integral is what its
+   logarithm misses at long times, 1/ω_c for Drude–Lorentz with ω_c < T, and little for a line, however high, whose
+   oscillators only go along. `memory` adds Γ|S_mn|² τ over the transitions of a level, and ½ Γ(0)(S_mm − S_nn)² τ(0)
+   for pure dephasing. Each rate meets its own memory: that of absorption from a cold bath, 1/T, says nothing about
+   emission.
+2. A force of other frequencies x dresses levels: slow, as a random static field; fast, with virtual quanta; and in a
+   line, however near to ω, with the quanta of its oscillators. Twice the weight of what is mixed in is
+
+       Σ_m |S_mn|² ∫ |Γ(x) − Γ_ω(x)| dx/π(x − ω_mn)²,
+
+   where Γ_ω is the tangent of Γ at ω, which is rate and memory, near ω (between zero and 2ω). For a slow Drude–Lorentz
+   bath that is 4λT/ω², for an oscillator with ⟨R²⟩ = g² at a distance Δ it is 2g²/Δ².
+3. Through levels' shifts of second order it dephases at the rate
+
+       ∫ (A_m(x) − A_n(x))² Γ(x)Γ(−x) dx/2π,      A_n(x) = Σ_m |S_mn|² ω_mn/(ω_mn² − x²),
+
+   two quanta at a time (with the tangent of ΓΓ taken away in the same way), which must be slower than the decay by
+   one. `force` is the largest of 2 and 3.
 """
 
 import functools
@@ -37,7 +45,7 @@ from .._spectra import AbstractSpectrum, Checked, Moved
 from .._system import Noise, System
 from ._base import AbstractEquation
 from ._dissipation import each_noise
-from ._timescales import OCCUPIED, coherence_rates, constant, coupling_weights, separation, spread
+from ._timescales import NO_WEIGHT, OCCUPIED, coherence_rates, constant, coupling_weights, separation, spread
 
 SMALL, LARGE = 0.1, 10.0
 """A small parameter below the first is small; a distance beyond the second, in decay rates, is large."""
@@ -45,10 +53,14 @@ NEGATIVE = 1e-8
 """A negative eigenvalue of a state beyond this is no rounding."""
 _FREQUENCIES = np.geomspace(1e-7, 1e3, 161)
 """In units of the largest Bohr frequency."""
-_AROUND = 1 + np.concatenate([-np.geomspace(0.5, 1e-4, 20), np.geomspace(1e-4, 0.5, 20)])
-"""In units of a landmark of the density."""
-_STEP = 1e-3
-"""Of a frequency: over less no density is expected to change."""
+_AROUND = 1 + np.concatenate([-np.geomspace(0.5, 1e-6, 24), np.zeros(1), np.geomspace(1e-6, 0.5, 24)])
+"""In units of a landmark of the density: a line is resolved whose width is 1e−5 of its frequency or more."""
+_FEW = 20
+"""Landmarks: more of them, as of a table, are near enough to each other."""
+_STEP, _LEAST_STEP = 1e-3, 1e-6
+"""Of a frequency: a difference in the place of a derivative, at most and at least."""
+_WITHIN = 0.03
+"""Of the lowest landmark, which may be the width of a line: over less no density is expected to change."""
 _NEAR = 1e-2
 """Of the shortest frequency of a density: what is smaller counts as zero, where the slope may have a kink."""
 
@@ -58,8 +70,9 @@ class Validity(eqx.Module):
 
     - `memory`: Γ τ_B, the largest sum over the transitions of a level, pure dephasing included, of the rate times the
       memory of the bath at that frequency: the rate must not change within the width of a line.
-    - `force`: what the slow part of the baths' force does beyond one quantum: how far it turns eigenstates,
-      Σ|S_mn|²⟨R²⟩/ω_mn², or how fast it dephases through shifts of second order, over the decay rate; the larger.
+    - `force`: what the baths' force does at other frequencies than those of transitions, where it is slow, or in a
+      line: how much it mixes into eigenstates, 2Σ|S_mn|²⟨R²⟩/(ω_mn − x)², or how fast it dephases through shifts of
+      second order, over the decay rate; the larger.
     - `separation`: smallest distance of coupled Bohr frequencies that the equation treats apart, over their decay rate;
       infinite where there is none.
     - `spread`: largest difference of frequencies that it treats as one group.
@@ -89,7 +102,7 @@ class Validity(eqx.Module):
         apart within `needed` decay rates, a state that is not positive."""
         return {
             "the coupling is not weak": ~(self.memory < SMALL),
-            "the slow force of a bath is not weak": ~(self.force < SMALL),
+            "a slow force or a line of a bath is not weak": ~(self.force < SMALL),
             "Bohr frequencies are too close": ~(self.separation > self.needed),
             "the state is not positive": ~(self.negativity < NEGATIVE),
         }
@@ -111,7 +124,7 @@ class Validity(eqx.Module):
         if not self.memory < SMALL:
             words.append(f"coupling not weak: Γ τ_B = {float(self.memory):.2g}")
         if not self.force < SMALL:
-            words.append(f"slow force of a bath not weak: {float(self.force):.2g} where ≪ 1 is needed")
+            words.append(f"slow force or line of a bath not weak: {float(self.force):.2g} where ≪ 1 is needed")
         return tuple(words)
 
     def __str__(self) -> str:
@@ -165,8 +178,8 @@ class Parameters(eqx.Module):
 
 
 class OfNoise(eqx.Module):
-    """Of one noise, between levels, n the column: decay and decay × τ; the same of pure dephasing; how far m turns n;
-    √(rate of two quanta) through the shift of n by m; τ where the noise couples."""
+    """Of one noise, between levels, n the column: decay and decay × τ; the same of pure dephasing; how much of m is
+    mixed into n; √(rate of two quanta) through the shift of n by m; τ where the noise couples."""
 
     decay: Float[Array, "d d"]
     blurred: Float[Array, "d d"]
@@ -247,21 +260,20 @@ def of_noise(structure: Structure, noise: Noise) -> OfNoise:
     largest = jnp.max(weights)
     own = jnp.diag(structure.to_eigenbasis(noise.coupling)).real
     between = (own[:, None] - own[None, :]) ** 2 / 2
-    between = jnp.where(between > 1e-18 * largest, between, 0.0)
+    between = jnp.where(between > NO_WEIGHT * largest, between, 0.0)
     weights = jnp.where(diagonal, 0.0, weights)
     coupled = (weights > 1e-9 * largest) | (diagonal & (jnp.max(between) > 0))
 
     def times(factor: Array) -> Array:
         return jnp.where(weights > 0, weights * factor, 0.0)  # a table may end before what nothing couples
 
-    inverse = jnp.where(omega == 0, 0.0, 1 / jnp.where(omega == 0, 1.0, omega))
     return OfNoise(
         decay=times(seen.rate),
         blurred=times(seen.blur),
         dephasing=between * seen.rate[0, 0],
         dephasing_blurred=between * seen.blur[0, 0],
-        turned=times(jnp.where(omega == 0, 0.0, seen.variance * inverse**2 + seen.dressing)),
-        shift=weights * inverse * jnp.sqrt(seen.pairs),
+        turned=times(jnp.where(omega == 0, 0.0, seen.turned)),
+        shift=times(jnp.sign(omega) * jnp.sqrt(seen.pairs)),
         times=jnp.where(coupled & (seen.rate > 0), seen.blur / jnp.where(seen.rate > 0, seen.rate, 1.0), 0.0),
     )
 
@@ -274,42 +286,64 @@ def _bare(spectrum: AbstractSpectrum) -> tuple[AbstractSpectrum, Array | float]:
 
 
 class _Seen(eqx.Module):
-    """What a bath is to transitions ω: Γ and Γτ there; of frequencies |x| < |ω|/2 the variance ∫Γ(x)dx/2π and
-    ∫Γ(x)Γ(−x)dx/2π; of |x| > 2|ω| the dressing ∫Γ(x)dx/2πx².
+    """What a bath is to transitions ω: Γ and Γτ there, and what distant frequencies do, of one quantum and of two, as
+    the head of this file says.
 
     These decide between small and large: sums over frequencies that are dense in ln x, and around landmarks of the
     density, are enough, and differences in the place of derivatives need Γ in one call."""
 
     rate: Float[Array, "d d"]
     blur: Float[Array, "d d"]
-    variance: Float[Array, "d d"]
+    turned: Float[Array, "d d"]
     pairs: Float[Array, "d d"]
-    dressing: Float[Array, "d d"]
 
     def __init__(self, density: AbstractSpectrum, temperature: Array, omega: Array):
         largest = jnp.max(jnp.abs(omega))
         scale = jnp.where(largest > 0, largest, 1.0)
         marks = density.landmarks(temperature)
-        x = jnp.sort(jnp.concatenate([scale * _FREQUENCIES, (marks[:, None] * _AROUND).reshape(-1)]))
+        places = jnp.abs(density.cuts(temperature))
+        around = _AROUND if places.size <= _FEW else np.ones(1)
+        x = jnp.sort(jnp.concatenate([scale * _FREQUENCIES, (places[:, None] * around).reshape(-1)]))
+        x = jnp.maximum(x, scale * _FREQUENCIES[0])
         near = jnp.abs(omega) < _NEAR * jnp.minimum(jnp.minimum(temperature, scale), jnp.min(marks))
-        w = jnp.where(near, scale, omega).reshape(-1)
-        step = _STEP * jnp.abs(w)
-        points: list[Any] = [x, -x, jnp.zeros(1), w, w + step, w - step]
+        w = jnp.where(near, scale, omega)
+        step = jnp.clip(_WITHIN * jnp.min(marks), _LEAST_STEP * jnp.abs(w), _STEP * jnp.abs(w))
+        points: list[Any] = [x, -x, jnp.zeros(1), *(one.reshape(-1) for one in (w, w + step, w - step, -w))]
         ends = list(itertools.accumulate((p.size for p in points), initial=0))
         values = density.rate(jnp.concatenate(points), temperature)
         rates = [values[a:b] for a, b in itertools.pairwise(ends)]
         up, down = (jnp.where(jnp.isfinite(one), one, 0.0) for one in rates[:2])  # a table may end
-        none, value, above, below = rates[2][0], *(one.reshape(omega.shape) for one in rates[3:])
+        none, value, above, below, other = rates[2][0], *(one.reshape(omega.shape) for one in rates[3:])
+        half = jnp.diff(x, append=x[-1]) / 2
+        weight = (half + jnp.roll(half, 1)) / (2 * jnp.pi)
         if density.at_zero == "singular" and not density.dephases_infinitely:  # Flat has no slow part, by convention
-            up, down, none = jnp.zeros_like(up), jnp.zeros_like(up), jnp.zeros_like(none)
-        step = step.reshape(omega.shape)
+            weight, none = jnp.zeros_like(weight), jnp.zeros_like(none)
         slope, second = (above - below) / (2 * step), (above + below - 2 * value) / step**2
         blur = jnp.maximum(jnp.abs(slope), jnp.sqrt(jnp.abs(second * value) / 2))
-        self.rate = jnp.where(near, none, value)
-        self.blur = jnp.where(near, jnp.max(jnp.abs(up + down - 2 * none) / x), blur)
-        density_of = jnp.stack([up + down, 2 * up * down, (up + down) / x**2]) / (2 * jnp.pi)
-        width = jnp.diff(x, prepend=0.0)
-        below_x = jnp.cumsum(density_of * width, axis=1)
-        low = jnp.searchsorted(x, jnp.abs(omega) / 2)
-        self.variance, self.pairs = below_x[0][low], below_x[1][low]
-        self.dressing = below_x[2][-1] - below_x[2][jnp.searchsorted(x, 2 * jnp.abs(omega))]
+        dephasing = 2 * jnp.sum(jnp.abs(up + down - 2 * none) / x**2 * weight)
+        self.rate, self.blur = jnp.where(near, none, value), jnp.where(near, dephasing, blur)
+        product = _Local(jnp.abs(w), value * other, jnp.sign(w) * (2 * slope * other - value * other / temperature))
+
+        def of_level(local: tuple[_Local, _Local]) -> tuple[Array, Array]:
+            one, two = local
+            turned = one.distant(x, up) + one.distant(-x, down)
+            pairs = two.distant(x, up * down) * (two.omega / (two.omega + x[:, None])) ** 2
+            return 2 * weight @ turned, 2 * weight @ pairs
+
+        # A level at a time: in large systems all frequencies against all would not fit into memory.
+        self.turned, self.pairs = jax.lax.map(of_level, (_Local(w, value, slope), product))
+
+
+class _Local(eqx.Module):
+    """A function of frequency near each of some ω: its values and slopes there; `distant` of one row."""
+
+    omega: Float[Array, "*rows d"]
+    value: Float[Array, "*rows d"]
+    slope: Float[Array, "*rows d"]
+
+    def distant(self, x: Float[Array, " x"], values: Float[Array, " x"]) -> Float[Array, "x d"]:
+        """|f(x) − f_ω(x)|/(x − ω)²; f_ω, its tangent kept between 0 and 2f(ω), ends at zero and at 2ω."""
+        y = x[:, None] - self.omega
+        tangent = self.value + jnp.clip(self.slope * y, -self.value, self.value)
+        rest = values[:, None] - jnp.where(jnp.abs(y) < jnp.abs(self.omega), tangent, 0.0)
+        return jnp.abs(rest) / (y**2 + (_LEAST_STEP * self.omega) ** 2)

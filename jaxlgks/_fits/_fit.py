@@ -11,7 +11,8 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
-from .._equations import Validity, worst
+from .._equations import worst
+from .._generator import Judgement, doubtful
 from .._inputs import as_count, as_flag, as_units
 from ..errors import DataError, FitWarning, IdentifiabilityError
 from ._data import Data, as_data, usable, weights_of
@@ -163,11 +164,11 @@ def _result(problem: Problem, data: Data, ends: Ends, label: str, units: dict) -
         information = information_of(parameters, point.theta, point.jacobian / size, units)
     starts = starts_of(problem, ends, size, information.sigmas)
     p_value = float(chi2.sf(chi, dof)) if problem.known and dof > 0 else float("nan")
-    verdicts = problem.model.verdicts(jnp.asarray(point.theta), problem.x)
+    judgement = problem.model.verdicts(jnp.asarray(point.theta), problem.x)
     notes = (
         *_biased(problem, data, point, predicted),
         *_notes(problem, starts, information, point, p_value),
-        *_doubts(verdicts),
+        *_doubts(judgement),
     )
     sigmas, theta = information.sigmas, information.values
     with np.errstate(invalid="ignore"):
@@ -189,7 +190,7 @@ def _result(problem: Problem, data: Data, ends: Ends, label: str, units: dict) -
         degrees_of_freedom=dof,
         reduced_chi_squared=chi * unit**2 / dof if dof > 0 else float("nan"),
         p_value=p_value,
-        validity=worst(verdicts),
+        validity=worst(judgement.equations),
         starts=starts,
         problem=problem,
         used_errors=sigma,
@@ -199,10 +200,14 @@ def _result(problem: Problem, data: Data, ends: Ends, label: str, units: dict) -
     )
 
 
-def _doubts(verdicts: tuple[Validity, ...]) -> list[str]:
-    """A note on each master equation that clearly does not hold at the estimates."""
-    broken = [one for one in verdicts if np.any(np.asarray(one.broken))]
-    return [f"{one}: estimates hold what the equation gets wrong. See validity." for one in broken]
+def _doubts(judgement: Judgement) -> list[str]:
+    """A note on each master equation that clearly does not hold at the estimates, and on states spoiled by rounding."""
+    broken = [one for one in judgement.equations if np.any(np.asarray(one.broken))]
+    notes = [f"{one}: estimates hold what the equation gets wrong. See validity." for one in broken]
+    error = judgement.error
+    if error is not None and np.any(error > doubtful(error.dtype)):
+        notes.append(f"rounding may have changed steady states by up to {np.nanmax(error):.1e} of the largest element.")
+    return notes
 
 
 def _require_errors(problem: Problem, data: Data, predicted: np.ndarray) -> None:

@@ -14,8 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-from .._equations import Validity
-from .._generator import verdict_on
+from .._generator import Judgement, verdict_on
 from .._inputs import as_function, as_mapping
 from ..errors import DataError, InputError
 from ._data import Data
@@ -45,8 +44,8 @@ class Model(eqx.Module):
         return {name: jnp.asarray(named[name]) for name in self.observables}
 
     @eqx.filter_jit
-    def verdicts(self, theta: Float[Array, " p"], x: Mapping[str, Any]) -> tuple[Validity, ...]:
-        """That on each master equation that `predict` asks, at each point, [n]."""
+    def verdicts(self, theta: Float[Array, " p"], x: Mapping[str, Any]) -> Judgement:
+        """That on what `predict` asks, at each point, [n]."""
         points = {name: jnp.asarray(values) for name, values in x.items()}
         return jax.vmap(verdict_on(self.predict), (None, 0))(self.parameters.tree(theta), points)
 

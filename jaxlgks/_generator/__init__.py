@@ -53,10 +53,15 @@ from ._solvers import (
 from ._system import SystemProblem as SystemProblem
 from ._verdict import (
     NOT_FINITE as NOT_FINITE,
+    WEAK as WEAK,
     AbstractSteadyState as AbstractSteadyState,
+    Judgement as Judgement,
     SteadyState as SteadyState,
+    asked_in as asked_in,
     doubt_of as doubt_of,
+    doubtful as doubtful,
     is_heard as is_heard,
+    mark as mark,
     tell as tell,
     verdict_on as verdict_on,
     warnings_of as warnings_of,

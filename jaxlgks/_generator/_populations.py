@@ -19,7 +19,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Complex, Float, Inexact
 
 from .._bohr import Groups, Structure, dagger, diagonal, product, traceless
-from .._equations import Dissipation, bath_rates, carried_rates, rate_errors
+from .._equations import Dissipation, bath_rates, carried_rates, coupling_weights, rate_errors
 from .._inputs import is_concrete
 from .._system import System
 from ._base import AbstractForm, NullState
@@ -180,11 +180,13 @@ def rate_equation(resolved: Dissipation, real: bool = False) -> RateEquation:
 
 
 def uncertain_rates(resolved: Dissipation) -> Float[Array, "d d"] | None:
-    """The largest relative errors over baths of the rates between eigenstates; None where dissipators are made in the
-    eigenbasis of another Hamiltonian."""
+    """The largest relative errors over baths of the rates between eigenstates, 1/2 where couplings are no more than
+    rounding; None where dissipators are made in the eigenbasis of another Hamiltonian."""
     if resolved.frozen is not None:
         return None
-    return functools.reduce(jnp.maximum, rate_errors(resolved.structure, resolved.system, resolved.equation.secular))
+    errors = functools.reduce(jnp.maximum, rate_errors(resolved.structure, resolved.system, resolved.equation.secular))
+    weights = [coupling_weights(resolved.structure.vectors, noise) for noise in resolved.noises]
+    return jnp.where(functools.reduce(jnp.add, weights) > 0, errors, 0.5)
 
 
 def populations_close(groups: Groups) -> Bool[Array, ""]:

@@ -6,6 +6,8 @@ was expected and what to do.
 
 import abc
 import contextlib
+import functools
+import inspect
 import warnings
 from collections.abc import Callable, Iterator
 from contextvars import ContextVar
@@ -15,6 +17,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.ad_checkpoint import checkpoint_name
 from jax.core import get_opaque_trace_state
 from jaxtyping import Array, Complex, Float, Int
 
@@ -134,15 +137,20 @@ def verdict(null: NullState, edge: Array, inaccurate: RESULTS) -> RESULTS:
     return RESULTS.where(null.applicable, result, RESULTS.coupled)
 
 
+def doubtful(dtype: Any) -> float:
+    """The relative error above which a state is doubted, in a precision."""
+    return max(DOUBTFUL, 1e3 * float(jnp.finfo(dtype).eps))
+
+
 def doubt_of(state: AbstractSteadyState) -> str | None:
     """A sentence about a state that rounding has spoiled, if it has."""
-    error, limit = float(state.error), max(DOUBTFUL, 1e3 * float(jnp.finfo(state.error.dtype).eps))
+    error, limit = float(state.error), doubtful(state.error.dtype)
     if not error > limit:
         return None
-    return f"steady_state: its elements may be wrong by {error:.1e} of the largest (allowed: {limit:.0e}). {_WEAK}"
+    return f"steady_state: its elements may be wrong by {error:.1e} of the largest (allowed: {limit:.0e}). {WEAK}"
 
 
-_WEAK = (
+WEAK = (
     "Transitions that connect parts of the system are so weak that they drown in the rounding of stronger ones. Use "
     "Davies() or Unified() with Populations() where levels are distinct, give couplings in a basis in which weak "
     "elements are exact, or leave out what is not connected."
@@ -162,37 +170,76 @@ def known_validity(validity: Validity | None) -> Validity:
 
 
 class Heard(NamedTuple):
-    """Verdicts of what was computed with traced numbers at one level of tracing."""
+    """Verdicts of what was computed with traced numbers at one level of tracing, and errors of steady states."""
 
     level: Any
     verdicts: list[Validity]
+    errors: list[Array]
+
+    @property
+    def largest(self) -> Array | None:
+        """The largest error, None over none."""
+        return functools.reduce(jnp.maximum, self.errors) if self.errors else None
 
 
+class Judgement(NamedTuple):
+    """The worst verdict on each master equation that a function asks, and the largest `SteadyState.error` of it; None
+    where it asks for no steady state."""
+
+    equations: tuple[Validity, ...]
+    error: Float[Array, "*batch"] | None
+
+
+_MARK = "jaxlgks asks "
+_COMPILED: Any = tuple(type(compiled(lambda: None)) for compiled in (jax.jit, eqx.filter_jit))
 _LISTENER: ContextVar[Heard | None] = ContextVar("_LISTENER", default=None)
 
 
 @contextlib.contextmanager
-def listening() -> Iterator[list[Validity]]:
-    """A list of the verdicts on all that is computed inside with numbers that are being traced here: they are numbers
-    too, and can be returned beside the result. What runs inside a transformation of its own is out of hearing."""
-    heard = Heard(get_opaque_trace_state(convention="flax"), [])
+def listening() -> Iterator[Heard]:
+    """The verdicts on all that is computed inside with numbers that are being traced here: they are numbers too, and
+    can be returned beside the result. What runs inside a transformation of its own is out of hearing."""
+    heard = Heard(get_opaque_trace_state(convention="flax"), [], [])
     token = _LISTENER.set(heard)
     try:
-        yield heard.verdicts
+        yield heard
     finally:
         _LISTENER.reset(token)
 
 
-def verdict_on(f: Callable[..., Any]) -> Callable[..., tuple[Validity, ...]]:
-    """A function of the same arguments, that are traced: the worst verdict on each master equation that `f` asks with
-    them."""
+def verdict_on(f: Callable[..., Any]) -> Callable[..., Judgement]:
+    """A function of the same arguments, that are traced: the judgement on what `f` asks with them. A function that is
+    compiled as a whole is heard all the same."""
+    f = inspect.unwrap(f, stop=lambda one: not isinstance(one, _COMPILED))
 
-    def of(*arguments: Any, **named: Any) -> tuple[Validity, ...]:
-        with listening() as verdicts:
+    def of(*arguments: Any, **named: Any) -> Judgement:
+        with listening() as heard:
             f(*arguments, **named)
-        return each_equation(verdicts)
+        return Judgement(each_equation(heard.verdicts), heard.largest)
 
     return of
+
+
+def asked_in(program: Any) -> set[str]:
+    """The master equations that are asked in a traced program, those inside its transformations too."""
+    names: set[str] = set()
+    left, seen = [program], set()
+    while left:
+        jaxpr = left.pop()
+        if id(jaxpr) in seen:  # many equations share what they call
+            continue
+        seen.add(id(jaxpr))
+        for equation in jaxpr.eqns:
+            name = str(equation.params.get("name", ""))
+            names |= {name.removeprefix(_MARK)} if name.startswith(_MARK) else set()
+            inside = jax.tree.leaves(list(equation.params.values()), is_leaf=lambda x: hasattr(x, "eqns"))
+            left += [one for one in inside if hasattr(one, "eqns")]
+    return names
+
+
+def mark(equation: str) -> None:
+    """Leave a trace in the program that is being traced: what nobody hears can be found there."""
+    checkpoint_name(np.zeros(()), _MARK + equation)
 
 
 def is_heard() -> bool:
@@ -201,8 +248,9 @@ def is_heard() -> bool:
     return heard is not None and heard.level == get_opaque_trace_state(convention="flax")
 
 
-def tell(problem: Any, validity: Validity) -> None:
-    """Warn of known numbers that are clearly out of range; hand traced ones to whoever listens."""
+def tell(problem: Any, validity: Validity, error: Array | None = None) -> None:
+    """Warn of known numbers that are clearly out of range; hand traced ones to whoever listens, with the error of a
+    steady state."""
     if is_concrete(validity):
         for sentence in problem.warnings(validity):
             warnings.warn(sentence, ValidityWarning, stacklevel=depth_outside())
@@ -210,6 +258,9 @@ def tell(problem: Any, validity: Validity) -> None:
         heard = _LISTENER.get()
         assert heard is not None
         heard.verdicts.append(validity)
+        heard.errors.extend([] if error is None else [error])
+    else:
+        mark(validity.equation)
 
 
 def warnings_of(validity: Validity, equal: bool, what: str, ask: str) -> list[str]:
@@ -228,7 +279,7 @@ def warnings_of(validity: Validity, equal: bool, what: str, ask: str) -> list[st
         )
     if validity.force > 1:
         messages.append(
-            f"{name} is for weak coupling: what a slow force of the baths does beyond its second order is "
+            f"{name} is for weak coupling: what a slow force or a line of the baths does beyond second order is "
             f"{float(validity.force):.2g} of what it keeps, where much less than one is needed. {_STRONGER}"
         )
     if validity.negativity >= NEGATIVE:
@@ -271,7 +322,7 @@ def explained(state: SteadyState, resolved: Dissipation) -> Exception:
     if state.result == RESULTS.imprecise:
         return ImpreciseSteadyStateError(
             f"steady_state: elements of the state found by the solver {state.solver!r} may be wrong by "
-            f"{float(state.error):.1e} of the largest; allowed are {WRONG:.0e}. {_WEAK}"
+            f"{float(state.error):.1e} of the largest; allowed are {WRONG:.0e}. {WEAK}"
         )
     if state.result == RESULTS.not_converged:
         return SteadyStateError(

@@ -69,7 +69,7 @@ class Diagnosis(eqx.Module):
             f"{float(self.rotation):.2g} rad",
             f"  relaxation rate {float(self.relaxation_rate):.4g}, memory of the baths up to "
             f"{float(jnp.max(self.correlation_times)):.4g}; weak coupling needs ≪ 1: rate times memory "
-            f"{float(self.validity.memory):.2g}, slow force {float(self.validity.force):.2g}",
+            f"{float(self.validity.memory):.2g}, slow force or line {float(self.validity.force):.2g}",
             f"  {'frequency':>14}{'transitions':>13}{'splitting ν':>14}{'τ':>12}{'ντ':>12}",
         ]
         for row in zip(

@@ -24,6 +24,7 @@ from .._generator import (
     as_solver,
     doubt_of,
     is_heard,
+    mark,
     resolve,
     scalars,
     tell,
@@ -85,9 +86,9 @@ def steady_state(
     frequency of the system;
     `SolverError`, `SolverMemoryError` where the solver does not apply; `InputError` for what is no equation or solver.
     **Warns:** `AccuracyWarning` where `SteadyState.error` is above 1e−8 (1e−4 in single precision); `ValidityWarning`
-    where the coupling is not weak, or the slow force of a bath; where the equation treats Bohr frequencies apart that
-    lie closer than they decay, or, for `Davies` and `Local`, as equal what is not; where `Redfield` gives a state with
-    a negative eigenvalue. `.validity` has the numbers, inside `jit` as well.
+    where the coupling is not weak, or a slow force or a line of a bath; where the equation treats Bohr frequencies
+    apart that lie closer than they decay, or, for `Davies` and `Local`, as equal what is not; where `Redfield` gives a
+    state with a negative eigenvalue. `.validity` has the numbers, inside `jit` as well.
 
     ```python
     import jax; jax.config.update("jax_enable_x64", True)
@@ -125,7 +126,9 @@ def at_rest(
                 validity = problem.validity(steady.state)
                 steady = eqx.tree_at(lambda s: s.validity, steady, validity, is_leaf=lambda x: x is None)
                 if throw:
-                    tell(problem, validity)
+                    tell(problem, validity, steady.error)
+            elif throw:
+                mark(type(problem.equation).__name__)
             return Rest(problem, form, state, steady, candidate if kept else None)
         kept = kept or bool(steady.result != RESULTS.coupled)
     raise AssertionError("no solver to try")

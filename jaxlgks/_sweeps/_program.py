@@ -6,6 +6,8 @@ takes an equal share of the outermost dimension. A CPU computes its share in til
 program: small enough for its cache, many enough that starting a program costs nothing.
 """
 
+import dataclasses
+import functools
 import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -24,6 +26,8 @@ CHUNK = 1 << 16
 TILE = 1 << 12
 """Points that a CPU takes at a time: the numbers of a small system then stay in its cache. An accelerator takes the
 whole block."""
+KEPT = 16
+"""Compiled programs."""
 LARGEST = 4e9
 """Bytes that a block may take on an accelerator, whatever `memory` and `chunk` say: there factorisations of batches
 with more than 2²⁹ numbers in all have come out wrong."""
@@ -128,11 +132,35 @@ def _compile(at: Evaluation, finish: Callable, grid: tuple[Dimension, ...], plan
         for n, one in zip(plan.shape, grid, strict=True)
         for name, x in one.values.items()
     }
-    program = jax.jit(at).lower(example).compile()
+    program = executable(at, example)
     usage = program.memory_analysis()
     needed = 0.0 if usage is None else float(usage.temp_size_in_bytes + usage.output_size_in_bytes)
     results = sum(math.prod(x.shape) * x.dtype.itemsize for x in jax.tree.leaves(program.out_info))
     return Program(program, plan.shape, needed, results / math.prod(plan.shape))
+
+
+@dataclasses.dataclass(frozen=True)
+class _Lowered:
+    """A program before it is compiled. Two are equal that do the same with trees of the same names."""
+
+    text: str
+    trees: Any
+    lowered: Any = dataclasses.field(compare=False)
+
+
+@functools.lru_cache(maxsize=KEPT)
+def _executable(program: _Lowered) -> Any:
+    return program.lowered.compile()
+
+
+def executable(f: Callable, *arguments: Any) -> Any:
+    """The compiled program of `f`, compiled anew only where it is not one of the last. It is traced anew each time: the
+    same function may mean another thing by now."""
+    lowered = jax.jit(f).lower(*arguments)
+    text = lowered.as_text()
+    if "callback" in text:  # which function is called back stands nowhere in it
+        return lowered.compile()
+    return _executable(_Lowered(text, (lowered.in_tree, lowered.out_tree), lowered))
 
 
 def _tiled(at: Evaluation, names: tuple[str, ...], along: int, tiles: int) -> Evaluation:

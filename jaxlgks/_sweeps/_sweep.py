@@ -65,7 +65,7 @@ def sweep(
       many as fit into `memory` bytes.
     - `verdicts`: at so many points, evenly spread over the grid, or as many as fit into `memory`, the equations that
       `f` asks are judged, which computes `f` there once more; 0: at none. What `f` does inside a `jit`, `vmap` or
-      `grad` of its own is out of hearing.
+      `grad` of its own is out of hearing, and said to be "not judged"; a function that is compiled as a whole is heard.
     - `progress`: a bar with rate and time left.
     - `on_error`: "record": a failed point (a result that is not finite, or an error) is NaN, `failed` and `reason` say
       where and why, and a `SweepWarning` how many; "raise": the first one raises.
@@ -73,12 +73,15 @@ def sweep(
     **Returns:** `xarray.Dataset`. Variables are named by the path in the pytree, a single array "value". All local
     devices share the work. `.to_netcdf(path, engine="h5netcdf")` saves it. Where `f` asks a master equation, the
     variable `validity` is the largest of the numbers that it takes for small (`Validity.error`: below 0.1 is in range,
-    beyond 1 clearly not; NaN where it was not judged), and the attribute of that name says it in words.
+    beyond 1 clearly not; NaN where it was not judged), and the attribute of that name says it in words. The variable
+    `state_error` is the largest `SteadyState.error`, at the same points; the attribute `accuracy` says where that is
+    too large.
 
     **Raises:** `InputError` for axes, names or options that do not fit; `SolverMemoryError` where the dataset is larger
     than the memory of the machine; `SweepError`.
 
-    **Warns:** `SweepWarning` for failed points; `ValidityWarning`, once, where an equation is clearly out of range.
+    **Warns:** `SweepWarning` for failed points; `ValidityWarning`, once, where an equation is clearly out of range;
+    `AccuracyWarning`, once, where rounding has spoiled steady states.
 
     ```python
     import jax; jax.config.update("jax_enable_x64", True)
@@ -126,11 +129,11 @@ def sweep(
     attrs = _attributes(f, program.shape, results, compile_seconds, run_seconds)
     extra = _named_axes(results, dims, derivatives)
     data = _dataset(results, reasons, units, extra, _labels(results, dims, extra), attrs)
-    found = None if "validity" in data.variables else verdicts_on(f, grid, looked_at, memory)
+    found = None if {"validity", "state_error"} & set(data.variables) else verdicts_on(f, grid, looked_at, memory)
     if found is None:
         return data
-    data["validity"] = ([one.name for one in grid], found.error(results.shape))
-    return data.assign_attrs(validity=summarise(found, grid))
+    made = {name: ([one.name for one in grid], x) for name, x in found.variables(results.shape).items()}
+    return data.assign(made).assign_attrs(summarise(found, grid))
 
 
 def _require_room(points: int, a_point: float) -> None:
