@@ -49,7 +49,7 @@ def _require_known(resolved: Dissipation, quantity: Any) -> None:
         )
 
 
-def _exponentials_of(noises: tuple[Noise, ...]) -> "Exponentials":
+def exponentials_of(noises: tuple[Noise, ...]) -> "Exponentials":
     """Coefficients and rates of each noise, in arrays: the shorter ones end with terms of coefficient zero.
 
     **Raises:** `CorrelationError`, which says what else can be asked for."""
@@ -66,7 +66,7 @@ def with_memory(L: Any, X: Complex[Array, "d d"], change: Change, quantity: Any)
     """The response of a quantity; see `AbstractGenerator.delayed`."""
     _require_known(L.resolved, quantity)
     _warn_of_near_levels(L.resolved, change.energy)
-    return _delayed(L, X, change, quantity, _exponentials_of(L.resolved.noises))
+    return _delayed(L, X, change, quantity, exponentials_of(L.resolved.noises))
 
 
 def _warn_of_near_levels(resolved: Dissipation, V: Array) -> None:
