@@ -50,12 +50,14 @@ from ._observables import (
 )
 from ._polynomials import Polynomial as Polynomial, modes as modes
 from ._quasifree import (
+    ExactResponse as ExactResponse,
     ExactSteadyState as ExactSteadyState,
     GaussianEvolution as GaussianEvolution,
     GaussianState as GaussianState,
     GaussianSteadyState as GaussianSteadyState,
     QuasiFree as QuasiFree,
     Truncated as Truncated,
+    exact_response as exact_response,
     exact_steady_state as exact_steady_state,
     heisenberg as heisenberg,
     truncated as truncated,

@@ -22,6 +22,7 @@ from ._blocks import (
 )
 from ._channels import Channels as Channels
 from ._choice import generator as generator, known_blocks as known_blocks
+from ._delayed import Explicit as Explicit
 from ._dense import DenseGenerator as DenseGenerator, dense_generator as dense_generator
 from ._driven import Driven as Driven
 from ._facts import NEGLIGIBLE as NEGLIGIBLE, Facts as Facts
@@ -42,6 +43,7 @@ from ._operators import (
 )
 from ._populations import LevelRates as LevelRates, level_rates as level_rates, populations_close as populations_close
 from ._problem import AbstractProblem as AbstractProblem, resolve as resolve
+from ._remembering import ABOVE as ABOVE, Exponentials as Exponentials, exponentials_of as exponentials_of
 from ._solvers import (
     AbstractSolver as AbstractSolver,
     Blocks as Blocks,

@@ -29,7 +29,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Complex, Float
 
 from .._inputs import as_known, is_concrete
-from ._base import AbstractDelay, AbstractGenerator, Change, converged
+from ._base import AbstractDelay, AbstractGenerator, Change, State, converged
 from ._interpolation import Interpolation, interpolation
 from ._linear import real_times
 from ._matrices import AbstractCore, averaged
@@ -38,16 +38,17 @@ from ._transient import Panels, panels_for, transient
 
 
 class Explicit(eqx.Module):
-    """What changes at once of a quantity when dissipators change by D_α⁽¹⁾π, [baths, d, d], and L by `source`."""
+    """What changes at once of a quantity when dissipators change by D_α⁽¹⁾π, a stack over baths, and L by `source`."""
 
     L: AbstractGenerator
-    state: Complex[Array, "d d"]
+    state: State
     quantity: Any
 
-    def __call__(self, source: Complex[Array, "d d"], baths: Complex[Array, "baths d d"]) -> Complex[Array, " a"]:
-        nothing = jnp.zeros_like(self.state), jnp.zeros_like(self.L.temperatures)
-        change = Change(source[None], baths, *nothing)
-        return self.quantity.explicit(self.L, self.state, change).reshape(-1).astype(self.state.dtype)
+    def __call__(self, source: State, baths: State) -> Complex[Array, " a"]:
+        nothing = jax.tree.map(jnp.zeros_like, self.L.energy), jnp.zeros_like(self.L.temperatures)
+        change = Change(jax.tree.map(lambda x: x[None], source), baths, *nothing)
+        dtype = jax.tree.leaves(source)[0].dtype
+        return self.quantity.explicit(self.L, self.state, change).reshape(-1).astype(dtype)
 
 
 class Remainder(eqx.Module):

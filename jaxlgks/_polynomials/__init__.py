@@ -24,6 +24,7 @@ from ._symbols import (
     substituted as substituted,
     swap as swap,
     symmetric_average as symmetric_average,
+    symmetrised as symmetrised,
     translated as translated,
     vacuum as vacuum,
     with_linear as with_linear,

@@ -92,15 +92,16 @@ def scaled(A: Symbol, factor) -> Symbol:
 
 
 def adjoint(A: Symbol) -> Symbol:
-    """A†, for β that holds the adjoints of its own members as `swap` says and an order that is normal."""
-    order = swap(A[1].shape[0]) if len(A) > 1 else np.zeros(0, int)
+    """A†, for β that holds the adjoints of its own members as `swap` says and an order that is normal; of stacks, whose
+    tensors have leading axes, each."""
+    order = swap(A[1].shape[-1]) if len(A) > 1 else np.zeros(0, int)
 
-    def one(T):
-        for axis in range(T.ndim):
+    def one(T, rank: int):
+        for axis in range(T.ndim - rank, T.ndim):
             T = T.take(order, axis=axis)
         return T.conj()
 
-    return tuple(one(a) for a in A)
+    return tuple(one(a, rank) for rank, a in enumerate(A))
 
 
 def reordered(A: Symbol, change: Inexact[Tensor, "n n"] | Inexact[Tensor, " n"]) -> Symbol:

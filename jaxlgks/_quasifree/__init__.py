@@ -2,6 +2,7 @@
 
 from ._currents import log_form as log_form
 from ._evolution import GaussianEvolution as GaussianEvolution
+from ._exact_response import ExactResponse as ExactResponse, exact_response as exact_response
 from ._form import GaussianForm as GaussianForm, PolynomialGenerator as PolynomialGenerator
 from ._heisenberg import heisenberg as heisenberg
 from ._langevin import ExactSteadyState as ExactSteadyState, exact_steady_state as exact_steady_state

@@ -1,6 +1,6 @@
 """e^{L₀†t} and (L₀† + iω)⁻¹ on symbols in Wick's order: index by index.
 
-Takes: the drift K of L₀†β = Kβ and symmetric tensors. Returns
+Takes: the drift K of L₀†β = Kβ and symmetric tensors, or functionals A ↦ Σ_k X^(k)·A^(k) of them. Returns
 
     e^{L₀†t} T^(k) = (e^{Kt})⊗k T^(k),      (L₀† + iω) T^(k) = (Σ_slots K + iω) T^(k).
 
@@ -10,15 +10,19 @@ independent elements of T^(k), of which there are C(2M + k − 1, k).
 
 import functools
 from collections import Counter
+from typing import Any
 
+import equinox as eqx
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Complex
 
 from .._generator import matrix_exponential
-from .._polynomials import monomials, multiplicity
+from .._polynomials import Symbol, monomials, multiplicity
 from ..errors import SolverMemoryError
 
+Functional = tuple[Array, ...]
 LARGEST = 3000
 """Independent elements of a tensor up to which the resolvent is found by elimination."""
 
@@ -62,6 +66,54 @@ def resolvent(T: Complex[Array, "..."], drift: Complex[Array, "n n"], omega: Arr
     A = A + 1j * omega * jnp.eye(len(weight))
     coefficients = jnp.linalg.solve(A, T[index] * weight)
     return (coefficients / weight)[place]
+
+
+def solved(X: Functional, drift: Complex[Array, "n n"], z: Array, diagonal: bool) -> Functional:
+    """(L₀ + z)⁻¹ of one functional that is zero at rank zero: the transpose of the resolvent, on symmetric tensors."""
+    return X[0], *(resolvent(x, drift.T, -1j * z, diagonal) for x in X[1:])
+
+
+def averaged(X: Symbol, A: Symbol) -> Array:
+    """Σ_k X^(k)·A^(k) for stacks of both, [*k, *a]."""
+    terms = [_paired(x, a, k) for k, (x, a) in enumerate(zip(X, A, strict=False))]
+    return sum(terms[1:], terms[0])
+
+
+@eqx.filter_jit
+def resolvents(drift: Array, diagonal: bool, B: Functional, omegas: Array, A: Symbol) -> Array:
+    """B·(L₀† + iω)⁻¹A at each frequency, [w, *k, *a]."""
+    return jax.vmap(lambda omega: _over(resolvent, drift, diagonal, B, omega, A))(omegas)
+
+
+@eqx.filter_jit
+def propagated(
+    drift: Array, diagonal: bool, start: Functional | None, ts: Array, A: Symbol, drive: Functional | None
+) -> Array:
+    """start·e^{L₀†t}A, and with drive·∫₀ᵗ e^{L₀†τ}A dτ, at each time, [t, *k, *a]."""
+
+    def at(t: Array) -> Array:
+        values = jnp.zeros((), complex)
+        if start is not None:
+            still = _paired(start[0], A[0], 0)
+            values = still + _over(evolved, drift, diagonal, start, t, A)
+        return values if drive is None else values + _over(integrated, drift, diagonal, drive, t, A)
+
+    return jax.vmap(at)(ts - ts[0])
+
+
+def _over(how: Any, drift: Array, diagonal: bool, X: Functional, at: Array, A: Symbol) -> Array:
+    """Σ_k X^(k)·how(A^(k)), ranks from one on; rank zero does not move."""
+    terms = []
+    for k, (x, T) in enumerate(zip(X[1:], A[1:], strict=False), start=1):
+        flat = T.reshape(-1, *T.shape[T.ndim - k :])
+        terms.append(_paired(x, jax.vmap(lambda one: how(one, drift, at, diagonal))(flat).reshape(T.shape), k))
+    blank = jnp.zeros((*X[0].shape, *A[0].shape), complex)
+    return sum(terms, blank)
+
+
+def _paired(x: Array, a: Array, rank: int) -> Array:
+    """Contraction over the last axes of both, [*k, *a]."""
+    return jnp.tensordot(x, a, axes=(list(range(x.ndim - rank, x.ndim)), list(range(a.ndim - rank, a.ndim))))
 
 
 def _each_index(T: Array, M: Array) -> Array:

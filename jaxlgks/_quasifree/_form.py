@@ -22,21 +22,21 @@ from .._generator import (
     Change,
     NullState,
     converged,
+    exponentials_of,
     stacked,
     thermal_change,
 )
 from .._polynomials import Polynomial, Symbol, contracted
 from ..errors import InputError
 from ._currents import gaussian_currents, gaussian_entropy_rate, log_form
-from ._dynamics import Dynamics, dynamics
+from ._delayed import polynomial_delay
+from ._dynamics import Dynamics, dynamics, one_noise_each
 from ._evolution import GaussianEvolution, gaussian_evolution
 from ._expansion import expanded, total
-from ._flow import evolved, integrated, resolvent
+from ._flow import Functional, averaged, propagated, resolvents
 from ._frame import Frame, frame_noise
 from ._model import QuasiFree
 from ._state import GaussianState, expectation, lowest_pivot, lyapunov, slowest_rate
-
-Functional = tuple[Array, ...]
 
 
 class GaussianForm(AbstractForm):
@@ -202,8 +202,7 @@ class PolynomialGenerator(AbstractGenerator):
         return stacked([self._padded(self.at.wick(one.coefficients), degree) for one in A])
 
     def average(self, A: Symbol, X: Functional) -> Array:
-        terms = [_paired(x, a, k) for k, (x, a) in enumerate(zip(X, A, strict=False))]
-        return sum(terms[1:], terms[0])
+        return averaged(X, A)
 
     def adjoint(self, A: Symbol) -> Symbol:
         return tuple(_on_each_slot(self.at.drift, A, 0))
@@ -228,12 +227,12 @@ class PolynomialGenerator(AbstractGenerator):
         return tuple(map(jnp.asarray, start)), tuple(a[None] for a in later), jnp.ones((1, 1), complex)
 
     def resolvent(self, B: Functional, omegas: Float[Array, " w"], A: Symbol) -> Array:
-        return converged(_resolvent(self.at.drift, self.at.diagonal, B, omegas, A), B)
+        return converged(resolvents(self.at.drift, self.at.diagonal, B, omegas, A), B)
 
     def propagate(
         self, start: Functional | None, ts: Float[Array, " t"], A: Symbol, drive: Functional | None = None
     ) -> Array:
-        return _propagated(self.at.drift, self.at.diagonal, start, ts, A, drive)
+        return propagated(self.at.drift, self.at.diagonal, start, ts, A, drive)
 
     def evolve(self, rho0: GaussianState, ts: Float[Array, " t"], **options: Any) -> GaussianEvolution:
         return _evolution(self.motion.total, self.at.state, rho0, ts)
@@ -247,11 +246,15 @@ class PolynomialGenerator(AbstractGenerator):
         return Change(sources, baths, self.at.wick(V.V), jnp.zeros_like(self.temperatures))
 
     def delayed(self, X: Functional, change: Change, quantity: Any) -> AbstractDelay:
-        raise InputError(
-            "The response of a QuasiFree model in time or frequency with the memory of its baths is not available: its "
-            "dissipators follow a drive at once. Say so with instantaneous=True; that is right for drives much slower "
-            "than the oscillators."
-        )
+        if not self.equation.second_order:
+            raise InputError(
+                f"The response of a QuasiFree model under {type(self.equation).__name__} in time or frequency with the "
+                "memory of its baths is not available. Use Redfield(lamb_shift=True), which is exact to second order "
+                "in the coupling, or instantaneous=True: dissipators then follow a drive at once, which is right for "
+                "drives much slower than the oscillators."
+            )
+        exponentials = exponentials_of(one_noise_each(self.model))
+        return polynomial_delay(self, self.model, self.at, X, change, quantity, exponentials)
 
     def thermal_changes(self, X: Functional) -> Change:
         """⟨D_β†X⟩ = c·X₁ + N:X₂ at rest: force and diffusion alone."""
@@ -268,40 +271,6 @@ class PolynomialGenerator(AbstractGenerator):
         stronger = list(zip(self.at.bath_force, self.at.bath_noise, strict=True))
         zero = jnp.zeros((), complex)
         return thermal_change(self, *([(zero, *pair) for pair in pairs] for pairs in (warmer, stronger)))
-
-
-def _paired(x: Array, a: Array, rank: int) -> Array:
-    """Contraction over the last axes of both, [*k, *a]."""
-    return jnp.tensordot(x, a, axes=(list(range(x.ndim - rank, x.ndim)), list(range(a.ndim - rank, a.ndim))))
-
-
-def _over(how: Any, drift: Array, diagonal: bool, X: Functional, at: Array, A: Symbol) -> Array:
-    """Σ_k X^(k)·how(A^(k)), ranks from one on; rank zero does not move."""
-    terms = []
-    for k, (x, T) in enumerate(zip(X[1:], A[1:], strict=False), start=1):
-        flat = T.reshape(-1, *T.shape[T.ndim - k :])
-        terms.append(_paired(x, jax.vmap(lambda one: how(one, drift, at, diagonal))(flat).reshape(T.shape), k))
-    blank = jnp.zeros((*X[0].shape, *A[0].shape), complex)
-    return sum(terms, blank)
-
-
-@eqx.filter_jit
-def _resolvent(drift: Array, diagonal: bool, B: Functional, omegas: Array, A: Symbol) -> Array:
-    return jax.vmap(lambda omega: _over(resolvent, drift, diagonal, B, omega, A))(omegas)
-
-
-@eqx.filter_jit
-def _propagated(
-    drift: Array, diagonal: bool, start: Functional | None, ts: Array, A: Symbol, drive: Functional | None
-) -> Array:
-    def at(t: Array) -> Array:
-        values = jnp.zeros((), complex)
-        if start is not None:
-            still = _paired(start[0], A[0], 0)
-            values = still + _over(evolved, drift, diagonal, start, t, A)
-        return values if drive is None else values + _over(integrated, drift, diagonal, drive, t, A)
-
-    return jax.vmap(at)(ts - ts[0])
 
 
 @eqx.filter_jit

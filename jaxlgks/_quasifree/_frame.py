@@ -74,6 +74,10 @@ class Frame(eqx.Module):
         """From the first to the second."""
         return reordered(translated(A, self.shift), self.contraction - vacuum(self.nominal.size))
 
+    def to_bohr(self, A: Symbol) -> Symbol:
+        """From the second to the first."""
+        return translated(reordered(A, vacuum(self.nominal.size) - self.contraction), -self.shift)
+
     def back(self, A: Symbol) -> Symbol:
         """From Wick's order to normal order in a, a†."""
         size = self.nominal.size

@@ -62,34 +62,72 @@ def exact_steady_state(model: QuasiFree) -> ExactSteadyState:
     exact - lgks.heat_currents(lgks.QuasiFree(H, baths), lgks.Unified(lamb_shift=True))
     ```
     """
-    require_oscillators(model, "exact_steady_state")
+    require_drude(model, "exact_steady_state")
+    state, softest = _exact(model)
+    require_softened(softest, "exact_steady_state")
+    return state
+
+
+def require_drude(model: QuasiFree, who: str) -> None:
+    """`InputError` unless every bath has a `DrudeLorentz` density."""
+    require_oscillators(model, who)
     for position, bath in enumerate(model.baths):
         if not isinstance(bath.spectrum, DrudeLorentz):
             raise InputError(
-                f"exact_steady_state: baths[{position}] must have a DrudeLorentz density; got "
-                f"{type(bath.spectrum).__name__}."
+                f"{who}: baths[{position}] must have a DrudeLorentz density; got {type(bath.spectrum).__name__}."
             )
-    state, softest = _exact(model)
+
+
+def require_softened(softest: Array, who: str) -> None:
+    """`UnstableHamiltonianError` for a known lowest eigenvalue that is not positive."""
     if is_concrete(softest) and not softest > 0:
         raise UnstableHamiltonianError(
-            "exact_steady_state: the baths soften the oscillators until H₀ − Σ 2λ S² is not positive (lowest "
-            "eigenvalue "
+            f"{who}: the baths soften the oscillators until H₀ − Σ 2λ S² is not positive (lowest eigenvalue "
             f"{float(softest):.3g}). Lower the reorganisation energies, or add the counter term Σ 2λ S² to H₀."
         )
-    return state
+
+
+class DrudeBaths(eqx.Module):
+    """s_α and the numbers of the densities, by bath."""
+
+    s: Float[Array, "baths n"]
+    constants: Float[Array, " baths"]
+    strength: Float[Array, " baths"]
+    cutoff: Float[Array, " baths"]
+
+    def softened(self, h: Float[Array, "n n"]) -> Float[Array, "n n"]:
+        """h of H₀ − Σ 2λ S²."""
+        return h - 2 * jnp.einsum("b,bi,bj->ij", self.strength, self.s, self.s)
+
+    def mean(self, model: QuasiFree) -> Float[Array, " n"]:
+        """⟨R⟩."""
+        field = model.field - 2 * (self.strength * self.constants) @ self.s
+        return -jnp.linalg.solve(self.softened(model.quadratic), field)
+
+    def embedded(self, h: Float[Array, "n n"]) -> Float[Array, "m m"]:
+        """The real matrix of R and y_α = ∫ D_α S_α: its eigenvalues are the poles −iω of g."""
+        J = jnp.asarray(symplectic(h.shape[0] // 2))
+        top = jnp.concatenate([J @ h, (self.s @ J.T).T], axis=1)
+        bottom = jnp.concatenate([-2 * (self.strength * self.cutoff)[:, None] * self.s, -jnp.diag(self.cutoff)], axis=1)
+        return jnp.concatenate([top, bottom])
+
+
+def drude_baths(model: QuasiFree) -> DrudeBaths:
+    """The numbers of a model whose baths are all Drude–Lorentz."""
+    s = jnp.stack([linear_part(bath.coupling) for bath in model.baths])
+    constants = jnp.stack([bath.coupling.coefficients[0].real for bath in model.baths])
+    strength, cutoff = (
+        jnp.stack([getattr(bath.spectrum, name) for bath in model.baths]) for name in ("strength", "cutoff")
+    )
+    return DrudeBaths(s, constants, strength, cutoff)
 
 
 @eqx.filter_jit
 def _exact(model: QuasiFree) -> tuple[ExactSteadyState, Array]:
-    J, h = jnp.asarray(symplectic(model.modes)), model.quadratic
-    s = jnp.stack([linear_part(bath.coupling) for bath in model.baths])
-    c = jnp.stack([bath.coupling.coefficients[0].real for bath in model.baths])
-    strength, cutoff = (
-        jnp.stack([getattr(bath.spectrum, name) for bath in model.baths]) for name in ("strength", "cutoff")
-    )
-    softened = h - 2 * jnp.einsum("b,bi,bj->ij", strength, s, s)
-    mean = -jnp.linalg.solve(softened, model.field - 2 * (strength * c) @ s)
-    omega, weight = _nodes(_embedded(h, s, strength, cutoff), model.temperatures)
+    J, h, baths = jnp.asarray(symplectic(model.modes)), model.quadratic, drude_baths(model)
+    s, strength, cutoff = baths.s, baths.strength, baths.cutoff
+    mean = baths.mean(model)
+    omega, weight = _nodes(baths.embedded(h), model.temperatures)
 
     def at(w: Array) -> tuple[Array, Array]:
         response = -2 * strength * cutoff / (cutoff - 1j * w)
@@ -108,15 +146,7 @@ def _exact(model: QuasiFree) -> tuple[ExactSteadyState, Array]:
     # Both signs of ω give the same real part.
     V = jnp.einsum("w,wij->ij", weight, covariance) / jnp.pi
     currents = weight @ heat / (2 * jnp.pi)
-    return ExactSteadyState(GaussianState(mean, (V + V.T) / 2), currents), jnp.linalg.eigvalsh(softened)[0]
-
-
-def _embedded(h: Array, s: Array, strength: Array, cutoff: Array) -> Array:
-    """The real matrix of R and y_α = ∫ D_α S_α: its eigenvalues are the poles −iω of g."""
-    J = jnp.asarray(symplectic(h.shape[0] // 2))
-    top = jnp.concatenate([J @ h, (s @ J.T).T], axis=1)
-    bottom = jnp.concatenate([-2 * (strength * cutoff)[:, None] * s, -jnp.diag(cutoff)], axis=1)
-    return jnp.concatenate([top, bottom])
+    return ExactSteadyState(GaussianState(mean, (V + V.T) / 2), currents), jnp.linalg.eigvalsh(baths.softened(h))[0]
 
 
 def _nodes(matrix: Array, temperatures: Array) -> tuple[Array, Array]:
