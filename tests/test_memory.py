@@ -5,8 +5,6 @@ witness of test_driven.py. The exponentials of the baths have tests of their own
 """
 
 import functools
-import json
-from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -19,10 +17,11 @@ import jaxlgks as lgks
 from jaxlgks._generator._interpolation import interpolation
 from jaxlgks._generator._retarded import divided, turned
 from jaxlgks.errors import CorrelationError, DerivativeOrderError, InputError, ShapeError
+from jaxlgks.paper._memory import stored
 
 P = lgks.models.pauli
 X, Y, Z = (np.asarray(P(word)) for word in "XYZ")
-HEOM = json.loads((Path(__file__).parent / "reference" / "dynamic_response_heom.json").read_text())
+HEOM = stored()
 OMEGAS = np.array(HEOM["qubit"]["omega"])
 REDFIELD = lgks.Redfield(lamb_shift=True)
 

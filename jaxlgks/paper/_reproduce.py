@@ -33,6 +33,7 @@ BEHIND = {
     "fig5": "qubits",
     "crossover": "crossover",
     "resonance": "oscillators",
+    "memory": "memory",
 }
 
 
