@@ -39,7 +39,9 @@ def model(name: str) -> tuple[System, np.ndarray]:
     """The system and V: a qubit of energy 1 on two baths, or two qubits of energy 1 coupled by 0.2."""
     if name == "two":
         spectrum = DrudeLorentz(0.001, 2.0)
-        return models.two_qubits(1.0, 0.2, spectrum=spectrum, temperatures=(0.45, 0.35)), qubit_perturbation()
+        return models.two_qubits(1.0, 0.2, spectrum=spectrum, temperatures=(0.45, 0.35)), np.asarray(
+            qubit_perturbation()
+        )
     X, Z = (np.asarray(models.pauli(word)) for word in "XZ")
     spectrum = DrudeLorentz(0.002, 1.5)
     return System(Z / 2, [Bath(X, 0.7, spectrum, "a"), Bath(0.6 * X + 0.4 * Z, 0.4, spectrum, "b")]), Z

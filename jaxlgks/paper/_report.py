@@ -35,9 +35,9 @@ CAPTIONS = {
     "keeps a current where the coupling is below the damping and little flows. (b) Through resonance; the local "
     "equation, right as long as $g \\ll \\omega$, lies under the others. (c) Frequencies 1.5 and 1, $g = 0.1$: the "
     "local equation lets heat flow from cold to hot above $T_c/T_h = 2/3$.",
-    "memory": "Heat current from bath *a* under a weak drive $\\delta\\,\\mathrm{Re}\\,e^{-i\\omega t}V$: size and phase "
-    "of its susceptibility where dissipators follow the drive at once and where they follow with the memory of the baths "
-    "(both the Redfield equation with its Lamb shift), beside the numerically exact one.",
+    "memory": "Heat current from bath *a* under a weak drive $\\delta\\,\\mathrm{Re}\\,e^{-i\\omega t}V$: size and "
+    "phase of its susceptibility where dissipators follow the drive at once and where they follow with the memory of "
+    "the baths (both the Redfield equation with its Lamb shift), beside the numerically exact one.",
 }
 
 
