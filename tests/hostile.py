@@ -201,15 +201,16 @@ DOORS = {
 WRONG = [
     *("davies", "", b"x", None, True, object(), lgks.Davies, lgks.HeatCurrent, np, lambda *args: 1.0, {"a": 1.0}),
     *({1, 2}, lgks.Dense(), lgks.HeatCurrent(0), lgks.HeatCurrent("no such bath"), lgks.EntropyProduction()),
-    *([], [1.0, 2.0], [[1.0], [2.0]], [[1.0], [1.0, 2.0]], [[[1.0]]], [None], ["a"], (), iter(())),
-    *(float("nan"), float("inf"), -float("inf"), 1 + 1j, 1e30, -1e30, 5e-324, 1e-200, 1e308, 10**30, 0, -1, 1.5),
+    *([], [1.0, 2.0], [[1.0], [1.0, 2.0]], [[[1.0]]], (), iter(())),
+    *(float("nan"), float("inf"), 1 + 1j, 1e30, -1e30, 5e-324, 10**30, 0, -1),
     *(np.array([None, "x"], object), np.array([[None, 1], [1, 2]], object), np.array(["a", "b"])),
-    *(np.zeros(0), np.zeros((0, 0)), np.ones(3), np.eye(3), np.ones((2, 3)), np.ones((2, 2, 2)), np.zeros((2, 2))),
+    *(np.zeros((0, 0)), np.ones(3), np.eye(3), np.ones((2, 3)), np.ones((2, 2, 2)), np.zeros((2, 2))),
     *(np.full((2, 2), np.nan), np.diag([np.inf, 1.0]), np.full((2, 2), 1e308), np.full((2, 2), 5e-324), Z > 0),
     *(np.datetime64("2020-01-01"), jax.random.key(0), QUBIT, MODE, BATHS[0], A, lgks.modes(2)[0], GAUSS, DRUDE),
     *(DAVIES, DATA, TABLE),
 ]
-"""Hypothesis adds numbers of any size, words, and lists and dictionaries of them."""
+"""Hypothesis adds numbers of any size, words, and lists and dictionaries of them: each value in `EACH` places."""
+EACH, STRIDE = 5, 37
 
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.complex_numbers() | st.text(max_size=3)
 MADE = st.recursive(SCALARS, lambda x: st.lists(x, max_size=2) | st.dictionaries(st.text(max_size=2), x, max_size=2))
@@ -235,7 +236,7 @@ def verdict(name: str, key: str, value: Any) -> str:
 
 
 def main(made: int) -> int:
-    """Every wrong value in every place, then so many that hypothesis makes."""
+    """Every wrong value in every place, then so many calls with values that hypothesis makes."""
     warnings.simplefilter("ignore")
     found: dict[tuple[str, str], str] = {}
 
@@ -245,11 +246,22 @@ def main(made: int) -> int:
 
     for place, value in itertools.product(PLACES, WRONG):
         attempt(place, value)
-    checks = list(HealthCheck)
-    options = settings(max_examples=made, derandomize=True, database=None, deadline=None, suppress_health_check=checks)
-    options(given(st.sampled_from(PLACES), MADE)(attempt))()
-    calls = len(PLACES) * len(WRONG) + made
-    print(*found.values(), f"{calls} calls, {len(found)} places answered wrongly", sep="\n")
+    by_hypothesis = 0
+
+    def several(value: Any, first: int) -> None:
+        nonlocal by_hypothesis
+        for i in range(EACH):
+            attempt(PLACES[(first + STRIDE * i) % len(PLACES)], value)
+        by_hypothesis += EACH
+
+    checks, examples = list(HealthCheck), -(-made // EACH)
+    options = settings(
+        max_examples=examples, derandomize=True, database=None, deadline=None, suppress_health_check=checks
+    )
+    options(given(MADE, st.integers(0, len(PLACES) - 1))(several))()
+    calls = len(PLACES) * len(WRONG)
+    wrong = f"{len(found)} places answered wrongly"
+    print(*found.values(), f"{by_hypothesis} calls by hypothesis, {calls} of the list, {wrong}", sep="\n")
     return bool(found)
 
 

@@ -42,7 +42,10 @@ class UniversalLindblad(AbstractEquation):
     Redfield dissipator less this one, both with Lamb shifts: to first order in the rate coherences of ρ' are those of
     the frame, and can have the wrong sign. `frame="system"` gives ρ: states, expectations, `evolve` (by "expm"),
     `correlation`, `liouvillian` (1 − M) L (1 − M)⁻¹, and `autodiff_response` where levels are distinct. Steady
-    coherences are then right to that order, at the price of positivity to the same. Heat currents, which agree in both
+    coherences are then right to that order, at the price of positivity to the same. Populations are not: what the bath
+    changes of them to first order takes rates of the next order, which no equation here has. (H = σz/2, S = 0.6σz +
+    0.8σx, T = 0.8, `DrudeLorentz(λ, 1.5)`: ρ₀₁/λ is −0.0896 exactly, −0.0895 in the system's frame, 0.098 in that of
+    jumps; the change of ρ₀₀/λ is 0.10, 0.28 and 0.07, and −0.09 by `Redfield`.) Heat currents, which agree in both
     frames to that order, and responses by formula are not built there and refused.
 
     **Arguments:** `lamb_shift`: whether to add it. `frame`: "jump" (of ρ', in which the equation has Lindblad's form)
