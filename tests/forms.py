@@ -25,6 +25,7 @@ def everything(
         "L₁ by bath": change.baths,
         "changes with the baths": thermal.sources,
         "first-order states": L.core.solve(change.sources, jnp.asarray(0.4)),
+        "response": L.resolvent(change.sources, jnp.array([0.4]), L.observable(A[None])),
         "step": L.propagate(jnp.zeros_like(change.sources), TIMES, L.observable(A[None]), change.sources),
         "L† A": L.adjoint(L.observable(A)),
         "D† H": jnp.stack([D.adjoint(H) for D in L.dissipators()]),

@@ -56,7 +56,7 @@ class Remainder(eqx.Module):
 
     - `slow`: whether F = 1. `decay`: Γ. `dressed`: k + M k. `kick`: k₁. `still`: Σ_α N'_α x_K(0).
     - `parts`: D⁽¹⁾_equation π₀ − D⁽¹⁾(0)π₀, rotation and shift. `baths`: D⁽¹⁾_equation π₀ − m(0) of each bath.
-    - `rows`, `explicit_rows`: observables; of x_K they give Tr[A M x_K] and what N'x_K changes at once.
+    - `rows`: observables; of x_K they give Tr[A M x_K], and what N'x_K changes at once. None where M is.
     """
 
     slow: Bool[Array, "d d"]
@@ -66,8 +66,7 @@ class Remainder(eqx.Module):
     still: Complex[Array, "d d"]
     parts: Complex[Array, "2 d d"]
     baths: Complex[Array, "baths d d"]
-    rows: Complex[Array, "a d d"]
-    explicit_rows: Complex[Array, "a d d"]
+    rows: tuple[Complex[Array, "a d d"], Complex[Array, "a d d"]] | None
 
     def sources(self, F: Array) -> Complex[Array, "3 d d"]:
         """What is added to k, D⁽¹⁾rot π₀ and D⁽¹⁾shift π₀, but for k itself."""
@@ -137,10 +136,12 @@ def _at_frequencies(delay: MatrixDelay, omegas: Float[Array, " w"], few: Interpo
     def at(omega: Array, by_part: Array, explicit: Array) -> tuple[Array, Array]:
         F = jnp.where(rest.slow, 1.0, rest.decay / (rest.decay - 1j * omega))
         sources = rest.sources(F) + jnp.concatenate([jnp.zeros_like(by_part[:1]), by_part])
-        X = -core.solve(jnp.concatenate([delay.kubo[None], sources]), omega)
-        values = averaged(X[1:], delay.rows).at[0].add(-averaged(X[0], rest.rows))
         explicit = delay.constant + explicit + delay.explicit(*rest.changes(F))
-        return values, explicit + averaged(X[0], rest.explicit_rows)
+        if rest.rows is None:
+            return -core.averages(sources, omega, delay.rows), explicit
+        X = -core.solve(jnp.concatenate([delay.kubo[None], sources]), omega)
+        values = averaged(X[1:], delay.rows).at[0].add(-averaged(X[0], rest.rows[0]))
+        return values, explicit + averaged(X[0], rest.rows[1])
 
     if few is None:
         return jax.lax.map(lambda omega: at(omega, *memory(omega)), omegas)
@@ -162,12 +163,13 @@ def _in_time(delay: MatrixDelay, ts: Float[Array, " t"], *, steps: bool) -> tupl
     if lost is not None:  # a traced time that is none costs its own values, not the others
         ts = jnp.where(lost, jnp.nanmax(ts), ts)
     start, drive, rows = _begun(delay, steps)
-    values = delay.core.propagate(start, ts, rows, drive)
     source = delay.source
     until = jnp.where(ts[-1] > 0, jnp.minimum(source.memory, ts[-1]), source.memory)
     panels = panels_for(until, jnp.ptp(source.energies), delay.remainder.decay / 2, source.rates)
     early, last = _while_remembered(delay, until, panels, ts, steps)
-    after = delay.core.propagate(last, as_known(_since(ts, until), start.real.dtype), delay.rows, None)[1:]
+    late = as_known(_since(ts, until), start.real.dtype)
+    values, after = delay.core.propagate_both(start, ts, drive, last, late, rows)
+    after = after[1:, :, : len(delay.rows)]
     values, explicit, weight = _together(delay, values, early, after, until, ts, steps)
     if lost is not None:
         values = jnp.asarray(jnp.where(lost[:, None, None], jnp.nan, values))
@@ -187,14 +189,19 @@ def _begun(delay: MatrixDelay, steps: bool) -> tuple[Array, Array | None, Array]
     """Start, drive and observables of what L₀ alone carries through time: k and the three parts, but for what is left
     of the memory."""
     rest, zero = delay.remainder, jnp.zeros_like(delay.kubo)[None]
-    start = jnp.concatenate([delay.kubo[None], rest.sources(rest.slow)])
-    rows = jnp.concatenate([delay.rows, rest.rows, rest.explicit_rows])
     # Γ∫₀ᵗ e^{L₀(t−u)} e^{−Γu} du = (e^{L₀t} − e^{−Γt}) Γ(L₀ + Γ)⁻¹, and −(L₀ + Γ)⁻¹ of both is left in its integral.
-    Y = _followed(delay)
+    Y, start, drive = _followed(delay), rest.sources(rest.slow), None
     if steps:
-        still = jnp.concatenate([zero, zero, jnp.sum(delay.still, axis=1)])
-        return jnp.concatenate([zero, -Y]), start + still + jnp.concatenate([zero, rest.follower()]), rows
-    return start + rest.decay * jnp.concatenate([zero, Y]), None, rows
+        drive = start + rest.follower() + jnp.concatenate([zero, jnp.sum(delay.still, axis=1)])
+    start = -Y if steps else start + rest.decay * Y
+    if rest.rows is None:
+        return start, drive, delay.rows
+    k = delay.kubo[None]
+    start, drive = (
+        jnp.concatenate([zero if steps else k, start]),
+        None if drive is None else jnp.concatenate([k, drive]),
+    )
+    return start, drive, jnp.concatenate([delay.rows, *rest.rows])
 
 
 def _followed(delay: MatrixDelay) -> Complex[Array, "3 d d"]:
@@ -230,8 +237,10 @@ def _together(
     delayed = delayed + delay.at_once(delay.still) if steps else delayed
     decay = jnp.exp(-rest.decay * ts)[:, None]
     share = 1 - decay if steps else rest.decay * decay
-    own, dressed, explicit = jnp.split(values, 3, axis=-1)
+    if rest.rows is not None:
+        own, dressed, explicit = jnp.split(values, 3, axis=-1)
+        values, delayed = own[:, 1:].at[:, 0].add(-dressed[:, 0]), delayed + explicit[:, 0]
     left = (decay if steps else -share)[:, None] * averaged(_followed(delay), delay.rows)
-    values = (own[:, 1:] + left).at[:, 0].add(-dressed[:, 0]).at[:, 1:].add(memory)
+    values = (values + left).at[:, 1:].add(memory)
     follower = delay.explicit(*rest.changes(jnp.ones_like(rest.slow))) - delay.explicit(*rest.changes(rest.slow))
-    return values, delayed + explicit[:, 0] + share * follower, delay.limit()
+    return values, delayed + share * follower, delay.limit()

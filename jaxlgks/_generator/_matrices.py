@@ -60,6 +60,10 @@ class AbstractCore(eqx.Module):
     def solve(self, B: Complex[Array, "k d d"], omega: Inexact[Array, ""]) -> Complex[Array, "k d d"]:
         """X with (L + iω) X = B and Tr X = 0, for Tr B = 0; ω real, or imaginary."""
 
+    def averages(self, B: Complex[Array, "k d d"], omega: Inexact[Array, ""], A: Complex[Array, "*a d d"]) -> Array:
+        """Tr[A (L + iω)⁻¹ B], [k, *a], for Tr B = 0."""
+        return averaged(self.solve(B, omega), A)
+
     @abc.abstractmethod
     def apply(self, X: Complex[Array, "k d d"]) -> Complex[Array, "k d d"]:
         """L X."""
@@ -67,6 +71,12 @@ class AbstractCore(eqx.Module):
     @abc.abstractmethod
     def propagate(self, start: Array, ts: Array, A: Array | None, drive: Array | None, **options: Any) -> Array:
         """X(t) with dX/dt = L X + drive from X(ts[0]) = start at each time, [t, k, d, d], or Tr[A X], [t, k, *a]."""
+
+    def propagate_both(
+        self, start: Array, ts: Array, drive: Array | None, other: Array, others: Array, A: Array
+    ) -> tuple[Array, Array]:
+        """`propagate` of two stacks, each at its own times from zero on, the first with a drive."""
+        return self.propagate(start, ts, A, drive), self.propagate(other, others, A, None)
 
 
 class MatrixGenerator(AbstractGenerator):
@@ -258,7 +268,7 @@ def rows_of(A: Complex[Array, "*a d d"]) -> Complex[Array, "*a n"]:
 
 @eqx.filter_jit
 def _resolvent(core: AbstractCore, B: Array, omegas: Array, A: Array) -> Array:
-    return jax.lax.map(lambda omega: averaged(core.solve(B, omega), A), omegas)
+    return jax.lax.map(lambda omega: core.averages(B, omega, A), omegas)
 
 
 def _total(groups: Dissipator, rho: Array) -> Array:

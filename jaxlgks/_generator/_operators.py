@@ -16,20 +16,29 @@ the Davies equation with its rates where levels are distinct. What is left over 
 distance of levels, so that a few tens of steps suffice at any d.
 """
 
+import math
 from collections.abc import Callable
 from typing import Any, ClassVar
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Complex, Float, Inexact
+import numpy as np
+from jaxtyping import Array, Bool, Complex, Float, Inexact
 
-from .._bohr import Structure
+from .._bohr import Structure, dagger
 from .._equations import Dissipation, Dissipator, combined
-from .._inputs import nan_where
+from .._inputs import as_known, is_concrete, nan_where
 from ._base import Change, NullState
 from ._delayed import MatrixDelay
-from ._matrices import AbstractCore, MatrixGenerator, OperatorDissipator, rotated_dissipators
+from ._matrices import (
+    AbstractCore,
+    MatrixGenerator,
+    OperatorDissipator,
+    averaged,
+    rotated_dissipators,
+    rows_of,
+)
 from ._remembering import with_memory
 
 TOLERANCE = 1e-12
@@ -38,6 +47,9 @@ REFINED = 64
 """Up to this dimension, where steps cost next to nothing, it goes on to rounding."""
 ACCEPTED = 1e-8
 """Largest residual of a solution that is taken for one, relative to the right-hand side."""
+FEW = 20
+"""Steps of GMRES that are kept at each of many frequencies: about ten suffice, and each costs less. Where they do not,
+it is restarted more often."""
 
 
 def steps_kept(dim: int) -> int:
@@ -48,12 +60,14 @@ def steps_kept(dim: int) -> int:
 
 
 class OperatorCore(AbstractCore):
-    """L as operators in the eigenbasis of H. `restart`: steps of GMRES kept; `cycles`: restarts at most."""
+    """L as operators in the eigenbasis of H. `restart`: steps of GMRES kept; `cycles`: restarts at most; `refined`: the
+    dimension up to which it goes on to rounding."""
 
     structure: Structure
     action: Dissipator
     restart: int = eqx.field(static=True, default=30)
     cycles: int = eqx.field(static=True, default=5)
+    refined: int = eqx.field(static=True, default=REFINED)
 
     @property
     def fastest(self) -> Float[Array, ""]:
@@ -70,8 +84,22 @@ class OperatorCore(AbstractCore):
         """NaN where GMRES has not converged to `ACCEPTED`."""
         X = jax.lax.map(lambda b: self.inverse(b, omega), B)
         left = jax.vmap(self.regular)(X) + (1j * omega).astype(B.dtype) * X - B
-        off = jnp.max(jnp.abs(left), axis=(1, 2)) > ACCEPTED * jnp.max(jnp.abs(B), axis=(1, 2))
+        off = jax.vmap(_larger)(left, B)
         return jax.vmap(lambda x, bad, b: nan_where(x, bad, (self.action, b)))(X, jax.lax.stop_gradient(off), B)
+
+    def averages(self, B: Complex[Array, "k d d"], omega: Inexact[Array, ""], A: Complex[Array, "*a d d"]) -> Array:
+        """Of fewer observables than sources by the transposed inverse, one solution for each. NaN likewise."""
+        rows = rows_of(A).reshape(-1, *B.shape[1:])
+        if len(rows) >= len(B):
+            return averaged(self.solve(B, omega), A)
+        shift, few = (1j * omega).astype(B.dtype), min(self.restart, FEW)
+        core = OperatorCore(self.structure, self.action, few, 2 * self.cycles * self.restart // few, refined=0)
+        back = jax.linear_transpose(lambda b: core.inverse(b, omega), B[0])
+        across = jax.linear_transpose(lambda X: self.regular(X) + shift * X, B[0])
+        Y = jax.lax.map(lambda row: back(row)[0], rows)
+        off = jax.vmap(lambda y, row: _larger(across(y)[0] - row, row))(Y, rows)
+        Y = jax.vmap(lambda y, bad, row: nan_where(y, bad, (self.action, row)))(Y, jax.lax.stop_gradient(off), rows)
+        return jnp.tensordot(B, Y, axes=[[1, 2], [1, 2]]).reshape(len(B), *A.shape[:-2])
 
     def apply(self, X: Complex[Array, "k d d"]) -> Complex[Array, "k d d"]:
         return jax.vmap(self.action)(X)
@@ -110,7 +138,7 @@ class OperatorCore(AbstractCore):
             def once(b: Array, tol: float) -> Array:
                 return jax.scipy.sparse.linalg.gmres(apply, b, M=precondition, tol=tol, **options)[0]
 
-            if len(b) > REFINED:
+            if len(b) > self.refined:
                 return once(b, TOLERANCE)
             X = once(b, 1e-8)  # two passes of half the digits each, the second on the true residual of the first
             return X + once(b - apply(X), 1e-8)
@@ -151,11 +179,41 @@ class OperatorCore(AbstractCore):
 
     def propagate(self, start: Array, ts: Array, A: Array | None, drive: Array | None, **options: Any) -> Array:
         """By `integrated`, to 1e−10 of the largest element."""
+        if A is not None and math.prod(A.shape[:-2]) < len(start):
+            return self._observed(start, ts, A, drive, **options)
         # Linear: what the tolerances mean must not depend on the size of a perturbation.
         size = jnp.max(jnp.abs(start))
         size = size if drive is None else jnp.maximum(size, jnp.max(jnp.abs(drive)) / self.fastest)
         size = jax.lax.stop_gradient(jnp.where(size > 0, size, 1.0))
         return size * self.integrated(start / size, ts, A, None if drive is None else drive / size, **options)
+
+    def propagate_both(
+        self, start: Array, ts: Array, drive: Array | None, other: Array, others: Array, A: Array
+    ) -> tuple[Array, Array]:
+        if len(A) >= len(start):
+            return super().propagate_both(start, ts, drive, other, others, A)
+        xp = np if is_concrete(ts, others) else jnp
+        times = xp.concatenate([xp.asarray(ts), xp.asarray(others)])
+        order = xp.argsort(times)
+        both = jnp.concatenate([start, other])
+        driven = None if drive is None else jnp.concatenate([drive, jnp.zeros_like(other)])
+        values = self._observed(both, as_known(times[order], ts.dtype), A, driven)[xp.argsort(order)]
+        return values[: len(ts), : len(start)], values[len(ts) :, len(start) :]
+
+    def _observed(self, start: Array, ts: Array, A: Array, drive: Array | None, **options: Any) -> Array:
+        """The same of fewer observables than states, which are carried in their place: with Y = L⁻¹ B of a drive B
+
+        Tr[A X(t)] = Tr[A(t) (X(0) + Y)] − Tr[A Y],     dA/dt = L†A."""
+        D = self.action
+        adjoint = Dissipator(dagger(D.left), dagger(D.right), dagger(D.drift))
+        rows = A.reshape(-1, *start.shape[1:])
+        size = jax.lax.stop_gradient(jnp.max(jnp.abs(rows), initial=jnp.finfo(rows.dtype).tiny))
+        back = eqx.tree_at(
+            lambda core: (core.action, core.structure.energies), self, (adjoint, -self.structure.energies)
+        )
+        Y = jnp.zeros_like(start) if drive is None else self.solve(drive, jnp.zeros((), start.real.dtype))
+        values = size * back.integrated(rows / size, ts, start + Y) - averaged(Y, rows).T
+        return jnp.swapaxes(values, 1, 2).reshape(len(ts), len(start), *A.shape[:-2])
 
     def integrated(
         self, start: Array, ts: Array, A: Array | None = None, drive: Array | None = None, **options: Any
@@ -212,6 +270,11 @@ class OperatorGenerator(MatrixGenerator):
 
     def dissipators(self) -> tuple[OperatorDissipator, ...]:
         return rotated_dissipators(self.resolved)
+
+
+def _larger(left: Complex[Array, "d d"], b: Complex[Array, "d d"]) -> Bool[Array, ""]:
+    """Whether what is left of a right-hand side is more than is accepted."""
+    return jnp.max(jnp.abs(left)) > ACCEPTED * jnp.max(jnp.abs(b))
 
 
 def _packed(X: Complex[Array, "d d"]) -> Float[Array, "d d"]:

@@ -157,7 +157,7 @@ def _delayed(
     constant = quantity.explicit(L, X, at_once).reshape(-1).astype(X.dtype)
     own = change.sources[1:] - jnp.sum(still, axis=1), change.baths - jnp.sum(still, axis=0)
     if exact:
-        remainder = _of_exponentials(resolved, k, own, len(rows))
+        remainder = _of_exponentials(resolved, k, own)
     else:
         remainder = _remainder(L, X, (V, k), own, source, exponentials, explicit, rows)
     return MatrixDelay(L.core, source, still, k, rows, explicit, constant, remainder, observables.shape[:-2])
@@ -170,15 +170,14 @@ def _by_levels(resolved: Dissipation, V: Complex[Array, "d d"]) -> tuple[Array, 
     return V - inside, inside
 
 
-def _of_exponentials(resolved: Dissipation, k: Array, own: tuple[Array, Array], count: int) -> Remainder:
+def _of_exponentials(resolved: Dissipation, k: Array, own: tuple[Array, Array]) -> Remainder:
     """Of an equation that is exact to second order: what its exponentials miss of a bath. It follows whole, so that the
     static response is the equation's and a kick acts on the system alone. Where densities have poles it is smaller than
     its derivatives can matter, and those in H do not exist at equal levels."""
     if all(noise.spectrum.poles() is not None for noise in resolved.noises):
         own = jax.lax.stop_gradient(own)
-    nothing, rows = jnp.zeros_like(k), jnp.zeros((count, *k.shape), k.dtype)
-    decay = ABOVE * relaxation_rate(resolved.structure, resolved.system)
-    return Remainder(jnp.zeros(k.shape, bool), decay, k, nothing, nothing, *own, rows, rows)
+    nothing, decay = jnp.zeros_like(k), ABOVE * relaxation_rate(resolved.structure, resolved.system)
+    return Remainder(jnp.zeros(k.shape, bool), decay, k, nothing, nothing, *own, None)
 
 
 def _remainder(
@@ -195,7 +194,6 @@ def _remainder(
     decay = relaxation_rate(resolved.structure, resolved.system)
     dressing = Dressing(_missing(resolved, source, exponentials, APART * decay), L.dissipators())
     dressed, still = dressing.changes(jnp.stack([X, k]), -L.core.solve(k[None], jnp.zeros(()))[0])
-    dressed_rows, explicit_rows = dressing.adjoint_changes(rows, _rows(explicit, still, len(rows)))
     return Remainder(
         slow=jnp.abs(source.frequencies) <= APART * decay,
         decay=ABOVE * decay,
@@ -204,8 +202,7 @@ def _remainder(
         still=jnp.sum(still, axis=0),
         parts=own[0],
         baths=own[1] - still,
-        rows=dressed_rows,
-        explicit_rows=explicit_rows,
+        rows=dressing.adjoint_changes(rows, _rows(explicit, still, len(rows))),
     )
 
 
