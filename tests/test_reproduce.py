@@ -60,11 +60,20 @@ def test_a_printed_form_is_refuted_only_by_a_correction_that_holds():
 
 
 def test_figures_are_chosen_by_name_in_the_papers_order():
-    assert _reproduce.selected(()) == paper.FIGURES == ("fig2", "fig3", "fig4", "fig5", "crossover", "resonance")
+    assert (
+        _reproduce.selected(())
+        == paper.FIGURES
+        == (
+            *(f"fig{k}" for k in range(2, 6)),
+            "crossover",
+            "resonance",
+            "delay",
+        )
+    )
     assert _reproduce.selected(("fig5", "fig2")) == ("fig2", "fig5")
     assert _reproduce.selected(("crossover", "fig3")) == ("fig3", "crossover")
     assert _reproduce.selected(("fig5", "all")) == paper.FIGURES
-    message = r"unknown figure fig1, fig9; valid names are fig2, fig3, fig4, fig5, crossover, resonance and all"
+    message = r"unknown figure fig1, fig9; valid names are fig2, fig3, fig4, fig5, crossover, resonance, delay and all"
     with pytest.raises(InputError, match=message):
         _reproduce.selected(("fig1", "fig2", "fig9"))
 
@@ -138,6 +147,7 @@ CONTENTS = {
     "fig5": {"unperturbed", "local", "global", "tangent", "slope", "global_computed", "local_computed"},
     "crossover": {"unperturbed", "forward", "backward", "slope", "slope_at_points", "slope_exact", "nu_tau"},
     "resonance": {"exact_coupling", "davies_detuning", "unified_detuning", "local_cold"},
+    "delay": {"exact", "with_memory", "at_once", "closed_deviation"},
 }
 
 

@@ -55,7 +55,7 @@ def exponentials(spectrum: Any, temperature: Float[Array, ""], tolerance: Any, t
         )
     elif terms is None:
         raise InputError("exponentials: inside jit and vmap their number must be given, terms=...")
-    return _rational(poles[0], poles[1], temperature, terms)
+    return _in_closed_form(poles[0], poles[1], temperature, terms)
 
 
 def _rational(poles: Any, weights: Any, temperature: Any, terms: int, xp: Any = jnp) -> tuple[Any, Any]:
@@ -77,6 +77,14 @@ def _rational(poles: Any, weights: Any, temperature: Any, terms: int, xp: Any = 
     return c, xp.concatenate([poles, nu.astype(poles.dtype)])
 
 
+_in_closed_form = eqx.filter_jit(_rational)
+
+
+@eqx.filter_jit
+def _rates(spectrum: Any, temperature: Any, omega: Any) -> Array:
+    return spectrum.rate(omega, temperature)
+
+
 class _Check:
     """The error of exponentials against the rate and the Lamb shift of a density of known numbers."""
 
@@ -84,7 +92,7 @@ class _Check:
         marks = np.concatenate([np.ravel(spectrum.cuts(temperature)), [float(temperature)]])
         self.spectrum, self.temperature, self.tolerance = spectrum, temperature, tolerance
         self.omega = _grid(marks[marks > 0])
-        self.rate = np.asarray(spectrum.rate(self.omega, temperature))
+        self.rate = np.asarray(_rates(spectrum, temperature, self.omega))
         self.some = np.arange(self.omega.size)
         if spectrum.poles() is None:  # a Lamb shift by quadrature: dear, and not resolved from too far away
             inside = np.abs(self.omega) < 30 * marks.max()

@@ -35,6 +35,11 @@ CAPTIONS = {
     "keeps a current where the coupling is below the damping and little flows. (b) Through resonance; the local "
     "equation, right as long as $g \\ll \\omega$, lies under the others. (c) Frequencies 1.5 and 1, $g = 0.1$: the "
     "local equation lets heat flow from cold to hot above $T_c/T_h = 2/3$.",
+    "delay": "Response of the population of oscillator *a* to a kick of the cubic potential at the temperatures of "
+    "Fig. 2, with the Drude–Lorentz baths that have the paper's rates at $\\omega_\\pm$, all scaled down: with the "
+    "rates themselves the minus mode is unstable. (a) $\\phi(\\tau)$ with a tenth of the rates; inset: its start, "
+    "where a kick acts on the system alone and $\\phi(0^+) = 0$. (b) Deviation from oscillators and baths solved "
+    "together. (c) Its largest value falls as the square of the coupling with memory, more slowly at once.",
 }
 
 

@@ -33,6 +33,7 @@ BEHIND = {
     "fig5": "qubits",
     "crossover": "crossover",
     "resonance": "oscillators",
+    "delay": "oscillators",
 }
 
 
@@ -128,7 +129,7 @@ def _in_two(stages: Sequence[Stage], out: Path, progress: Progress) -> dict[Stag
 
 
 SPAWN = multiprocessing.get_context("spawn")
-TOGETHER = ("fig2", "fig3", "oscillators")
+TOGETHER = ("fig2", "fig3", "delay", "oscillators")
 
 
 def _prepare() -> None:

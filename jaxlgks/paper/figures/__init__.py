@@ -1,6 +1,14 @@
-"""The paper's figures and two beside them, one file a member: `compute(progress)` gives the numbers, `draw(dataset)`
+"""The paper's figures and three beside them, one file a member: `compute(progress)` gives the numbers, `draw(dataset)`
 the picture."""
 
-from . import _crossover, _fig2, _fig3, _fig4, _fig5, _resonance
+from . import _crossover, _delay, _fig2, _fig3, _fig4, _fig5, _resonance
 
-FIGURES = {"fig2": _fig2, "fig3": _fig3, "fig4": _fig4, "fig5": _fig5, "crossover": _crossover, "resonance": _resonance}
+FIGURES = {
+    "fig2": _fig2,
+    "fig3": _fig3,
+    "fig4": _fig4,
+    "fig5": _fig5,
+    "crossover": _crossover,
+    "resonance": _resonance,
+    "delay": _delay,
+}
