@@ -19,7 +19,7 @@ def reproduce(*figures: str, out: Path = Path("results"), parallel: bool = True)
     Parameters
     ----------
     figures
-        Any of fig2, fig3, fig4, fig5, crossover, resonance, memory, or all (the default).
+        Any of fig2, fig3, fig4, fig5, crossover, resonance, memory, delay, or all (the default).
     out
         Folder for PNG, PDF, netCDF and report.md; made if missing.
     parallel

@@ -70,8 +70,9 @@ def exact_response(model: QuasiFree, V: Polynomial, A: Polynomial | tuple[Polyno
     **Arguments:** `model`: every bath with a `DrudeLorentz` density; H₀ has no counter term, as in the master
     equations. `V`, `A`: Hermitian `Polynomial`s of any degree, or a sequence of A. On a CPU.
 
-    **Returns:** `ExactResponse`, with `.static()`, `.impulse(t)`, `.step(t)`, `.susceptibility(omega)`, to about 1e−9
-    (the exponentials of the baths) times the occupation. Differentiable where the poles of the joint motion are apart.
+    **Returns:** `ExactResponse`, with `.static()`, `.impulse(t)`, `.step(t)`, `.susceptibility(omega)`, to about 1e−6
+    of what is of the order of the coupling (the exponentials of the baths). Differentiable where the poles of the joint
+    motion are apart.
 
     **Raises:** `InputError` for another density; `UnstableHamiltonianError` where the baths, which soften the
     oscillators, make them unstable; `SolverMemoryError` where A and V both have a high degree; `ShapeError`,

@@ -121,22 +121,29 @@ def _changes(S: Array, kernel: AbstractKernel, levels: LevelChange, at: Frame) -
     Rotation [G, A_g] + (1_gF)(Ω)[[S, G]], shift (1_gF')(Ω)[[S, W]]."""
     J = jnp.asarray(commutators(at.nominal.size), complex)
     bracket_G, bracket_W = with_linear(levels.G, S[:-1], J), with_linear(levels.W, S[:-1], J)
-    filters = [_filters(kernel, at, k) for k in range(len(bracket_G))]
-    A = (filters[1][0] if len(filters) > 1 else _filters(kernel, at, 1)[0]) * S[:-1]
+    filters = _filters(kernel, at, max(len(bracket_G) - 1, 1))
+    A = filters[1][0] * S[:-1]
     out = []
-    for k, (value, slope) in enumerate(filters):
+    for k, (value, slope) in enumerate(filters[: len(bracket_G)]):
         rotated_back = -(k + 1) * jnp.tensordot(A @ J, levels.G[k + 1], axes=([2], [0]))
         out.append(jnp.stack([rotated_back + value * bracket_G[k], slope * bracket_W[k]]))
     return tuple(out)
 
 
-def _filters(kernel: AbstractKernel, at: Frame, rank: int) -> tuple[Array, Array]:
-    """1_gF and 1_gF' on monomials of one rank, [ν, 4, n, …], g the group of ν."""
-    groups = jnp.concatenate([at.nominal, -at.nominal, jnp.zeros(1)]).reshape(-1, *[1] * rank)
-    other = jnp.append(at.signed, 0.0).reshape(groups.shape)
-    inside = jnp.abs(nominal_of(at, rank) - groups) <= (rank + 1) * MERGED * at.modes.frequencies[-1]
+def _filters(kernel: AbstractKernel, at: Frame, highest: int) -> list[tuple[Array, Array]]:
+    """1_gF and 1_gF' on monomials of each rank up to the highest, [ν, 4, n, …], g the group of ν."""
+    n, top = at.signed.size, at.modes.frequencies[-1]
+    groups = jnp.concatenate([at.nominal, -at.nominal, jnp.zeros(1)])[:, None]
+    other = jnp.append(at.signed, 0.0)[:, None]
+    # All ranks in a row: the kernel is a large part of the program.
+    nominal, frequency = (
+        jnp.concatenate([of(k).reshape(-1) for k in range(highest + 1)])
+        for of in (lambda k: nominal_of(at, k), lambda k: sums(at.signed, k))
+    )
+    sizes = [n**k for k in range(highest + 1)]
+    inside = jnp.abs(nominal - groups) <= np.repeat(np.arange(1, highest + 2), sizes) * MERGED * top
     # Outside no value is used: never where F may not exist.
-    x = jnp.where(inside, sums(at.signed, rank), at.signed[0])
+    x = jnp.where(inside, frequency, at.signed[0])
 
     def four(x: Array) -> Array:
         left = [jnp.conj(kernel.minus(x, other)), jnp.conj(kernel.plus(x, other))]
@@ -144,7 +151,9 @@ def _filters(kernel: AbstractKernel, at: Frame, rank: int) -> tuple[Array, Array
 
     value, slope = jax.jvp(four, (x,), (jnp.ones_like(x),))
     kept: Any = jnp.where(inside[:, None], jnp.stack([value, slope]), 0.0)
-    return kept[0], kept[1]
+    parts = jnp.split(kept, np.cumsum(sizes)[:-1], axis=-1)
+    each = [part.reshape(*part.shape[:3], *[n] * k) for k, part in enumerate(parts)]
+    return [(one[0], one[1]) for one in each]
 
 
 def _average(S: Array, parts: Symbol, at: Frame) -> Callable[[Symbol], Array]:
@@ -195,8 +204,8 @@ def require_first_order(
     rates, signed = np.asarray(damping), np.asarray(at.signed)
     labels = [f"d{k + 1}" for k in range(len(rates))]
     resonant, soft = [], []
-    for k, v in enumerate(V):
-        v, still, nominal = (np.asarray(x) for x in (v, secular(at, scale, k), nominal_of(at, k)))
+    for k, (v, (still, nominal)) in enumerate(zip(V, _at_zero(at, scale, len(V)), strict=True)):
+        v, still, nominal = np.asarray(v), np.asarray(still), np.asarray(nominal)
         size = np.max(np.abs(v), initial=0.0)
         for index in monomials(len(signed), k):
             if abs(v[index]) <= 1e-12 * size or (still[index] and k < 1):
@@ -223,6 +232,12 @@ def require_first_order(
         )
     _refuse_singular(model, at, soft, equation)
     _warn_of_neighbours(model, V, at, rates)
+
+
+@eqx.filter_jit
+def _at_zero(at: Frame, scale: Array, ranks: int) -> list[tuple[Array, Array]]:
+    """Which monomials are at Bohr frequency zero, and their nominal ones, rank by rank."""
+    return [(secular(at, scale, k), nominal_of(at, k)) for k in range(ranks)]
 
 
 def _warn_of_neighbours(model: QuasiFree, V: Symbol, at: Frame, rates: np.ndarray) -> None:

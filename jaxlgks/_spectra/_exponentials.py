@@ -59,7 +59,7 @@ def exponentials(spectrum: Any, temperature: Float[Array, ""], tolerance: Any, t
     elif terms is None:
         raise InputError("exponentials: inside jit and vmap their number must be given, terms=...")
     assert poles is not None
-    return _rational(poles[0], poles[1], temperature, terms)
+    return _in_closed_form(poles[0], poles[1], temperature, terms)
 
 
 def _rational(poles: Any, weights: Any, temperature: Any, terms: int, xp: Any = jnp) -> tuple[Any, Any]:
@@ -79,6 +79,9 @@ def _rational(poles: Any, weights: Any, temperature: Any, terms: int, xp: Any = 
     own = weights / 2 * (temperature / poles - 0.5j - 2 * temperature * poles * (eta @ gaps))
     c = xp.concatenate([own, eta * temperature * nu * (gaps @ weights)])
     return c, xp.concatenate([poles, nu.astype(poles.dtype)])
+
+
+_in_closed_form = eqx.filter_jit(_rational)
 
 
 class _Check:

@@ -38,6 +38,11 @@ CAPTIONS = {
     "memory": "Heat current from bath *a* under a weak drive $\\delta\\,\\mathrm{Re}\\,e^{-i\\omega t}V$: size and "
     "phase of its susceptibility where dissipators follow the drive at once and where they follow with the memory of "
     "the baths (both the Redfield equation with its Lamb shift), beside the numerically exact one.",
+    "delay": "Response of the population of oscillator *a* to a kick of the cubic potential at the temperatures of "
+    "Fig. 2, with the Drude–Lorentz baths that have the paper's rates at $\\omega_\\pm$, all scaled down: with the "
+    "rates themselves the minus mode is unstable. (a) $\\phi(\\tau)$ with a tenth of the rates; inset: its start, "
+    "where a kick acts on the system alone and $\\phi(0^+) = 0$. (b) Deviation from oscillators and baths solved "
+    "together. (c) Its largest value falls as the square of the coupling with memory, more slowly at once.",
 }
 
 

@@ -34,6 +34,7 @@ BEHIND = {
     "crossover": "crossover",
     "resonance": "oscillators",
     "memory": "memory",
+    "delay": "oscillators",
 }
 
 
@@ -129,7 +130,7 @@ def _in_two(stages: Sequence[Stage], out: Path, progress: Progress) -> dict[Stag
 
 
 SPAWN = multiprocessing.get_context("spawn")
-TOGETHER = ("fig2", "fig3", "oscillators")
+TOGETHER = ("fig2", "fig3", "delay", "oscillators")
 
 
 def _prepare() -> None:

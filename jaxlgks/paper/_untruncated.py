@@ -14,7 +14,7 @@ from .._steady import steady_state
 from ._parameters import OscillatorParameters
 
 
-def exact_response(p: OscillatorParameters, T_a: ArrayLike, T_b: ArrayLike) -> LinearResponse:
+def untruncated_response(p: OscillatorParameters, T_a: ArrayLike, T_b: ArrayLike) -> LinearResponse:
     """The response at one pair of temperatures."""
     model = p.untruncated(T_a, T_b)
     return response(model.system, model.cubic, model.occupation, instantaneous=True)
@@ -22,7 +22,7 @@ def exact_response(p: OscillatorParameters, T_a: ArrayLike, T_b: ArrayLike) -> L
 
 def exact_static(p: OscillatorParameters, T_a: Float[np.ndarray, " t"], T_b: Float[np.ndarray, " t"]) -> Parts:
     """Static parts at many pairs of temperatures, [t]: one program for all."""
-    one = jax.jit(lambda hot, cold: exact_response(p, hot, cold).static())
+    one = jax.jit(lambda hot, cold: untruncated_response(p, hot, cold).static())
     found = [one(hot, cold) for hot, cold in zip(T_a.tolist(), T_b.tolist(), strict=True)]
     return jax.tree.map(lambda *x: jnp.stack(x), *found)
 

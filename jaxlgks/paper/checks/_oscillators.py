@@ -16,6 +16,7 @@ from .. import _formulas as f
 from .._brute_force import FOCK, WARM_FOCK, occupation_response
 from .._parameters import FIG2_TEMPERATURES, OscillatorParameters
 from .._untruncated import exact_occupation, exact_static
+from ._delay import delay_rows
 from ._eigenstates import rows as eigenstate_rows
 from ._row import Check, agree, correct
 from ._witness import average, dissipators, heisenberg, matrix, pinned, superoperator
@@ -49,6 +50,8 @@ def rows(progress: Callable[[str], None]) -> Iterator[Check]:
     yield from _limits(p)
     progress("without truncation")
     yield from _untruncated(p)
+    progress("with the memory of Drude baths")
+    yield from delay_rows()
     progress("perturbed eigenstates")
     yield from eigenstate_rows(p)
 

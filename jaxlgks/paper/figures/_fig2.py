@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from .. import _formulas as f
 from .._brute_force import occupation_response
 from .._parameters import FIG2_TEMPERATURES, OscillatorParameters
-from .._untruncated import exact_response
+from .._untruncated import untruncated_response
 from ._style import BLACK, BLUE, COMPUTED, CORRECTED, PRINTED, dataset, letter, new_figure, variable
 
 AFFORDABLE = (4.5, 5.5)
@@ -45,7 +45,7 @@ def compute(progress: Callable[[str], None]) -> xr.Dataset:
         values = np.asarray(getattr(parts, name))
         variables[f"{name}_computed"] = variable("sample_time", values, f"{label}, microscopic model", "1")
     progress("without truncation at T = (2000, 2100)")
-    parts = exact_response(p, *FIG2_TEMPERATURES).step(PAPER_SAMPLES)
+    parts = untruncated_response(p, *FIG2_TEMPERATURES).step(PAPER_SAMPLES)
     for name, label in (("kubo", "Phi^(1,1)(t)"), ("rotation", "Phi^(1,2)(t)")):
         text = f"{label}, model without truncation, paper temperatures"
         variables[f"{name}_exact"] = variable("paper_sample_time", np.asarray(getattr(parts, name)), text, "1")
