@@ -1,0 +1,88 @@
+"""Responses with memory against the hierarchy of equations of motion (HEOM), solved here.
+
+V acts on the system alone: the first order of the hierarchy is −i[V, ·] on every one of its matrices, and χ(ω) one
+linear system. What the second order leaves is of the next order in the coupling.
+"""
+
+import numpy as np
+import pytest
+import qutip
+import scipy.sparse as sp
+from qutip.solver.heom import DrudeLorentzPadeBath, HEOMSolver, UnderDampedBath
+from scipy.sparse.linalg import spsolve
+
+import jaxlgks as lgks
+
+from .test_heom import near_degenerate
+
+P = lgks.models.pauli
+X, Z = np.asarray(P("X")), np.asarray(P("Z"))
+OMEGAS = np.array([0.05, 0.7, 1.9])
+REDFIELD = lgks.Redfield(lamb_shift=True)
+
+
+def in_qutip(bath: lgks.Bath, tag: int):
+    S, T, density = qutip.Qobj(np.asarray(bath.coupling)), float(bath.temperature), bath.spectrum
+    numbers = {"lam": float(density.strength), "T": T, "tag": tag}
+    if isinstance(density, lgks.DrudeLorentz):
+        return DrudeLorentzPadeBath(S, gamma=float(density.cutoff), Nk=3, **numbers)
+    return UnderDampedBath(S, gamma=float(density.width), w0=float(density.resonance), Nk=3, **numbers)
+
+
+def exact(system: lgks.System, V: np.ndarray, observables: np.ndarray) -> np.ndarray:
+    """χ(ω) of observables and of the heat currents into the system, [w, a + baths]."""
+    H, d = np.asarray(system.hamiltonian), system.dim
+    baths = [in_qutip(bath, tag) for tag, bath in enumerate(system.baths)]
+    solver = HEOMSolver(qutip.Qobj(H), baths, max_depth=2)
+    L = solver.rhs(0).to("CSR").data.as_scipy().tolil()
+    count = L.shape[0] // d**2
+    trace = np.zeros(L.shape[0])
+    trace[: d**2] = np.eye(d).ravel()
+    kept, L[0] = L[0].copy(), trace
+    rest = spsolve(L.tocsc(), np.eye(1, L.shape[0])[0].astype(complex))
+    L[0] = kept
+    kick = sp.kron(sp.eye(count), -1j * (np.kron(np.eye(d), V) - np.kron(V.T, np.eye(d)))) @ rest
+    forces = [[solver.ados.idx(label) for label in solver.ados.filter(level=1, tags=[b])] for b in range(len(baths))]
+
+    def matrices(x: np.ndarray) -> np.ndarray:
+        return x.reshape(count, d, d).swapaxes(1, 2)
+
+    rows = []
+    for omega in OMEGAS:
+        x = matrices(spsolve((L + 1j * omega * sp.eye(L.shape[0])).tocsc(), -kick))
+        currents = []
+        for bath, tier in zip(system.baths, forces, strict=True):
+            S, moved, still = np.asarray(bath.coupling), x[tier].sum(axis=0), matrices(rest)[tier].sum(axis=0)
+            currents.append(1j * np.trace((S @ H - H @ S) @ moved + (S @ V - V @ S) @ still))
+        rows.append([*np.einsum("aij,ji->a", observables, x[0]), *currents])
+    return np.array(rows)
+
+
+def levels(strength: float) -> tuple[lgks.System, np.ndarray, np.ndarray]:
+    """Two levels as near as their decay rate, and V that joins all three."""
+    V = np.array([[0.3, 0.5, 0.2j], [0.5, -0.1, 0.4], [-0.2j, 0.4, 0.2]])
+    return near_degenerate(strength).system, V, np.stack([np.diag([0.0, 1, 1]), np.diag([0.0, 1, -1])]).astype(complex)
+
+
+def mode(strength: float) -> tuple[lgks.System, np.ndarray, np.ndarray]:
+    """A qubit beside a broad mode, with a second bath; V turns its eigenvectors."""
+    line = lgks.UnderdampedBrownian(np.sqrt(strength), 0.6, 1.6)
+    baths = [lgks.Bath(X, 0.7, line, "a"), lgks.Bath(0.6 * X + 0.4 * Z, 0.5, lgks.DrudeLorentz(strength, 1.5), "b")]
+    return lgks.System(Z / 2, baths), X + 0.5 * Z, np.stack([Z, X])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("case", [levels, mode])
+def test_what_the_second_order_leaves_falls_with_the_coupling(case):
+    """Observables and heat currents at three frequencies, the worst relative to the largest of its kind: a fourth of
+    the coupling leaves a fourth of the error."""
+    worst = []
+    for strength in (0.004, 0.001):
+        system, V, observables = case(strength)
+        expected = exact(system, V, observables)
+        chi = np.asarray(lgks.response(system, V, observables, REDFIELD).susceptibility(OMEGAS).total)
+        J = np.asarray(lgks.thermodynamic_response(system, V, REDFIELD).heat_currents.susceptibility(OMEGAS).total)
+        error = np.abs(np.concatenate([chi, J], axis=1) - expected) / np.abs(expected)
+        worst.append(np.max(error))
+    assert worst[1] < 0.01
+    assert worst[1] < 0.4 * worst[0]
