@@ -2,13 +2,17 @@
 
 import warnings
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 import jaxlgks as lgks
+from jaxlgks._generator import resolve
+from jaxlgks._response._diagnosis import _followed
 from jaxlgks.errors import DensityError, InputError
+from jaxlgks.paper import _memory as memory
 
 from .systems import near_degenerate
 from .test_heom import near_degenerate as v_type
@@ -135,3 +139,16 @@ def test_nothing_that_moves_is_no_error():
     assert lgks.diagnose(dephasing, X, 0.01).nu_tau.size == 0
     hot, cold = (lgks.Bath(X, T, lgks.DrudeLorentz(0.01, 2.0)) for T in (1.0, 0.5))
     assert lgks.diagnose(lgks.System(0.5 * Z, [hot, cold]), 0 * X, 0.01).local_error == 0
+
+
+def test_how_fast_a_drive_may_be_where_dissipators_follow_at_once():
+    """A qubit of which exact susceptibilities are stored: at once its current is off by 0.8 % at ω = 0.05, by 5 % at
+    0.3 and by 17 % at 0.7. A flat bath has no memory to compare with."""
+    system, V = memory.model("qubit")
+    found = lgks.diagnose(system, V, 1e-3, drive=True)
+    assert 0.05 < found.at_once[0] < 0.1
+    assert 0.3 < found.at_once[1] < 0.7
+    assert f"up to ω = {float(found.at_once[0]):.3g} to 1 %" in str(found)
+    flat = lgks.System(system.hamiltonian, lgks.Bath(lgks.models.pauli("X"), 1.0, lgks.Flat(0.01)))
+    nothing = _followed(resolve(flat, lgks.Unified()), V, None)
+    assert "cannot be said" in str(eqx.tree_at(lambda d: d.at_once, found, jnp.asarray(nothing)))

@@ -16,18 +16,22 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Float
 
-from .._equations import LARGE, SMALL, Unified, Validity
+from .._equations import LARGE, SMALL, Redfield, Unified, Validity
 from .._generator import AbstractProblem, AbstractSolver, Facts, as_solver, resolve
-from .._inputs import as_scalar, is_concrete
+from .._inputs import as_flag, as_scalar, is_concrete
 from .._observables import HeatCurrents, value_at
 from .._steady import at_rest
-from ..errors import RESULTS, InputError, LambShiftError, SingularDensityError
+from ..errors import RESULTS, CorrelationError, InputError, LambShiftError, SingularDensityError
 from ._expansion import expand
 
 LOCAL_LIMIT = 0.01
 """Relative error of the heat-current response from which on the local equation is called out of range."""
 LAMB_LIMIT = 0.02
 """Relative change of heat currents or their response from which on a Lamb shift is called for."""
+PRECISIONS = 0.01, 0.1
+"""Of heat currents where dissipators follow a drive at once."""
+FREQUENCIES = np.geomspace(1e-4, 10.0, 51)
+"""Of the drive that are looked at, in units of the highest of the system."""
 
 
 class Diagnosis(eqx.Module):
@@ -45,6 +49,8 @@ class Diagnosis(eqx.Module):
     - `local_error`: relative error of the local equation in the slope of the heat currents.
     - `lamb_effect`: relative change of the heat currents or of their slope, the larger, by the Lamb shift of `Unified`.
       Either is NaN where it cannot be found (a density without the derivative or the Lamb shift, no current).
+    - `at_once`: the frequencies up to which dissipators may follow a drive at once, to 1 and to 10 % of the heat
+      currents; None unless asked for, NaN where a bath has no memory.
     - `regime`: "eigenvectors only", "shift without splitting", "local", "crossover" or "global".
     - `equation`: the equation to use, or that there is none. `valid`: (equation, whether in its range, why), for each.
     """
@@ -53,6 +59,7 @@ class Diagnosis(eqx.Module):
     nu_tau: Float[Array, " g"]
     local_error: Float[Array, ""]
     lamb_effect: Float[Array, ""]
+    at_once: Float[Array, "2"] | None
     regime: str = eqx.field(static=True)
     equation: str = eqx.field(static=True)
     valid: tuple[tuple[str, bool, str], ...] = eqx.field(static=True)
@@ -83,16 +90,22 @@ class Diagnosis(eqx.Module):
                 f"  The clusters of Unified (width {float(self.cluster_width):.4g}) change between 0 and δ: its "
                 "response jumps there. Use Unified().fixed(system) for a derivative."
             )
+        if self.at_once is not None:
+            lines.append(f"  {_said(self.at_once)}")
         return "\n".join(lines)
 
 
-def diagnose(system: Any, V: Any, delta: ArrayLike, solver: AbstractSolver | None = None) -> Diagnosis:
+def diagnose(
+    system: Any, V: Any, delta: ArrayLike, solver: AbstractSolver | None = None, *, drive: bool = False
+) -> Diagnosis:
     """Which regime H → H + δV is in, and which master equation describes it.
 
     **Arguments:** `system`; `V`: Hermitian, [d, d]; `delta`: the strength δ. Values must be known (not inside `jit`).
     Of a `QuasiFree` model V is a `Polynomial`, a group is a normal frequency with all modes that share it, shifts are
     those of normal frequencies, and the rotation is that of a typical state of the steady state. `solver`: finds
-    the steady states that are compared, chosen as by `steady_state` when left out.
+    the steady states that are compared, chosen as by `steady_state` when left out. `drive`: also find up to which
+    frequency of a drive δ(t)V dissipators may follow it at once (`instantaneous=True`), by the heat currents of
+    `Redfield(lamb_shift=True)` with and without the memory of the baths; it takes as long as the rest.
 
     **Returns:** `Diagnosis`.
 
@@ -106,6 +119,7 @@ def diagnose(system: Any, V: Any, delta: ArrayLike, solver: AbstractSolver | Non
     ```
     """
     delta = as_scalar(delta, "the strength delta of the perturbation")
+    drive = as_flag(drive, "diagnose: drive")
     problem = resolve(system, Unified())
     V = problem.operator(V, "the perturbation V")
     if not is_concrete(problem, V, delta):
@@ -123,6 +137,7 @@ def diagnose(system: Any, V: Any, delta: ArrayLike, solver: AbstractSolver | Non
         nu_tau=nu_tau,
         local_error=jnp.asarray(local_error),
         lamb_effect=jnp.asarray(lamb_effect),
+        at_once=jnp.asarray(_followed(problem, V, as_solver(solver))) if drive else None,
         regime=regime,
         equation=_recommended(valid, facts.validity, lamb_effect),
         valid=valid,
@@ -161,6 +176,42 @@ def _currents(problem: AbstractProblem, V: Any, solver: AbstractSolver | None) -
         return nothing, nothing
     slope = expand(problem, V, 2, rest).linear(HeatCurrents()).static().total
     return np.asarray(value_at(rest, HeatCurrents())), np.asarray(slope)
+
+
+def _followed(problem: AbstractProblem, V: Any, solver: AbstractSolver | None) -> np.ndarray:
+    """The frequencies of `Diagnosis.at_once`."""
+    try:
+        rest = at_rest(problem.under(Redfield(lamb_shift=True)), solver, throw=False)
+        expansion = expand(rest.problem, V, 2, rest)
+        omegas = float(expansion.generator.bandwidth) * FREQUENCIES
+        at_once, exact = (
+            np.asarray(expansion.following(at_once=x).linear(HeatCurrents()).susceptibility(omegas).total)
+            for x in (True, False)
+        )
+    except (CorrelationError, LambShiftError, SingularDensityError):
+        return np.full(2, np.nan)
+    error = np.max(np.abs(at_once - exact), axis=1) / np.max(np.abs(exact), axis=1)
+    error = np.maximum.accumulate(error)
+    return np.array([_crossed(omegas, error, limit) for limit in PRECISIONS])
+
+
+def _crossed(omegas: np.ndarray, error: np.ndarray, limit: float) -> float:
+    """The frequency at which a growing error meets the limit; infinite if it does not."""
+    above = np.flatnonzero(error > limit)
+    if above.size == 0:
+        return np.inf
+    k = above[0]
+    if k == 0:
+        return float(omegas[0])
+    logs = np.log(np.maximum(error[k - 1 : k + 1], 1e-300))
+    return float(np.exp(np.interp(np.log(limit), logs, np.log(omegas[k - 1 : k + 1]))))
+
+
+def _said(at_once: Array) -> str:
+    if np.isnan(at_once[0]):
+        return "Whether dissipators may follow a drive at once cannot be said: a bath has no memory that is known."
+    one, ten = (f"ω = {float(x):.3g}" for x in at_once)
+    return f"A drive's dissipators may follow at once (instantaneous=True) up to {one} to 1 %, up to {ten} to 10 %."
 
 
 def _named(moves: bool, splits: bool, worst: float) -> str:

@@ -27,6 +27,10 @@ class Expansion(eqx.Module):
     change: Change
     instantaneous: bool = eqx.field(static=True, default=False)
 
+    def following(self, *, at_once: bool) -> "Expansion":
+        """The same with dissipators that follow a drive at once, or with the memory of their baths."""
+        return Expansion(self.generator, self.state, self.change, at_once)
+
     def linear(self, quantity: AbstractQuantity) -> LinearResponse:
         """The response of a checked quantity. Raises where it needs a logarithm that the steady state has not."""
         response = _linear(self, quantity)
