@@ -14,8 +14,10 @@ import scipy.integrate
 import scipy.linalg
 
 import jaxlgks as lgks
+from jaxlgks._generator._dense import DenseCore
 from jaxlgks._generator._interpolation import interpolation
 from jaxlgks._generator._retarded import divided, turned
+from jaxlgks._generator._transient import panels_for, transient
 from jaxlgks.errors import CorrelationError, DerivativeOrderError, InputError, ShapeError
 from jaxlgks.paper._memory import stored
 
@@ -328,6 +330,34 @@ def test_derivatives_in_the_hamiltonian(levels):
     if levels == 3:
         gradient = jax.jit(jax.grad(lambda h: values(h, times=False)[1]))(0.0)
         assert float(gradient) == pytest.approx(expected[1], abs=1e-6 * np.max(np.abs(expected)))
+
+
+def test_panels_resolve_or_say_so():
+    """What panels carry through time of exponentials e^{−zt}, real, turning and very fast, against their integrals,
+    with an L of pure phases and decay whose solution is known: 1e−12. Panels that are too few for them are not taken
+    for enough. Without a generator and a bath."""
+    E, gamma, z = jnp.array([0.0, 1.3, 4.0]), 0.005, np.array([0.4, 0.7 + 2.0j, 60.0, 3e4])
+    frequencies, until = E[None, :] - E[:, None], jnp.array(40.0)
+    core = DenseCore(jnp.diag((1j * frequencies - gamma).T.ravel()))
+    row = jnp.ones((1, 3, 3), complex)
+
+    def source(ts):  # the same for each element, with Hermitian parts
+        each = jnp.exp(-z * ts[:, None]).sum(axis=1).real
+        return each[:, None, None, None] * jnp.ones((1, 3, 3), complex), each[:, None] + 0j
+
+    scales = jnp.array(6.0), jnp.array(gamma), jnp.asarray(z)
+    panels = panels_for(until, *scales)
+    ts = np.array([0.0, 1e-5, 0.3, 2.0, 17.0, 40.0])
+    found = jax.jit(lambda t: transient(core, frequencies, source, until, panels, row)(t))(jnp.asarray(ts))
+    rates = np.concatenate([z, z.conj()])[:, None, None, None]
+    turns = np.asarray(1j * frequencies - gamma)[None, None]
+    expected = (np.exp(turns * ts[:, None, None]) - np.exp(-rates * ts[:, None, None])) / (turns + rates) / 2
+    expected = expected.sum(axis=(0, 2, 3))
+    np.testing.assert_allclose(found[:, 0], expected, rtol=0, atol=1e-12 * np.max(np.abs(expected)))
+    np.testing.assert_allclose(found[:, 1], np.exp(-z * ts[:, None]).sum(axis=1).real, rtol=0, atol=1e-12)
+    assert panels.resolves(until, *scales)
+    assert not panels.resolves(until * 1.5, *scales)
+    assert not panels._replace(small=3).resolves(until, *scales)
 
 
 def test_many_frequencies_from_few():

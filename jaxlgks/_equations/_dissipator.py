@@ -48,12 +48,14 @@ class Dissipator(eqx.Module):
         return _product(jnp.concatenate([*products, rho], axis=1), right)
 
     def on_hermitian(self, rho: Complex[Array, "d d"]) -> Complex[Array, "d d"]:
-        """D ρ of Hermitian ρ, at about half the price: N + N† with
+        """D ρ of Hermitian ρ, of large ones as `halved`."""
+        return self(rho) if rho.shape[-1] <= LARGE or self.left.ndim != 3 else self.halved(rho)
+
+    def halved(self, rho: Complex[Array, "d d"]) -> Complex[Array, "d d"]:
+        """D ρ of Hermitian ρ, at half the price and less: N + N† with
 
         N = w Σ_j L_j ρ R_j† − K ρ,     w = ½, or 1 and half of the sum where pairs are mirrored.
         """
-        if rho.shape[-1] <= LARGE or self.left.ndim != 3:
-            return self(rho)
         dim, count = rho.shape[-1], len(self.left) // (2 if self.mirrored else 1)
         left = jnp.concatenate([self.left[:count].reshape(-1, dim), -self.drift])
         *jumps, fallen = _product(left, rho).reshape(-1, dim, dim)

@@ -28,7 +28,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Complex, Float
 
-from .._inputs import as_known, is_concrete
+from .._inputs import as_known, is_concrete, nan_where
 from ._base import AbstractDelay, AbstractGenerator, Change, State, converged
 from ._interpolation import Interpolation, interpolation
 from ._linear import real_times
@@ -115,6 +115,13 @@ class MatrixDelay(AbstractDelay):
     def _shaped(self, values: Array) -> Array:
         return values.reshape(*values.shape[:-1], *self.shape)
 
+    @property
+    def scales(self) -> tuple[Array, Array, Array]:
+        """What changes in time: frequencies, of levels and of the oscillations of baths together, the decay of states,
+        the rates of memory."""
+        rates = self.source.rates
+        return jnp.ptp(self.source.energies) + jnp.max(jnp.abs(rates.imag)), self.remainder.decay / 2, rates
+
     def at_once(self, parts: Complex[Array, "2 baths d d"]) -> Complex[Array, " a"]:
         """What changes at once when dissipators change so."""
         return self.explicit(jnp.sum(parts, axis=(0, 1)), jnp.sum(parts, axis=0))
@@ -165,7 +172,7 @@ def _in_time(delay: MatrixDelay, ts: Float[Array, " t"], *, steps: bool) -> tupl
     start, drive, rows = _begun(delay, steps)
     source = delay.source
     until = jnp.where(ts[-1] > 0, jnp.minimum(source.memory, ts[-1]), source.memory)
-    panels = panels_for(until, jnp.ptp(source.energies), delay.remainder.decay / 2, source.rates)
+    panels = panels_for(until, *delay.scales)
     early, last = _while_remembered(delay, until, panels, ts, steps)
     late = as_known(_since(ts, until), start.real.dtype)
     values, after = delay.core.propagate_both(start, ts, drive, last, late, rows)
@@ -196,12 +203,10 @@ def _begun(delay: MatrixDelay, steps: bool) -> tuple[Array, Array | None, Array]
     start = -Y if steps else start + rest.decay * Y
     if rest.rows is None:
         return start, drive, delay.rows
-    k = delay.kubo[None]
-    start, drive = (
-        jnp.concatenate([zero if steps else k, start]),
-        None if drive is None else jnp.concatenate([k, drive]),
-    )
-    return start, drive, jnp.concatenate([delay.rows, *rest.rows])
+    k, rows = delay.kubo[None], jnp.concatenate([delay.rows, *rest.rows])
+    if drive is None:
+        return jnp.concatenate([k, start]), None, rows
+    return jnp.concatenate([zero, start]), jnp.concatenate([k, drive]), rows
 
 
 def _followed(delay: MatrixDelay) -> Complex[Array, "3 d d"]:
@@ -222,9 +227,10 @@ def _while_remembered(
         return jnp.sum(each, axis=2), jax.vmap(delay.at_once)(each)
 
     found = transient(delay.core, source.frequencies, parts, until, panels, delay.rows)
-    columns = found(jnp.minimum(ts, until))
+    coarse = ~jax.lax.stop_gradient(panels.resolves(until, *delay.scales))
+    columns, last = (nan_where(x, coarse, source) for x in (found(jnp.minimum(ts, until)), found.last))
     count = columns.shape[1] // 3
-    return (columns[:, : 2 * count].reshape(-1, 2, count), columns[:, 2 * count :]), found.last
+    return (columns[:, : 2 * count].reshape(-1, 2, count), columns[:, 2 * count :]), last
 
 
 @eqx.filter_jit

@@ -73,12 +73,21 @@ def fastest(D: Dissipator) -> Float[Array, ""]:
 
 @eqx.filter_jit
 def integrate(
-    structure: Structure, D: Dissipator, start: Array, ts: Array, A: Array | None, drive: Array | None, by: Integration
+    structure: Structure,
+    D: Dissipator,
+    start: Array,
+    ts: Array,
+    A: Array | None,
+    drive: Array | None,
+    by: Integration,
+    halved: bool,
 ) -> Array:
-    """`propagate` with the action D of a generator, its drift with iH."""
+    """`propagate` with the action D of a generator, its drift with iH, on Hermitian matrices; `halved`: by half of its
+    products."""
     frequencies = structure.frequencies
     # What the energies do not hold of iH: zero in value, it carries the derivative in H.
-    still = Dissipator(D.left, D.right, D.drift - 1j * jnp.diag(structure.energies))
+    still = Dissipator(D.left, D.right, D.drift - 1j * jnp.diag(structure.energies), D.mirrored)
+    act = jax.vmap(still.halved if halved else still)
 
     def phases(t: Array) -> Array:
         return jnp.exp(1j * frequencies * (t - ts[0]))  # e^{−i(E_m − E_n)t}
@@ -86,7 +95,7 @@ def integrate(
     def field(t, y, _):
         phase = phases(t)
         X = phase * (y[0] + 1j * y[1])
-        change = jax.vmap(still)(X) if drive is None else jax.vmap(still)(X) + drive
+        change = act(X) if drive is None else act(X) + drive
         change = phase.conj() * change
         return jnp.stack([change.real, change.imag])
 

@@ -66,7 +66,7 @@ class AbstractCore(eqx.Module):
 
     @abc.abstractmethod
     def apply(self, X: Complex[Array, "k d d"]) -> Complex[Array, "k d d"]:
-        """L X."""
+        """L X of Hermitian X."""
 
     @abc.abstractmethod
     def propagate(self, start: Array, ts: Array, A: Array | None, drive: Array | None, **options: Any) -> Array:

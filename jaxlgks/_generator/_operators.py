@@ -47,6 +47,8 @@ REFINED = 64
 """Up to this dimension, where steps cost next to nothing, it goes on to rounding."""
 ACCEPTED = 1e-8
 """Largest residual of a solution that is taken for one, relative to the right-hand side."""
+SMALL = 24
+"""Up to this dimension all products of an action on Hermitian matrices are made: half of them cost no less."""
 FEW = 20
 """Steps of GMRES that are kept at each of many frequencies: about ten suffice, and each costs less. Where they do not,
 it is restarted more often."""
@@ -102,7 +104,7 @@ class OperatorCore(AbstractCore):
         return jnp.tensordot(B, Y, axes=[[1, 2], [1, 2]]).reshape(len(B), *A.shape[:-2])
 
     def apply(self, X: Complex[Array, "k d d"]) -> Complex[Array, "k d d"]:
-        return jax.vmap(self.action)(X)
+        return jax.vmap(self.action.halved if X.shape[-1] > SMALL else self.action)(X)
 
     def inverse(self, b: Complex[Array, "d d"], omega: Inexact[Array, ""]) -> Complex[Array, "d d"]:
         """(L + s |1⟩⟩⟨⟨tr|/d + iω)⁻¹ b, differentiable by the implicit function theorem."""
@@ -205,7 +207,7 @@ class OperatorCore(AbstractCore):
 
         Tr[A X(t)] = Tr[A(t) (X(0) + Y)] − Tr[A Y],     dA/dt = L†A."""
         D = self.action
-        adjoint = Dissipator(dagger(D.left), dagger(D.right), dagger(D.drift))
+        adjoint = Dissipator(dagger(D.left), dagger(D.right), dagger(D.drift), D.mirrored)
         rows = A.reshape(-1, *start.shape[1:])
         size = jax.lax.stop_gradient(jnp.max(jnp.abs(rows), initial=jnp.finfo(rows.dtype).tiny))
         back = eqx.tree_at(
@@ -223,7 +225,8 @@ class OperatorCore(AbstractCore):
 
         lost = jnp.isnan(ts)  # a traced time that is none costs its own values, not the integration
         ts = jnp.where(lost, jnp.nan_to_num(jnp.nanmax(ts)), ts)
-        states = integrate(self.structure, self.action, start, ts, A, drive, integration(**options))
+        by, halved = integration(**options), start.shape[-1] > SMALL
+        states = integrate(self.structure, self.action, start, ts, A, drive, by, halved)
         return jnp.where(lost.reshape(-1, *[1] * (states.ndim - 1)), jnp.nan, states)
 
 

@@ -21,7 +21,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Complex, Float
+from jaxtyping import Array, Bool, Complex, Float
 from numpy.polynomial import legendre
 
 from .._inputs import is_concrete
@@ -36,10 +36,9 @@ SLOW = 0.3
 """Decay × width at most."""
 SMALLEST = 1e-13
 """Corrections below this part of the state are not made."""
-MOST = 1 << 12
-"""Uniform panels at most."""
-TRACED = 64, 24, 11
-"""Panels, uniform and small ones, and corrections, where numbers are traced."""
+TRACED = 128, 24, 11
+"""Panels, uniform and small ones, and corrections, where numbers are traced: enough where levels spread over no more
+than seventy of the slowest rates of memory. Beyond, what is not resolved is NaN."""
 
 _NODES, _WEIGHTS = legendre.leggauss(ORDER)
 _VALUES = legendre.legvander(_NODES, ORDER)  # P_n at the nodes
@@ -57,6 +56,11 @@ class Panels(NamedTuple):
     uniform: int
     small: int
     corrections: int
+
+    def resolves(self, until: Array, width: Array, decay: Array, rates: Array) -> Bool[Array, ""]:
+        """Whether they are enough; see `panels_for`."""
+        turns, finest = jnp.maximum(width / TURN, decay / SLOW) * until, jnp.max(jnp.abs(rates)) * until
+        return (turns <= self.uniform * (1 + 1e-9)) & (finest <= self.uniform * RATIO ** float(self.small))
 
     def edges(self, until: Float[Array, ""]) -> Float[Array, " p"]:
         """From zero to `until`."""
@@ -94,7 +98,7 @@ def panels_for(until: Array, width: Array, decay: Array, rates: Array) -> Panels
     turns = float(until) * max(float(width) / TURN, float(decay) / SLOW)
     if not np.isfinite(turns):
         return Panels(1, 1, 1)
-    uniform = int(np.clip(math.ceil(turns), 1, MOST))
+    uniform = max(math.ceil(turns), 1)
     longest = float(until) / uniform
     small = math.ceil(math.log(max(longest * float(np.max(np.abs(np.asarray(rates)))), 1.0), RATIO)) + 1
     errors = np.cumprod(longest * float(decay) / np.arange(1, TRACED[2] + 1))
