@@ -211,8 +211,9 @@ def _of_exponentials(L: Any, k: Functional, V: Symbol, own: Own, fastest: Array,
 
 def _of_equation(L: Any, k: Functional, V: Symbol, own: Own, fastest: Array, explicit: Explicit, rows: Symbol):
     """Of any other: what it averages away is put back to first order, and what it has in fast elements at rest does not
-    follow a drive. Elements are monomials in Wick's order, which have one Bohr frequency where the steady state commutes
-    with H (secular equations), and up to first order elsewhere. Second: what `at_once` changes of the quantity."""
+    follow a drive. Elements are monomials in Wick's order, which have one Bohr frequency where the steady state
+    commutes with H (secular equations), and to first order elsewhere. Second: what `at_once` changes of the quantity.
+    """
     parts, baths = own
     at, dissipators = L.at, L.dissipators()
     fast = [jnp.abs(sums(at.signed, rank)) > APART * fastest for rank in range(len(k))]
