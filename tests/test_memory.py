@@ -165,8 +165,8 @@ def test_time_and_frequency_are_one_response(equation):
 
 
 def test_what_has_no_memory_is_named():
-    """`Flat`, a response by channel, heat in a rotating frame, oscillators: what is not known is no number. At once
-    each answers."""
+    """`Flat`, of oscillators too, a response by channel, heat in a rotating frame: what is not known is no number. At
+    once each answers."""
     flat = qubit()
     flat = lgks.System(flat.hamiltonian, [lgks.Bath(X, 0.5, lgks.Flat(0.01), "flat")])
     r = lgks.response(flat, Z, X)
@@ -177,8 +177,8 @@ def test_what_has_no_memory_is_named():
     with pytest.raises(InputError, match=r"channel currents.*instantaneous=True"):
         lgks.thermodynamic_response(qubit(), Z).channels.susceptibility(0.3)
     (a,) = lgks.modes(1)
-    model = lgks.QuasiFree(a.dag * a, lgks.Bath(a + a.dag, 0.5, lgks.DrudeLorentz(0.01, 2.0)))
-    with pytest.raises(InputError, match="instantaneous=True"):
+    model = lgks.QuasiFree(a.dag * a, lgks.Bath(a + a.dag, 0.5, lgks.Flat(0.01), "flat"))
+    with pytest.raises(CorrelationError, match=r"'flat'.*instantaneous=True"):
         lgks.response(model, a + a.dag, a + a.dag).impulse(1.0)
 
 

@@ -6,6 +6,7 @@ the slope of the exact steady state, found by quadrature, and the propagator in 
 
 import functools
 
+import equinox as eqx
 import numpy as np
 import pytest
 
@@ -80,24 +81,71 @@ def test_memory_approaches_the_exact_response_as_the_coupling_falls():
             np.abs(np.asarray(redfield(strength, so).susceptibility(OMEGAS).total) - chi) for so in (False, True)
         )
         late = np.abs(np.asarray(redfield(strength).impulse(TIMES).total) - judge.impulse(TIMES))
-        errors.append([np.max(error), np.max(late) / scale])
+        errors.append([np.max(error) / np.max(np.abs(chi)), np.max(late) / scale])
         ratios.append(np.max(at_once[-1]) / np.max(error[-1]))
     falls = np.array(errors[1:]) / np.array(errors[:-1])
     assert np.max(falls) < 0.55
-    assert np.max(errors[-1]) < 0.02
+    assert np.max(errors[-1]) < 1e-3
     assert min(ratios) > 10
 
 
-def test_the_same_on_a_fock_space():
-    """By matrices with memory, part by part, and the heat currents: what 14 quanta leave out."""
-    few = lgks.truncated(model(0.004), 14)
-    W, observables = few.operator(V), np.stack([few.operator(one) for one in OBSERVABLES])
-    found, expected = (
-        r.susceptibility(OMEGAS)
-        for r in (redfield(0.004), lgks.response(few.system, W, observables, REDFIELD, solver=lgks.Dense()))
+@pytest.mark.parametrize(
+    ("equation", "least", "law"),
+    [
+        (lgks.Davies(lamb_shift=True), 0.012, 1e-13),
+        pytest.param(lgks.Unified(lamb_shift=True), 0.012, 1e-13, marks=pytest.mark.slow),
+        pytest.param(lgks.UniversalLindblad(), 0.15, 1e-6, marks=pytest.mark.slow),
+    ],
+    ids=lambda e: type(e).__name__ if isinstance(e, eqx.Module) else "",
+)
+def test_other_equations_take_the_memory_of_redfield(equation, least, law):
+    """Observables approach the exact response as the coupling falls, to 1 % of the largest (at once: 5 %; without a
+    Lamb shift 15 %, at resonance), the static one stays their own, and heat obeys the first law, Σ_α J₁^α =
+    −iω⟨H₀⟩₁ (of an equation whose steady state does not commute with H₀, to the square of the coupling)."""
+    errors = []
+    for strength in (0.008, 0.002):
+        r = lgks.response(model(strength), V, (*OBSERVABLES, H), equation)
+        chi, judge = np.asarray(r.susceptibility(OMEGAS).total), np.asarray(exact(strength).susceptibility(OMEGAS))
+        errors.append(np.max(np.abs(chi[1:, :2] - judge[1:]) / np.max(np.abs(judge), axis=0)))
+        np.testing.assert_allclose(chi[0], r.static().total, rtol=0, atol=1e-12)
+    assert errors[0] < least
+    assert errors[1] < 0.35 * errors[0]
+    currents = lgks.thermodynamic_response(model(0.002), V, equation).heat_currents.susceptibility(OMEGAS).total
+    np.testing.assert_allclose(np.sum(currents, axis=1), -1j * OMEGAS * chi[:, 2], rtol=0, atol=law)
+
+
+def _on_a_fock_space(m: lgks.QuasiFree, V: lgks.Polynomial, observables, quanta: int) -> tuple:
+    """χ with memory of observables, and of heat currents: by polynomials, and by matrices."""
+    few = lgks.truncated(m, quanta)
+    W, matrices = few.operator(V), np.stack([few.operator(one) for one in observables])
+    cases = (m, V, observables), (few.system, W, matrices)
+    return tuple(
+        (
+            lgks.response(*case, REDFIELD).susceptibility(OMEGAS),
+            lgks.thermodynamic_response(*case[:2], REDFIELD).heat_currents.susceptibility(OMEGAS),
+        )
+        for case in cases
     )
-    for part in ("kubo", "rotation", "shift", "total"):
-        np.testing.assert_allclose(getattr(found, part), getattr(expected, part), rtol=0, atol=2e-7, err_msg=part)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("modes", [1, 2])
+def test_the_same_on_a_fock_space(modes):
+    """By matrices with memory, part by part, observables and heat currents: what 14 quanta of one mode, or 8 of two
+    coupled ones, leave out. Quadratic V and A, terms of first degree among them."""
+    case, quanta = (model(0.004), V, OBSERVABLES), 14
+    if modes == 2:
+        a, b = lgks.modes(2)
+        x, y, density = a + a.dag, b + b.dag, lgks.DrudeLorentz(0.002, 2.0)
+        both = 1.0 * a.dag * a + 1.4 * b.dag * b + 0.1 * (a.dag * b + b.dag * a) + 0.05 * x
+        m = lgks.QuasiFree(both, [lgks.Bath(x, 0.3, density), lgks.Bath(y + 0.2 * x, 0.25, density)])
+        case, quanta = (m, x * x + 0.3 * x * y + 0.2j * (a - a.dag) + 0.5 * b.dag * b, (a.dag * a, x * y + x)), 8
+    for found, expected in zip(*_on_a_fock_space(*case, quanta), strict=True):
+        for part in ("kubo", "rotation", "shift", "explicit", "total"):
+            scale = np.max(np.abs(expected.total))
+            np.testing.assert_allclose(
+                getattr(found, part), getattr(expected, part), rtol=0, atol=2e-6 * scale, err_msg=part
+            )
 
 
 def test_limits_and_identities():

@@ -43,7 +43,12 @@ from ._operators import (
 )
 from ._populations import LevelRates as LevelRates, level_rates as level_rates, populations_close as populations_close
 from ._problem import AbstractProblem as AbstractProblem, resolve as resolve
-from ._remembering import ABOVE as ABOVE, Exponentials as Exponentials, exponentials_of as exponentials_of
+from ._remembering import (
+    ABOVE as ABOVE,
+    APART as APART,
+    Exponentials as Exponentials,
+    exponentials_of as exponentials_of,
+)
 from ._solvers import (
     AbstractSolver as AbstractSolver,
     Blocks as Blocks,

@@ -1,11 +1,10 @@
 """The linear response of oscillators whose dissipators follow a drive with delay.
 
-Takes: Redfield's generator L₀ with its Lamb shift and its first-order change at ω = 0, observables, the exponentials of
-the baths. Returns: averages in the first-order state, by mechanism, at frequencies and in time.
+Takes: a generator L₀ with its first-order change at ω = 0, observables, the exponentials of the baths. Returns:
+averages in the first-order state, by mechanism, at frequencies and in time.
 
-The first-order state obeys (L₀ + iω) x = −k − D⁽¹⁾(ω)π₀, k = −i[V, π₀] (see `_generator/_delayed.py`). What the
-exponentials miss of the static D⁽¹⁾π₀, rounding or the error of a fit, follows as one more, Γ/(Γ − iω) with Γ above all
-decay rates: the static response is the generator's own. In time, for each exponential,
+The first-order state obeys (L₀ + iω) x = −source(ω), of which `_generator/_delayed.py` says what it is for Redfield's
+equation with its Lamb shift and for the others. In time, for each exponential of the source,
 
     ∫₀ᵗ du e^{L₀(t−u)} e^{−zu} Q = (e^{L₀t} − e^{−zt}) G,     (L₀ + z) G = Q,
 
@@ -19,35 +18,48 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Complex, Float
 
-from .._generator import ABOVE, AbstractDelay, AbstractGenerator, Change, Explicit, Exponentials, converged
+from .._generator import ABOVE, APART, AbstractDelay, Change, Explicit, Exponentials, converged
 from .._polynomials import Symbol, symmetrised
-from .._system import Noise
 from ._dynamics import coupling_form, damping_rates, one_noise_each
 from ._expansion import rate_scale
 from ._first_order import secular
-from ._flow import Functional, averaged, propagated, resolvents, solved
+from ._flow import Functional, averaged, propagated, resolvents, solved, sums
 from ._frame import Frame
+from ._missing import dressing, kicked
 from ._model import QuasiFree
 from ._retarded import Retarded, hermitian, retarded
 
+Own = tuple[Functional, Functional]
+
+
+class Remainder(eqx.Module):
+    """What of the source is not the kernel of the dissipators, by part, [3].
+
+    - `at_once`: what follows a drive at once. `late`: what follows as Γ/(Γ − iω); `decay`: Γ.
+    - `explicit`: what `late` changes at once of the quantity.
+    - `dressed`, `explicit_rows`: observables; of x_K, with k as its source, they give Tr[A M x_K] and what N'x_K
+      changes at once.
+    """
+
+    at_once: Functional
+    late: Functional
+    decay: Float[Array, ""]
+    explicit: Complex[Array, " a"]
+    dressed: Symbol
+    explicit_rows: Symbol
+
 
 class PolynomialDelay(AbstractDelay):
-    """The response with memory.
-
-    - `kubo`: −i[V, π₀]. `rows`: observables A, a stack [a], `shape` that of the user's.
-    - `parts`, `baths`: what `source` misses at ω = 0, by mechanism and by bath; `decay`: Γ.
-    - `constant`: what changes at once, without what depends on the frequency.
-    """
+    """The response with memory. `kubo`: k = −i[V, π₀]. `rows`: observables A, a stack [a], `shape` that of the user's.
+    `weight`: what changes at once of the quantity, whatever the frequency."""
 
     at: Frame
     source: Retarded
     kubo: Functional
     rows: Symbol
     explicit: Explicit
-    constant: Complex[Array, " a"]
-    parts: Functional
-    baths: Functional
-    decay: Float[Array, ""]
+    weight: Complex[Array, " a"]
+    remainder: Remainder
     shape: tuple[int, ...] = eqx.field(static=True)
 
     def susceptibility(self, omegas: Float[Array, " w"]) -> tuple[Array, Array]:
@@ -56,124 +68,187 @@ class PolynomialDelay(AbstractDelay):
 
     def impulse(self, ts: Float[Array, " t"]) -> tuple[Array, Array, Array]:
         values, explicit = _in_time(self, ts, steps=False)
-        return self._shaped(values), self._shaped(explicit), self._shaped(self.constant)
+        return self._shaped(values), self._shaped(explicit), self._shaped(self.weight)
 
     def step(self, ts: Float[Array, " t"]) -> tuple[Array, Array]:
         values, explicit = _in_time(self, ts, steps=True)
-        return self._shaped(values), self._shaped(explicit + self.constant)
+        return self._shaped(values), self._shaped(explicit + self.weight)
 
     def _shaped(self, values: Array) -> Array:
         return values.reshape(*values.shape[:-1], *self.shape)
 
-    def changes(self, driven: Functional, share: Array) -> tuple[Functional, Array]:
-        """Sources by part, [3], and what the quantity changes at once, from D_α⁽¹⁾π₀ by part and bath and the share of
-        what it misses."""
-        by_part, by_bath = _summed(driven, 1), _summed(driven, 0)
-        by_part, by_bath = _plus(by_part, self.parts, share), _plus(by_bath, self.baths, share)
-        return by_part, self.explicit(_summed(by_bath, 0), by_bath)
+    def all_rows(self) -> Symbol:
+        """A, and what is asked of x_K beside it, [3 a]."""
+        each = zip(self.rows, self.remainder.dressed, self.remainder.explicit_rows, strict=True)
+        return tuple(jnp.concatenate(one) for one in each)
+
+    def apart(self, values: Array) -> tuple[Array, Array]:
+        """From averages of all rows in the three parts and in x_K, [*, 4, 3 a], those of A by part, [*, 3, a], and what
+        N'x_K changes at once, [*, a]."""
+        own, dressed, explicit = jnp.split(values, 3, axis=-1)
+        return own[:, :3].at[:, 0].add(-dressed[:, 3]), explicit[:, 3]
+
+    def at_once(self, driven: Functional) -> Array:
+        """What D_α⁽¹⁾π₀, by part and bath, changes at once of the quantity."""
+        by_bath = _summed(driven, 0)
+        return self.explicit(_summed(by_bath, 0), by_bath)
 
 
 def _summed(f: Functional, axis: int) -> Functional:
     return tuple(jnp.sum(x, axis=axis) for x in f)
 
 
-def _plus(f: Functional, g: Functional, factor: Array) -> Functional:
+def _plus(f: Functional, g: Functional, factor: Any = 1.0) -> Functional:
     return tuple(x + factor * y for x, y in zip(f, g, strict=True))
+
+
+def _joined(*stacks: Functional) -> Functional:
+    return tuple(jnp.concatenate(one) for one in zip(*stacks, strict=True))
+
+
+def _stack(f: Functional) -> Functional:
+    """One functional as a stack."""
+    return tuple(x[None] for x in f)
 
 
 @eqx.filter_jit
 def _at_frequencies(delay: PolynomialDelay, omegas: Float[Array, " w"]) -> tuple[Array, Array]:
     """Averages in x(ω) by part, [w, 3, a], and what changes at once, [w, a]."""
+    rest, rows, k = delay.remainder, delay.all_rows(), _stack(delay.kubo)
 
     def at(omega: Array) -> tuple[Array, Array]:
-        share = delay.decay / (delay.decay - 1j * omega)
-        parts, explicit = delay.changes(delay.source.at(omega), share)
-        sources = tuple(jnp.concatenate([k[None], f]) for k, f in zip(delay.kubo, parts, strict=True))
-        values = resolvents(delay.at.drift, delay.at.diagonal, sources, omega[None], delay.rows)
-        return -values[0], delay.constant + explicit
+        share, driven = rest.decay / (rest.decay - 1j * omega), delay.source.at(omega)
+        kernel = _joined(tuple(jnp.zeros_like(x) for x in k), _summed(driven, 1))
+        sources = _joined(_plus(_plus(rest.at_once, rest.late, share), kernel), k)
+        values = -resolvents(delay.at.drift, delay.at.diagonal, sources, omega[None], rows)
+        return values[0], delay.weight + delay.at_once(driven) + share * rest.explicit
 
-    return jax.vmap(at)(omegas)
+    values, explicit = jax.vmap(at)(omegas)
+    values, of_x = delay.apart(values)
+    return values, explicit + of_x
 
 
 @eqx.filter_jit
 def _in_time(delay: PolynomialDelay, ts: Float[Array, " t"], *, steps: bool) -> tuple[Array, Array]:
     """The impulse response by part, [t, 3, a], and what of it changes at once with delay, [t, a]; or the integrals of
     both from zero on."""
-    at, source, decay = delay.at, delay.source, delay.decay
-    start, weights, late = _carried(delay)
-    started = None if steps else start
-    drive = start if steps else None
-    values = propagated(at.drift, at.diagonal, started, ts, delay.rows, drive)
+    at, source, rest = delay.at, delay.source, delay.remainder
+    followed, weights, late = _carried(delay)
+    start = _joined(_plus(rest.at_once, followed), _stack(delay.kubo))
+    begun, drive = (None, start) if steps else (start, None)
+    values, explicit = delay.apart(propagated(at.drift, at.diagonal, begun, ts, delay.all_rows(), drive))
 
     def left(z: Array, t: Array) -> Array:
         return -jnp.expm1(-z * t) / z if steps else jnp.exp(-z * t)
 
     def one(t: Array) -> tuple[Array, Array]:
-        each = jnp.tensordot(left(source.rates, t).reshape(-1), weights, axes=([0], [0]))
-        share = left(decay, t)
-        _, explicit = delay.changes(source.until(t) if steps else source.after(t), decay * share)
-        return 2 * each.real + share * late, explicit
+        each = 2 * jnp.tensordot(left(source.rates, t).reshape(-1), weights, axes=([0], [0])).real
+        share = left(rest.decay, t)
+        driven = source.until(t) if steps else source.after(t)
+        beside = (share * late).at[1:].add(each)
+        return beside, delay.at_once(driven) + rest.decay * share * rest.explicit
 
-    beside, explicit = jax.vmap(one)(ts)
-    return values.at[:, 1:].add(-beside), explicit
+    beside, at_once = jax.vmap(one)(ts)
+    return values - beside, explicit + at_once
 
 
 def _carried(delay: PolynomialDelay) -> tuple[Functional, Array, Array]:
-    """What L₀ alone carries through time, k and ΣG by part, [3]; A in each G, [z, 2, a], and in that of Γ, [2, a]."""
-    at, source = delay.at, delay.source
+    """ΣG by part, [3], which L₀ carries on; A in each G of the kernel, [z, 2, a], and in that of Γ, [3, a]."""
+    at, source, rest = delay.at, delay.source, delay.remainder
 
     def solution(z: Array, unit: Functional) -> Functional:
         return solved(unit, at.drift, z, at.diagonal)
 
-    over_units = jax.vmap(solution)
-    over_terms = jax.vmap(over_units, in_axes=(0, None))
-    G = jax.vmap(over_terms)(source.rates, source.units)
-    last = solved_each(delay.parts, delay)
-    total = hermitian(tuple(jnp.einsum("mbjp,bjp...->m...", source.amplitudes, g) for g in G))
-    total = _plus(total, last, jnp.ones(()))
-    start = tuple(jnp.concatenate([k[None], f]) for k, f in zip(delay.kubo, total, strict=True))
+    G = jax.vmap(jax.vmap(jax.vmap(solution), in_axes=(0, None)))(source.rates, source.units)
+    late = jax.vmap(lambda *f: solution(rest.decay, f))(*rest.late)
+    late = tuple(rest.decay * x for x in late)
+    kernel = hermitian(tuple(jnp.einsum("mbjp,bjp...->m...", source.amplitudes, g) for g in G))
+    total = _plus(late, _joined(tuple(jnp.zeros_like(x[:1]) for x in kernel), kernel))
     weights = jnp.moveaxis(source.amplitudes, 0, -1)[..., None] * averaged(G, delay.rows)[..., None, :]
-    return start, weights.reshape(-1, *weights.shape[3:]), averaged(last, delay.rows).real
-
-
-def solved_each(f: Functional, delay: PolynomialDelay) -> Functional:
-    """Γ (L₀ + Γ)⁻¹ of a stack."""
-    G = jax.vmap(lambda *x: solved(x, delay.at.drift, delay.decay, delay.at.diagonal))(*f)
-    return tuple(delay.decay * g for g in G)
+    return total, weights.reshape(-1, *weights.shape[3:]), averaged(late, delay.rows).real
 
 
 @eqx.filter_jit
-def polynomial_delay(
-    L: AbstractGenerator,
-    model: QuasiFree,
-    at: Frame,
-    X: Functional,
-    change: Change,
-    quantity: Any,
-    exponentials: Exponentials,
-) -> PolynomialDelay:
-    """The response of a quantity. `change`: at ω = 0."""
-    degree = len(change.sources) - 1
-
-    def coupling(noise: Noise) -> Array:
-        return at.modes.forms.T @ coupling_form(noise)[0]
-
-    S = jnp.stack([coupling(noise) for noise in one_noise_each(model)]).astype(complex)
-    V, scale = at.to_bohr(change.energy), rate_scale(model)
-    inside = tuple(jnp.where(secular(at, scale, k), v, 0.0) for k, v in enumerate(V))
-    outside = tuple(v - w for v, w in zip(V, inside, strict=True))
-    source = retarded(at, S, exponentials, (outside, inside), degree)
-    still = source.at(jnp.zeros(()))
+def polynomial_delay(L: Any, X: Functional, change: Change, quantity: Any, exponentials: Exponentials):
+    """The response of a quantity; see `AbstractGenerator.delayed`. L: a `PolynomialGenerator`."""
+    at, model, source = L.at, L.model, _source(L.at, L.model, change, exponentials)
     explicit = Explicit(L, X, quantity)
-    # Functionals of `first_order` need not be symmetric tensors; those that L₀ is solved for must be.
-    of_parts = tuple(jax.vmap(symmetrised)(x[1:]) for x in change.sources)
-    parts = tuple(jnp.asarray(x - jnp.sum(y, axis=1)) for x, y in zip(of_parts, still, strict=True))
-    baths = tuple(x - jnp.sum(y, axis=0) for x, y in zip(change.baths, still, strict=True))
-    own = tuple(jnp.asarray(b, complex) for b in change.baths)
-    constant = quantity.explicit(L, X, change).reshape(-1) - explicit(_summed(own, 0), own)
     observables = quantity.linear(L, X)
-    shape = observables[0].shape
     rows = tuple(a.reshape(-1, *a.shape[a.ndim - k :]) for k, a in enumerate(observables))
-    kubo = tuple(x[0] for x in change.sources)
-    decay = ABOVE * jnp.max(damping_rates(at.modes, model))
-    return PolynomialDelay(at, source, kubo, rows, explicit, constant, parts, baths, decay, shape)
+    still = source.at(jnp.zeros(()))
+    # Functionals of `first_order` need not be symmetric tensors; those that L₀ is solved for must be.
+    sources, baths = (_symmetric(x) for x in (change.sources, change.baths))
+    own = _plus(tuple(x[1:] for x in sources), _summed(still, 1), -1.0), _plus(baths, _summed(still, 0), -1.0)
+    constant = quantity.explicit(L, X, change).reshape(-1) - explicit(_summed(baths, 0), baths)
+    k, fastest = tuple(x[0] for x in sources), jnp.max(damping_rates(at.modes, model))
+    make = _of_exponentials if L.equation.second_order else _of_equation
+    rest, weight = make(L, k, change.energy, own, fastest, explicit, rows)
+    return PolynomialDelay(at, source, k, rows, explicit, constant + weight, rest, observables[0].shape)
+
+
+def _symmetric(f: Functional) -> Functional:
+    """A stack of functionals as complex symmetric tensors."""
+    return tuple(jnp.asarray(jax.vmap(symmetrised)(x), complex) for x in f)
+
+
+def _source(at: Frame, model: QuasiFree, change: Change, exponentials: Exponentials) -> Retarded:
+    couplings = [at.modes.forms.T @ coupling_form(noise)[0] for noise in one_noise_each(model)]
+    V, scale = at.to_bohr(change.energy), rate_scale(model)
+    inside = tuple(jnp.asarray(jnp.where(secular(at, scale, k), v, 0.0)) for k, v in enumerate(V))
+    outside = _plus(V, inside, -1.0)
+    return retarded(at, jnp.stack(couplings).astype(complex), exponentials, (outside, inside), len(change.sources) - 1)
+
+
+def _of_exponentials(L: Any, k: Functional, V: Symbol, own: Own, fastest: Array, explicit: Explicit, rows: Symbol):
+    """Of an equation that is exact to second order: what its exponentials miss of a bath follows whole, so that the
+    static response is the equation's and a kick acts on the system alone."""
+    parts, baths = own
+    nothing, none = tuple(jnp.zeros_like(a) for a in rows), tuple(jnp.zeros_like(x) for x in k)
+    at_once = _joined(_stack(k), tuple(jnp.zeros_like(x) for x in parts))
+    late, changed = _joined(_stack(none), parts), explicit(_summed(baths, 0), baths)
+    return Remainder(at_once, late, ABOVE * fastest, changed, nothing, nothing), jnp.zeros_like(changed)
+
+
+def _of_equation(L: Any, k: Functional, V: Symbol, own: Own, fastest: Array, explicit: Explicit, rows: Symbol):
+    """Of any other: what it averages away is put back to first order, and what it has in fast elements at rest does not
+    follow a drive. Elements are monomials in Wick's order, which have one Bohr frequency where the steady state
+    commutes with H (secular equations), and to first order elsewhere. Second: what `at_once` changes of the quantity.
+    """
+    parts, baths = own
+    at, dissipators = L.at, L.dissipators()
+    fast = [jnp.abs(sums(at.signed, rank)) > APART * fastest for rank in range(len(k))]
+    M = dressing(L.model, L.equation, at, APART * fastest)
+    kick = kicked(V, M((jnp.ones_like(k[0]), *(jnp.zeros_like(x) for x in k[1:]))), at)
+    x_K = tuple(-x for x in solved((jnp.zeros_like(k[0]), *k[1:]), at.drift, jnp.zeros(()), at.diagonal))
+    still = M.by_bath(x_K, dissipators)
+    baths = _plus(baths, still, -1.0)
+
+    def split(f: Functional) -> tuple[Functional, Functional]:
+        """Its slow elements and its fast ones."""
+        late = tuple(jnp.asarray(jnp.where(where, x, 0.0)) for where, x in zip(fast, f, strict=True))
+        return _plus(f, late, -1.0), late
+
+    (_, k1), (slow, late), (own_slow, own_late), (slow_baths, late_baths) = map(
+        split, (kick, _summed(still, 0), parts, baths)
+    )
+    at_once = _plus(_plus(_plus(k, M(k)), k1), slow, -1.0)
+    following = tuple(-x for x in _plus(late, k1))
+
+    def changed(baths: Functional, beside: Functional, sign: float) -> Array:
+        return explicit(_plus(_summed(baths, 0), beside, sign), baths)
+
+    def of_x(x: Functional) -> Array:
+        by_bath = M.by_bath(x, dissipators)
+        return explicit(_summed(by_bath, 0), by_bath)
+
+    transpose = jax.vjp(of_x, tuple(jnp.zeros_like(x) for x in k))[1]
+    (explicit_rows,) = jax.vmap(transpose)(jnp.eye(len(rows[0]), dtype=complex))
+    rest = Remainder(
+        _joined(_stack(at_once), own_slow),
+        _joined(_stack(following), own_late),
+        ABOVE * fastest,
+        changed(late_baths, k1, -1.0),
+        jax.vmap(lambda *A: M.adjoint(A))(*rows),
+        explicit_rows,
+    )
+    return rest, changed(slow_baths, k1, 1.0)

@@ -95,7 +95,7 @@ def level_change(V: Symbol, at: Frame, scale: Array) -> LevelChange:
 def kubo(V: Symbol, at: Frame, degree: int) -> Symbol:
     """X ↦ ⟨i[V, X]⟩."""
     V = at.wick(V)
-    return _functional(lambda X: 1j * commutator_average(V, X, at.contraction), at, degree)
+    return functional(lambda X: 1j * commutator_average(V, X, at.contraction), at, degree)
 
 
 def dissipative(
@@ -110,7 +110,7 @@ def dissipative(
         return S, changes if shifts else tuple(T[:1] for T in changes)
 
     S, changes = jax.tree.map(lambda *x: jnp.stack(x), *each_noise(of, noises))
-    each = jax.vmap(lambda S, parts: _functional(_average(S, parts, at), at, degree), in_axes=(None, 0))
+    each = jax.vmap(lambda S, parts: functional(_average(S, parts, at), at, degree), in_axes=(None, 0))
     return jax.vmap(each)(S, changes)
 
 
@@ -182,7 +182,7 @@ def _average(S: Array, parts: Symbol, at: Frame) -> Callable[[Symbol], Array]:
     return lambda X: jnp.sum(jax.vmap(lambda *each: one(X, *each))(units, daggers, S, Y, Z))
 
 
-def _functional(f: Callable[[Symbol], Any], at: Frame, degree: int) -> Symbol:
+def functional(f: Callable[[Symbol], Any], at: Frame, degree: int) -> Symbol:
     """The coefficients of a linear function of symmetric tensors."""
     zero = tuple(jnp.zeros((at.signed.size,) * k, complex) for k in range(degree + 1))
     _, transpose = jax.vjp(f, zero)

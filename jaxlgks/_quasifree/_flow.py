@@ -18,13 +18,49 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Complex
 
-from .._generator import matrix_exponential
+from .._generator import AbstractSuperoperator, matrix_exponential
 from .._polynomials import Symbol, monomials, multiplicity
 from ..errors import SolverMemoryError
 
 Functional = tuple[Array, ...]
 LARGEST = 3000
 """Independent elements of a tensor up to which the resolvent is found by elimination."""
+
+
+class BathFlow(AbstractSuperoperator):
+    """D_α† X = Σ K_jl β_l ∂_j X + ½ Σ noise_ij ∂_i∂_j X + Σ force_j ∂_j X, in Wick's order of the steady state."""
+
+    drift: Complex[Array, "n n"]
+    noise: Complex[Array, "n n"]
+    force: Complex[Array, " n"]
+
+    def adjoint(self, A: Symbol) -> Symbol:
+        out = on_each_slot(self.drift, A, 0)
+        for k, x in enumerate(A):
+            if k >= 1:
+                out[k - 1] = out[k - 1] + k * jnp.tensordot(self.force, x, axes=([0], [0]))
+            if k >= 2:
+                out[k - 2] = out[k - 2] + k * (k - 1) / 2 * jnp.tensordot(self.noise, x, axes=([0, 1], [0, 1]))
+        return tuple(out)
+
+    def __call__(self, X: Functional) -> Functional:
+        """The transpose of `adjoint`, on symmetric tensors."""
+        out = on_each_slot(self.drift, X, 1)
+        for k in range(len(X)):
+            if k >= 1:
+                out[k] = out[k] + k * jnp.tensordot(self.force, X[k - 1], axes=0)
+            if k >= 2:
+                out[k] = out[k] + k * (k - 1) / 2 * jnp.tensordot(self.noise, X[k - 2], axes=0)
+        return tuple(out)
+
+
+def on_each_slot(K: Array, A: tuple[Array, ...], axis: int) -> list[Array]:
+    """Σ over slots of K contracted with the slot by one of its axes."""
+    out = [jnp.zeros_like(x) for x in A]
+    for k, x in enumerate(A):
+        for slot in range(k):
+            out[k] = out[k] + jnp.moveaxis(jnp.tensordot(K, x, axes=([axis], [slot])), 0, slot)
+    return out
 
 
 def sums(values: Array, rank: int) -> Array:

@@ -11,14 +11,13 @@ from typing import Any, ClassVar
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Complex, Float
+from jaxtyping import Array, Float
 
 from .._equations import AbstractEquation
 from .._generator import (
     AbstractDelay,
     AbstractForm,
     AbstractGenerator,
-    AbstractSuperoperator,
     Change,
     NullState,
     converged,
@@ -27,13 +26,12 @@ from .._generator import (
     thermal_change,
 )
 from .._polynomials import Polynomial, Symbol, contracted
-from ..errors import InputError
 from ._currents import gaussian_currents, gaussian_entropy_rate, log_form
 from ._delayed import polynomial_delay
 from ._dynamics import Dynamics, dynamics, one_noise_each
 from ._evolution import GaussianEvolution, gaussian_evolution
 from ._expansion import expanded, total
-from ._flow import Functional, averaged, propagated, resolvents
+from ._flow import BathFlow, Functional, averaged, on_each_slot, propagated, resolvents
 from ._frame import Frame, frame_noise
 from ._model import QuasiFree
 from ._state import GaussianState, expectation, lowest_pivot, lyapunov, slowest_rate
@@ -97,42 +95,6 @@ class GaussianForm(AbstractForm):
 
     def entropy_rate(self, X: GaussianState) -> Float[Array, ""]:
         return gaussian_entropy_rate(self.motion, X)
-
-
-class BathFlow(AbstractSuperoperator):
-    """D_α† X = Σ K_jl β_l ∂_j X + ½ Σ noise_ij ∂_i∂_j X + Σ force_j ∂_j X, in Wick's order of the steady state."""
-
-    drift: Complex[Array, "n n"]
-    noise: Complex[Array, "n n"]
-    force: Complex[Array, " n"]
-
-    def adjoint(self, A: Symbol) -> Symbol:
-        out = _on_each_slot(self.drift, A, 0)
-        for k, x in enumerate(A):
-            if k >= 1:
-                out[k - 1] = out[k - 1] + k * jnp.tensordot(self.force, x, axes=([0], [0]))
-            if k >= 2:
-                out[k - 2] = out[k - 2] + k * (k - 1) / 2 * jnp.tensordot(self.noise, x, axes=([0, 1], [0, 1]))
-        return tuple(out)
-
-    def __call__(self, X: Functional) -> Functional:
-        """The transpose of `adjoint`, on symmetric tensors."""
-        out = _on_each_slot(self.drift, X, 1)
-        for k in range(len(X)):
-            if k >= 1:
-                out[k] = out[k] + k * jnp.tensordot(self.force, X[k - 1], axes=0)
-            if k >= 2:
-                out[k] = out[k] + k * (k - 1) / 2 * jnp.tensordot(self.noise, X[k - 2], axes=0)
-        return tuple(out)
-
-
-def _on_each_slot(K: Array, A: tuple[Array, ...], axis: int) -> list[Array]:
-    """Σ over slots of K contracted with the slot by one of its axes."""
-    out = [jnp.zeros_like(x) for x in A]
-    for k, x in enumerate(A):
-        for slot in range(k):
-            out[k] = out[k] + jnp.moveaxis(jnp.tensordot(K, x, axes=([axis], [slot])), 0, slot)
-    return out
 
 
 class Direction(eqx.Module):
@@ -205,7 +167,7 @@ class PolynomialGenerator(AbstractGenerator):
         return averaged(X, A)
 
     def adjoint(self, A: Symbol) -> Symbol:
-        return tuple(_on_each_slot(self.at.drift, A, 0))
+        return tuple(on_each_slot(self.at.drift, A, 0))
 
     def dissipators(self) -> tuple[BathFlow, ...]:
         parts = zip(self.at.bath_drift, self.at.bath_noise, self.at.bath_force, strict=True)
@@ -246,15 +208,7 @@ class PolynomialGenerator(AbstractGenerator):
         return Change(sources, baths, self.at.wick(V.V), jnp.zeros_like(self.temperatures))
 
     def delayed(self, X: Functional, change: Change, quantity: Any) -> AbstractDelay:
-        if not self.equation.second_order:
-            raise InputError(
-                f"The response of a QuasiFree model under {type(self.equation).__name__} in time or frequency with the "
-                "memory of its baths is not available. Use Redfield(lamb_shift=True), which is exact to second order "
-                "in the coupling, or instantaneous=True: dissipators then follow a drive at once, which is right for "
-                "drives much slower than the oscillators."
-            )
-        exponentials = exponentials_of(one_noise_each(self.model))
-        return polynomial_delay(self, self.model, self.at, X, change, quantity, exponentials)
+        return polynomial_delay(self, X, change, quantity, exponentials_of(one_noise_each(self.model)))
 
     def thermal_changes(self, X: Functional) -> Change:
         """⟨D_β†X⟩ = c·X₁ + N:X₂ at rest: force and diffusion alone."""

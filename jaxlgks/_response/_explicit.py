@@ -53,7 +53,7 @@ def response(
     **Raises:** `NotHermitianError`, `ShapeError`; `SingularDensityError` if V splits a degenerate level to which a
     bath couples at zero frequency and its density has no slope there; `ResonanceError` if terms of a polynomial V are
     almost at resonance with H₀; what `steady_state` raises. In time and frequency `CorrelationError` where a bath has
-    no memory (`Flat`), `InputError` for a `QuasiFree` model, unless `instantaneous=True`.
+    no memory (`Flat`), unless `instantaneous=True`.
 
     ```python
     import jax; jax.config.update("jax_enable_x64", True)
