@@ -4,6 +4,7 @@ from ._base import (
     AbstractDelay as AbstractDelay,
     AbstractForm as AbstractForm,
     AbstractGenerator as AbstractGenerator,
+    AbstractInteraction as AbstractInteraction,
     AbstractMoment as AbstractMoment,
     AbstractSuperoperator as AbstractSuperoperator,
     Change as Change,

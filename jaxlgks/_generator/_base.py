@@ -211,6 +211,27 @@ class AbstractDelay(eqx.Module):
     def step(self, ts: Float[Array, " t"]) -> tuple[Array, Array]:
         """Φ(t) by part, [t, 3, *a], and what of it is not through the state, [t, *a]."""
 
+    @abc.abstractmethod
+    def interaction(self) -> "AbstractInteraction":
+        """The energy of the interaction with each bath.
+
+        **Raises:** `InputError` where it is not known."""
+
+
+class AbstractInteraction(eqx.Module):
+    """The energy of the interaction with each bath: observables of the first-order state, a stack [baths], and what it
+    changes by itself."""
+
+    observables: eqx.AbstractVar[Observables]
+
+    @abc.abstractmethod
+    def at(self, omegas: Float[Array, " w"]) -> Array:
+        """At frequencies, [w, baths]."""
+
+    @abc.abstractmethod
+    def after(self, ts: Float[Array, " t"]) -> Array:
+        """Times after a kick, [t, baths]."""
+
 
 class AbstractSuperoperator(eqx.Module):
     """The dissipator of one bath."""

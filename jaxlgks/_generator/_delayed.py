@@ -30,6 +30,7 @@ from jaxtyping import Array, Bool, Complex, Float
 
 from .._inputs import as_known, is_concrete, nan_where
 from ._base import AbstractDelay, AbstractGenerator, Change, State, converged
+from ._interaction import Interaction, interaction
 from ._interpolation import Interpolation, interpolation
 from ._linear import real_times
 from ._matrices import AbstractCore, averaged
@@ -111,6 +112,9 @@ class MatrixDelay(AbstractDelay):
     def step(self, ts: Float[Array, " t"]) -> tuple[Array, Array]:
         values, explicit, weight = _in_time(self, ts, steps=True)
         return self._shaped(values), self._shaped(explicit + weight)
+
+    def interaction(self) -> Interaction:
+        return interaction(self.source)
 
     def _shaped(self, values: Array) -> Array:
         return values.reshape(*values.shape[:-1], *self.shape)

@@ -38,7 +38,8 @@ class Retarded(eqx.Module):
     """D_α⁽¹⁾π of each bath with memory, in two parts, rotation and shift.
 
     - `hamiltonian`: H, in value diag(E). `energies`: E. `couplings`: S of each noise n. `rates`: its ν_j.
-    - `kicked`: −i[V, Λ_j⁽⁰⁾] for the part of V between levels, and inside them. `state`: π.
+    - `at_rest`: Λ⁽⁰⁾ of each noise. `kicked`: −i[V, Λ_j⁽⁰⁾] for the part of V between levels, and inside them.
+    - `state`: π.
     - `owners`: the bath that each noise belongs to.
     """
 
@@ -46,6 +47,7 @@ class Retarded(eqx.Module):
     energies: Float[Array, " d"]
     couplings: Complex[Array, "n d d"]
     rates: Complex[Array, "n j"]
+    at_rest: Complex[Array, "n d d"]
     kicked: Complex[Array, "2 n j d d"]
     state: Complex[Array, "d d"]
     owners: tuple[int, ...] = eqx.field(static=True)
@@ -57,17 +59,21 @@ class Retarded(eqx.Module):
 
     def at(self, omega: Array) -> Complex[Array, "2 baths d d"]:
         """For δ(t) = e^{−iωt}, with Λ⁽¹⁾(ω) on the left of π and Λ⁽¹⁾(−ω)† on the right."""
-        S, left = self.couplings, self._kernel(omega) @ self.state
-        right = self.state @ dagger(self._kernel(-omega))
-        return self._by_bath(left @ dagger(S) - dagger(S) @ left + S @ right - right @ S)
+        S, left = self.couplings, self.kernel(omega) @ self.state
+        right = self.state @ dagger(self.kernel(-omega))
+        return self.by_bath(left @ dagger(S) - dagger(S) @ left + S @ right - right @ S)
 
     def after(self, us: Float[Array, " u"]) -> Complex[Array, "u 2 baths d d"]:
         """Times u after a kick."""
+        moved, S = self.kernel_after(us) @ self.state, dagger(self.couplings)
+        half = moved @ S - S @ moved
+        return self.by_bath(half + dagger(half))
+
+    def kernel_after(self, us: Float[Array, " u"]) -> Complex[Array, "u 2 n d d"]:
+        """Λ⁽¹⁾(u) of each noise."""
         decay = jnp.exp(-self.rates * us[:, None, None])
         kernel = jnp.einsum("pnjab,unj->upnab", self.kicked, decay)
-        moved, S = turned(self.hamiltonian, self.energies, kernel, us) @ self.state, dagger(self.couplings)
-        half = moved @ S - S @ moved
-        return self._by_bath(half + dagger(half))
+        return turned(self.hamiltonian, self.energies, kernel, us)
 
     def left(self) -> "Retarded":
         """Its `after` is ∫_u^∞ of that of this one."""
@@ -78,13 +84,14 @@ class Retarded(eqx.Module):
         """The time after which nothing is left."""
         return DEAD / jnp.min(self.rates.real)
 
-    def _kernel(self, omega: Array) -> Complex[Array, "2 n d d"]:
+    def kernel(self, omega: Array) -> Complex[Array, "2 n d d"]:
+        """Λ⁽¹⁾(ω) of each noise."""
         return jnp.sum(self._divided(omega), axis=2)
 
     def _divided(self, omega: Array) -> Complex[Array, "2 n j d d"]:
         return divided(self.hamiltonian, self.energies, self.rates - 1j * omega, self.kicked)
 
-    def _by_bath(self, each: Complex[Array, "*_ n d d"]) -> Complex[Array, "*_ baths d d"]:
+    def by_bath(self, each: Complex[Array, "*_ n d d"]) -> Complex[Array, "*_ baths d d"]:
         belongs = jnp.arange(max(self.owners) + 1)[:, None] == jnp.asarray(self.owners)
         return jnp.einsum("bn,...nij->...bij", belongs.astype(each.dtype), each)
 
@@ -102,7 +109,7 @@ def retarded(
     H = structure.to_eigenbasis(structure.hamiltonian).astype(couplings.dtype)
     at_rest = divided(H, energies, rates, c[:, :, None, None] * couplings[:, None])
     kicked = jnp.stack([-1j * (W @ at_rest - at_rest @ W) for W in V])
-    return Retarded(H, energies, couplings, rates, kicked, state, owners)
+    return Retarded(H, energies, couplings, rates, jnp.sum(at_rest, axis=1), kicked, state, owners)
 
 
 def divided(

@@ -18,8 +18,9 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Complex, Float
 
-from .._generator import ABOVE, APART, AbstractDelay, Change, Explicit, Exponentials, converged
+from .._generator import ABOVE, APART, AbstractDelay, AbstractInteraction, Change, Explicit, Exponentials, converged
 from .._polynomials import Symbol, symmetrised
+from ..errors import InputError
 from ._dynamics import coupling_form, damping_rates, one_noise_each
 from ._expansion import rate_scale
 from ._first_order import secular
@@ -73,6 +74,12 @@ class PolynomialDelay(AbstractDelay):
     def step(self, ts: Float[Array, " t"]) -> tuple[Array, Array]:
         values, explicit = _in_time(self, ts, steps=True)
         return self._shaped(values), self._shaped(explicit + self.weight)
+
+    def interaction(self) -> AbstractInteraction:
+        raise InputError(
+            "bath_currents: the energy of the interaction is known for matrices; got oscillators without truncation. "
+            "Ask for heat_currents, or for the truncated system."
+        )
 
     def _shaped(self, values: Array) -> Array:
         return values.reshape(*values.shape[:-1], *self.shape)

@@ -19,10 +19,10 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from .._generator import AbstractDelay, AbstractGenerator, Change, in_order, require_known
+from .._generator import AbstractDelay, AbstractGenerator, AbstractInteraction, Change, in_order, require_known
 from .._inputs import Numbers, as_array, as_delays, as_known, as_real
 from .._observables import Perturbation
-from ..errors import ShapeError
+from ..errors import InputError, ShapeError
 from ._drive import as_drive, grid
 from ._harmonics import Harmonics
 
@@ -173,6 +173,17 @@ class LinearResponse(eqx.Module):
         )
         explicit = delayed + jnp.multiply.outer(now, phi.explicit[0])
         return Parts(kubo, rotation, shift, explicit)
+
+    def interaction(self) -> AbstractInteraction:
+        """The energy of the interaction with each bath under the drive.
+
+        **Raises:** `InputError` where dissipators follow at once, and where it is not known."""
+        if self.instantaneous:
+            raise InputError(
+                "bath_currents: where dissipators follow a drive at once (instantaneous=True) no energy is held in the "
+                "interaction. Ask for it with memory, or for heat_currents."
+            )
+        return self._delay().interaction()
 
     def _delay(self) -> AbstractDelay:
         return self.generator.delayed(self.state, self.change, self.quantity)

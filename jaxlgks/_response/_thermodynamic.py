@@ -13,6 +13,7 @@ from .._generator import AbstractSolver, resolve
 from .._inputs import as_flag
 from .._observables import ChannelCurrents, Entropy, EntropyProduction, EntropyRate, HeatCurrents
 from .._steady import at_rest
+from ._bath_currents import BathCurrents, bath_currents
 from ._expansion import Expansion, expand
 from ._linear import LinearResponse
 
@@ -27,6 +28,13 @@ class ThermodynamicResponse(eqx.Module):
     def heat_currents(self) -> LinearResponse:
         """J₁^α, last axis baths; form (51), Tr[H₀ D₀^α ρ₁] + ⟨D₁^α† H₀⟩ + ⟨D₀^α† V⟩."""
         return self.expansion.linear(HeatCurrents())
+
+    @property
+    def bath_currents(self) -> BathCurrents:
+        """What the baths give, −d⟨H_B^α⟩/dt: J₁^α and the change of the energy of the interaction, `.static()`,
+        `.step(t)`, `.susceptibility(omega)`. Raises `InputError` where dissipators follow at once, and for `QuasiFree`
+        models."""
+        return bath_currents(self.heat_currents)
 
     @property
     def heat_currents_gibbs(self) -> LinearResponse:
@@ -73,7 +81,7 @@ def thermodynamic_response(
 
     at rest. In time and frequency dissipators follow V with the memory of their baths, as in `response`. The first term
     is split into kubo, rotation and shift by the source of ρ₁; the other two are `explicit`. The heat current is the
-    energy that flows into the system; what a bath gives differs from it by the change of the interaction energy.
+    energy that flows into the system; what a bath gives, `bath_currents`, differs by that of the interaction.
 
     **Arguments, Raises:** as `response`. **Returns:** `ThermodynamicResponse`.
 

@@ -1,0 +1,61 @@
+"""What each bath gives, beside what flows into the system.
+
+Takes: the response of the heat currents into the system, and of the energy of the interaction. Returns: the response of
+−d⟨H_B^α⟩/dt = J^α + d⟨H_I^α⟩/dt. At rest both are one; a drive stores energy in the interaction, to the same order in
+the coupling: J_bath(ω) = J(ω) − iω⟨H_I⟩₁(ω).
+"""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+
+from .._generator import AbstractInteraction, in_order
+from .._inputs import Numbers, as_delays, as_known
+from .._observables import Perturbation
+from ._linear import LinearResponse, Parts, as_frequencies
+
+
+class BathCurrents(eqx.Module):
+    """The response of the heat currents that the baths give, [baths]. `currents`: of those into the system. `stored`:
+    of the interaction energies, but for what the `interaction` changes by itself."""
+
+    currents: LinearResponse
+    stored: LinearResponse
+    interaction: AbstractInteraction
+
+    def static(self) -> Parts:
+        """As of the currents into the system."""
+        return self.currents.static()
+
+    def susceptibility(self, omega: Numbers) -> Parts:
+        """χ(ω), complex. `omega`: real, scalar or [w]."""
+        omega = as_frequencies(omega)
+        omegas = omega if omega.ndim else as_known(omega[None])
+        flow, held = self.currents.susceptibility(omegas), self.stored.susceptibility(omegas)
+        held = eqx.tree_at(lambda p: p.explicit, held, self.interaction.at(omegas))
+        total = jax.tree.map(lambda J, E: J - 1j * omegas[:, None] * E, flow, held)
+        return total if omega.ndim else jax.tree.map(lambda x: x[0], total)
+
+    def step(self, t: Numbers) -> Parts:
+        """Φ(t) after V is switched on. `t` ≥ 0: scalar or [t]."""
+        t = as_delays(t)
+        flow, kick = self.currents.step(t), self.stored.impulse(t)
+        ascending, where = in_order(t, flow.explicit.dtype)
+        changed = self.interaction.after(ascending)[where].reshape(flow.explicit.shape)
+        return Parts(
+            flow.kubo + kick.kubo,
+            flow.rotation + kick.rotation,
+            flow.shift + kick.shift,
+            flow.explicit + kick.delayed + changed,
+        )
+
+
+def bath_currents(currents: LinearResponse) -> BathCurrents:
+    """From the response of the heat currents into the system."""
+    interaction = currents.interaction()
+    stored = eqx.tree_at(
+        lambda r: (r.quantity, r.observables, r.explicit),
+        currents,
+        (Perturbation(interaction.observables), interaction.observables, jnp.zeros_like(currents.explicit)),
+    )
+    return BathCurrents(currents, stored, interaction)
