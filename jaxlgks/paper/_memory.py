@@ -14,8 +14,7 @@ import numpy as np
 
 from .. import models
 from .._equations import Redfield
-from .._observables import HeatCurrent
-from .._response import response
+from .._response import ThermodynamicResponse, thermodynamic_response
 from .._spectra import DrudeLorentz
 from .._system import Bath, System
 from ._parameters import qubit_perturbation
@@ -61,13 +60,10 @@ def susceptibilities(name: str) -> tuple[Susceptibility, Susceptibility]:
     exact = np.array([complex(*value) for value in stored()[name]["chi"]["J_a"]])
     points = np.array(stored()[name]["omega"])
     omegas = np.concatenate([OMEGAS, points])
+    with_memory = thermodynamic_response(system, V, Redfield(lamb_shift=True))
+    at_once = ThermodynamicResponse(with_memory.expansion.following(at_once=True))
     at_once, with_memory = (
-        np.asarray(
-            response(system, V, HeatCurrent("a"), Redfield(lamb_shift=True), instantaneous=instantaneous)
-            .susceptibility(omegas)
-            .total
-        )
-        for instantaneous in (True, False)
+        np.asarray(r.heat_currents.susceptibility(omegas).total)[:, 0] for r in (at_once, with_memory)
     )
     grid, rest = slice(0, OMEGAS.size), slice(OMEGAS.size, None)
     unknown = np.full(OMEGAS.size, np.nan, complex)
