@@ -131,6 +131,7 @@ DOORS = {
     "GaussianState": Door(lgks.GaussianState, {"mean": np.zeros(2), "covariance": np.eye(2)}),
     "GaussianState.expect": Door(GAUSS.expect, {"A": A + A.dag}),
     "exact_steady_state": Door(lgks.exact_steady_state, {"model": MODE}),
+    "exact_response": Door(lgks.exact_response, {"model": MODE, "V": A + A.dag, "A": A.dag * A}),
     "heisenberg": Door(lgks.heisenberg, {"model": MODE, "A": A, "t": 1.0, "equation": DAVIES}),
     "truncated": Door(lgks.truncated, {"model": MODE, "excitations": 4}, ("excitations",)),
     "response": Door(lgks.response, MODEL | {"V": Z, "A": X, "solver": None}),

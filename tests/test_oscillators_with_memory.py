@@ -167,6 +167,18 @@ def test_limits_and_identities():
     np.testing.assert_allclose(slope, phi[1:], rtol=0, atol=1e-9)
 
 
+@pytest.mark.slow
+def test_near_modes_that_a_secular_equation_treats_apart_are_warned_of():
+    """Davies is off by 20 % there."""
+    a, b = lgks.modes(2)
+    density = lgks.DrudeLorentz(0.002, 2.0)
+    baths = [lgks.Bath(a + a.dag, 0.4, density), lgks.Bath(b + b.dag, 0.25, density)]
+    near = lgks.QuasiFree(a.dag * a + 1.02 * b.dag * b, baths)
+    r = lgks.response(near, a.dag * b + b.dag * a, a.dag * a)
+    with pytest.warns(lgks.ValidityWarning, match=r"Davies treats modes apart.*Redfield\(lamb_shift=True\)"):
+        r.susceptibility(0.3)
+
+
 def test_models_that_have_no_judge_are_named():
     """A judge without Drude baths, or where these leave no steady state."""
     flat = lgks.QuasiFree(A.dag * A, lgks.Bath(X, 0.5, lgks.Flat(0.01), "flat"))

@@ -49,6 +49,7 @@ from ._remembering import (
     APART as APART,
     Exponentials as Exponentials,
     exponentials_of as exponentials_of,
+    warn_of_near as warn_of_near,
 )
 from ._solvers import (
     AbstractSolver as AbstractSolver,

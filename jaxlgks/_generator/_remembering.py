@@ -13,7 +13,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Complex, Float
 
 from .._bohr import Groups, bohr_filter
-from .._equations import Dissipation, product_within, relaxation_rate
+from .._equations import AbstractEquation, Dissipation, product_within, relaxation_rate
 from .._inputs import depth_outside, is_concrete
 from .._system import Noise
 from ..errors import CorrelationError, InputError, ValidityWarning
@@ -73,15 +73,17 @@ def with_memory(L: Any, X: Complex[Array, "d d"], change: Change, quantity: Any)
 def _warn_of_near_levels(resolved: Dissipation, V: Array) -> None:
     """Warn where V joins levels that a secular equation treats apart and that lie within few decay rates: it turns them
     into each other at any frequency, as only a slow drive does."""
-    if not resolved.equation.regroups or not is_concrete(resolved, V):
-        return
-    nearest = float(_nearest(resolved, V))
+    if resolved.equation.regroups and is_concrete(resolved, V):
+        warn_of_near(float(_nearest(resolved, V)), "levels", resolved.equation)
+
+
+def warn_of_near(nearest: float, what: str, equation: AbstractEquation) -> None:
+    """`ValidityWarning` where levels or modes that V joins lie nearer to each other than `JOINED` decay rates."""
     if nearest < JOINED:
-        name = type(resolved.equation).__name__
         warnings.warn(
-            f"{name} treats levels apart that V joins and that lie only {nearest:.2g} decay rates from each other: its "
-            "response is unreliable, at rest and more so at a frequency. Use Unified(lamb_shift=True) or "
-            "Redfield(lamb_shift=True).",
+            f"{type(equation).__name__} treats {what} apart that V joins and that lie only {nearest:.2g} decay rates "
+            "from each other: its response is unreliable, at rest and more so at a frequency. Use "
+            "Unified(lamb_shift=True) or Redfield(lamb_shift=True).",
             ValidityWarning,
             stacklevel=depth_outside(),
         )

@@ -18,16 +18,29 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Complex, Float
 
-from .._generator import ABOVE, APART, AbstractDelay, AbstractInteraction, Change, Explicit, Exponentials, converged
+from .._generator import (
+    ABOVE,
+    APART,
+    AbstractDelay,
+    AbstractInteraction,
+    Change,
+    Explicit,
+    Exponentials,
+    converged,
+    exponentials_of,
+    warn_of_near,
+)
+from .._inputs import is_concrete
 from .._polynomials import Symbol, symmetrised
 from ..errors import InputError
 from ._dynamics import coupling_form, damping_rates, one_noise_each
 from ._expansion import rate_scale
-from ._first_order import secular
+from ._first_order import nominal_of, secular
 from ._flow import Functional, averaged, propagated, resolvents, solved, sums
 from ._frame import Frame
 from ._missing import dressing, kicked
 from ._model import QuasiFree
+from ._modes import MERGED
 from ._retarded import Retarded, hermitian, retarded
 
 Own = tuple[Functional, Functional]
@@ -175,9 +188,32 @@ def _carried(delay: PolynomialDelay) -> tuple[Functional, Array, Array]:
     return total, weights.reshape(-1, *weights.shape[3:]), averaged(late, delay.rows).real
 
 
-@eqx.filter_jit
-def polynomial_delay(L: Any, X: Functional, change: Change, quantity: Any, exponentials: Exponentials):
+def with_memory(L: Any, X: Functional, change: Change, quantity: Any) -> PolynomialDelay:
     """The response of a quantity; see `AbstractGenerator.delayed`. L: a `PolynomialGenerator`."""
+    if L.equation.regroups and is_concrete(L.model, L.at, change.energy):
+        warn_of_near(float(_nearest(L.at, L.model, change.energy)), "modes", L.equation)
+    return _delayed(L, X, change, quantity, exponentials_of(one_noise_each(L.model)))
+
+
+@eqx.filter_jit
+def _nearest(at: Frame, model: QuasiFree, V: Symbol) -> Float[Array, ""]:
+    """The smallest Bohr frequency of a term of V that an equation treats as large, over the fastest decay rate."""
+    V = at.to_bohr(V)
+    largest, top = jnp.max(jnp.stack([jnp.max(jnp.abs(v)) for v in V])), at.modes.frequencies[-1]
+    terms = [
+        jnp.where(
+            (jnp.abs(v) > 1e-9 * largest) & (jnp.abs(nominal_of(at, k)) > k * MERGED * top),
+            jnp.abs(sums(at.signed, k)),
+            jnp.inf,
+        )
+        for k, v in enumerate(V)
+    ]
+    return jnp.min(jnp.stack([jnp.min(one) for one in terms])) / jnp.max(damping_rates(at.modes, model))
+
+
+@eqx.filter_jit
+def _delayed(L: Any, X: Functional, change: Change, quantity: Any, exponentials: Exponentials):
+    """The same, compiled."""
     at, model, source = L.at, L.model, _source(L.at, L.model, change, exponentials)
     explicit = Explicit(L, X, quantity)
     observables = quantity.linear(L, X)

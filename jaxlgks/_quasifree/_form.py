@@ -21,14 +21,13 @@ from .._generator import (
     Change,
     NullState,
     converged,
-    exponentials_of,
     stacked,
     thermal_change,
 )
 from .._polynomials import Polynomial, Symbol, contracted
 from ._currents import gaussian_currents, gaussian_entropy_rate, log_form
-from ._delayed import polynomial_delay
-from ._dynamics import Dynamics, dynamics, one_noise_each
+from ._delayed import with_memory
+from ._dynamics import Dynamics, dynamics
 from ._evolution import GaussianEvolution, gaussian_evolution
 from ._expansion import expanded, total
 from ._flow import BathFlow, Functional, averaged, on_each_slot, propagated, resolvents
@@ -208,7 +207,7 @@ class PolynomialGenerator(AbstractGenerator):
         return Change(sources, baths, self.at.wick(V.V), jnp.zeros_like(self.temperatures))
 
     def delayed(self, X: Functional, change: Change, quantity: Any) -> AbstractDelay:
-        return polynomial_delay(self, X, change, quantity, exponentials_of(one_noise_each(self.model)))
+        return with_memory(self, X, change, quantity)
 
     def thermal_changes(self, X: Functional) -> Change:
         """⟨D_β†X⟩ = c·X₁ + N:X₂ at rest: force and diffusion alone."""
