@@ -54,7 +54,11 @@ def exponentials_of(noises: tuple[Noise, ...]) -> "Exponentials":
     """Coefficients and rates of each noise, in arrays: the shorter ones end with terms of coefficient zero.
 
     **Raises:** `CorrelationError`, which says what else can be asked for."""
-    each = [_exponentials(noise) for noise in noises]
+    return _filled_up([_exponentials(noise) for noise in noises])
+
+
+@eqx.filter_jit
+def _filled_up(each: list[tuple[Array, Array]]) -> "Exponentials":
     longest = max(len(rates) for _, rates in each)
 
     def padded(x: Array, mode: str) -> Array:
