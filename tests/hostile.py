@@ -37,6 +37,7 @@ QUBIT = lgks.System(0.5 * Z + 0.1 * X, BATHS)
 (A,) = lgks.modes(1)
 MODE = lgks.QuasiFree(A.dag * A, lgks.Bath(A + A.dag, 0.5, DRUDE, "only"))
 GAUSS = lgks.GaussianState(jnp.zeros(2), jnp.eye(2))
+MASER = models.three_level_maser(2.0, 1.0, 0.1, 0.01)
 RESPONSE, TABLE = lgks.response(QUBIT, Z, X, instantaneous=True), {"T": [0.5, 1.0, 1.5], "J": [0.1, 0.2, 0.3]}
 DATA = lgks.Data({"T": TABLE["T"]}, {"J": TABLE["J"]}, errors=0.1)
 FIT = lgks.fit(lambda p, x: p["a"] * x["T"], DATA, {"a": 0.3})
@@ -164,7 +165,14 @@ DOORS = {
     "pauli": Door(models.pauli, {"word": "X"}),
     "sweep": Door(
         lgks.sweep,
-        {"f": jnp.sin, "axes": {"x": [1.0, 2.0]}, "derivatives": (), "units": None, "dims": None, "on_error": "record"},
+        {
+            "f": lambda x: jnp.sin(x),
+            "axes": {"x": [1.0, 2.0]},
+            "derivatives": (),
+            "units": None,
+            "dims": None,
+            "on_error": "record",
+        },
         ("f",),
     ),
     "a file": Door(
@@ -197,6 +205,13 @@ DOORS = {
         ("init", "starts"),
     ),
     "intervals": Door(FIT.intervals, {"level": 0.95}),
+    "to_drive": Door(RESPONSE.to_drive, {"delta": [0.0, 1.0, 0.5], "t": [0.0, 1.0, 2.0]}),
+    "to_harmonics": Door(RESPONSE.to_harmonics, {"h": [0.0, 1.0], "omega": 1.0}),
+    "half_transform": Door(DRUDE.half_transform, {"omega": 1.0, "temperature": 1.0}),
+    "correlation of a bath": Door(DRUDE.correlation, {"t": 1.0, "temperature": 1.0}),
+    "exponentials": Door(DRUDE.exponentials, {"temperature": 1.0, "tolerance": 1e-3, "terms": None}),
+    "UniversalLindblad of the system": Door(lgks.UniversalLindblad, {"lamb_shift": True, "frame": "system"}),
+    "Maser.power": Door(MASER.power, {"rho": np.eye(3) / 3, "equation": DAVIES}),
 }
 
 WRONG = [

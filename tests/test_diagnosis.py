@@ -150,5 +150,5 @@ def test_how_fast_a_drive_may_be_where_dissipators_follow_at_once():
     assert 0.3 < found.at_once[1] < 0.7
     assert f"up to ω = {float(found.at_once[0]):.3g} to 1 %" in str(found)
     flat = lgks.System(system.hamiltonian, lgks.Bath(lgks.models.pauli("X"), 1.0, lgks.Flat(0.01)))
-    nothing = _followed(resolve(flat, lgks.Unified()), V, None)
+    nothing = _followed(resolve(flat, lgks.Unified()), V, jnp.asarray(0.01), None)
     assert "cannot be said" in str(eqx.tree_at(lambda d: d.at_once, found, jnp.asarray(nothing)))

@@ -5,6 +5,7 @@ witness of test_driven.py. The exponentials of the baths have tests of their own
 """
 
 import functools
+import math
 
 import jax
 import jax.numpy as jnp
@@ -215,9 +216,21 @@ def test_a_drive_of_any_shape():
 
     found = r.to_drive(drive, t).total
     np.testing.assert_allclose(found[-1], r.to_harmonics([0, 1.0], 0.05).at(t[-1]), rtol=0, atol=1e-10)
-    lines = r.to_drive(drive(t), t).total
-    np.testing.assert_allclose(lines, r.to_drive(lambda u: jnp.interp(u, t, drive(t)), t).total, rtol=0, atol=1e-15)
+    lines, finer = r.to_drive(drive(t), t).total, np.linspace(0, 600, 61)
+    np.testing.assert_allclose(lines, r.to_drive(np.interp(finer, t, drive(t)), finer).total[::2], rtol=0, atol=1e-12)
     assert np.max(np.abs(lines - found)) > 1e-4
+    long = np.linspace(0, 6000, 31)
+    np.testing.assert_allclose(r.to_drive(np.ones(31), long).total, r.step(long).total, rtol=0, atol=1e-11)
+    np.testing.assert_allclose(
+        jax.jit(lambda: r.to_drive(lambda u: 1.0, t).total)(), switched.total, rtol=0, atol=1e-12
+    )
+    for fast in (lambda u: np.cos(20 * u), lambda u: np.where(u < 5, 1.0, 0.0)):
+        with pytest.raises(InputError, match="too fast between times"):
+            r.to_drive(fast, t)
+    with pytest.raises(InputError, match="take arrays"):
+        r.to_drive(math.cos, t)
+    with pytest.raises(InputError, match="too long"):
+        r.to_drive(drive, np.linspace(0, 1e6, 31))
     with pytest.raises(InputError, match="sampled too coarsely"):
         r.to_drive((-1.0) ** np.arange(31), t)
     with pytest.raises(InputError, match="equal steps"):

@@ -87,5 +87,7 @@ def test_what_the_second_order_leaves_falls_with_the_coupling(case):
         J = [np.asarray(one.susceptibility(OMEGAS).total) for one in (r.heat_currents, r.bath_currents)]
         error = np.abs(np.concatenate([chi, *J], axis=1) - expected) / np.abs(expected)
         worst.append(np.max(error))
+    late, still = r.bath_currents.step(3e4).total, r.heat_currents.static().total
+    np.testing.assert_allclose(late, still, rtol=0, atol=1e-8 * np.max(np.abs(still)))
     assert worst[1] < 0.012
     assert worst[1] < 0.4 * worst[0]

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Complex, Float
 
 from .._bohr import Structure
-from .._inputs import as_word
+from .._inputs import as_flag, as_word
 from .._spectra import resolved
 from .._system import Noise
 from ..errors import InputError
@@ -45,7 +45,8 @@ class UniversalLindblad(AbstractEquation):
     coherences are then right to that order, at the price of positivity to the same. Populations are not: what the bath
     changes of them to first order takes rates of the next order, which no equation here has. (H = σz/2, S = 0.6σz +
     0.8σx, T = 0.8, `DrudeLorentz(λ, 1.5)`: ρ₀₁/λ is −0.0896 exactly, −0.0895 in the system's frame, 0.098 in that of
-    jumps; the change of ρ₀₀/λ is 0.10, 0.28 and 0.07, and −0.09 by `Redfield`.) Heat currents, which agree in both
+    jumps; the change of ρ₀₀/λ is 0.10, 0.28 and 0.07, and −0.09 by
+    `Redfield(lamb_shift=True)`.) Heat currents, which agree in both
     frames to that order, and responses by formula are not built there and refused.
 
     **Arguments:** `lamb_shift`: whether to add it. `frame`: "jump" (of ρ', in which the equation has Lindblad's form)
@@ -68,7 +69,7 @@ class UniversalLindblad(AbstractEquation):
 
     def __check_init__(self) -> None:
         as_word(self.frame, "UniversalLindblad: frame", get_args(Frame))
-        if self.dressed and not self.lamb_shift:
+        if self.dressed and not as_flag(self.lamb_shift, "UniversalLindblad: lamb_shift"):
             raise InputError(
                 "UniversalLindblad: frame='system' needs lamb_shift=True: the coherences that the frame changes are of "
                 "the order of those that the Lamb shift makes."

@@ -129,6 +129,11 @@ class AbstractGenerator(AbstractForm):
         """The highest frequency with which what it has turns."""
 
     @property
+    def turns(self) -> bool:
+        """Whether the frame turns."""
+        return False
+
+    @property
     @abc.abstractmethod
     def has_channels(self) -> bool:
         """Whether heat currents are resolved by channel: `channel_flows` and `channel_changes`."""
@@ -210,6 +215,11 @@ class AbstractDelay(eqx.Module):
     @abc.abstractmethod
     def step(self, ts: Float[Array, " t"]) -> tuple[Array, Array]:
         """Φ(t) by part, [t, 3, *a], and what of it is not through the state, [t, *a]."""
+
+    @property
+    @abc.abstractmethod
+    def bandwidth(self) -> Float[Array, ""]:
+        """The highest frequency with which it turns, that of the baths' memory included."""
 
     @abc.abstractmethod
     def interaction(self) -> "AbstractInteraction":

@@ -113,6 +113,10 @@ class MatrixDelay(AbstractDelay):
         values, explicit, weight = _in_time(self, ts, steps=True)
         return self._shaped(values), self._shaped(explicit + weight)
 
+    @property
+    def bandwidth(self) -> Float[Array, ""]:
+        return jnp.ptp(self.source.energies) + jnp.max(jnp.abs(self.source.rates.imag))
+
     def interaction(self) -> Interaction:
         return interaction(self.source)
 

@@ -42,7 +42,7 @@ def interpolation(
 ) -> Interpolation | None:
     """None where numbers are traced, or frequencies too few or too far apart for it."""
     rates, energies = jax.lax.stop_gradient((rates, energies))
-    if not is_concrete(rates, energies, omegas):
+    if not is_concrete(rates, energies, omegas) or omegas.size == 0:
         return None
     known = np.asarray(omegas)
     centre, half = (known.max() + known.min()) / 2, (known.max() - known.min()) / 2

@@ -107,6 +107,10 @@ class MatrixGenerator(AbstractGenerator):
         return jnp.ptp(self.resolved.structure.energies)
 
     @property
+    def turns(self) -> bool:
+        return self.resolved.turns
+
+    @property
     def has_channels(self) -> bool:
         """Not above `CHANNELS` for equations with groups: there may be d² of them, with an operator each."""
         return not self.resolved.equation.regroups or self.resolved.system.dim <= CHANNELS

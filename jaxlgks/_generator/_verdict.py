@@ -267,7 +267,8 @@ def warnings_of(validity: Validity, equal: bool, what: str, ask: str) -> list[st
     """Sentences about what is clearly out of range. `equal`: whether frequencies of one group are taken for equal."""
     name, messages = validity.equation, []
     if validity.separation < 1:
-        use = "Use Unified()" if equal else "Use Redfield() or UniversalLindblad(), which keep all together"
+        others = "Use Redfield() or UniversalLindblad(), which keep all together"
+        use = "Use Unified(), with its Lamb shift if the density has one" if equal else others
         messages.append(
             f"{name} treats {what} apart that lie only {float(validity.separation):.2g} decay rates from each other; "
             f"coherence between them is lost. {use}, and {ask} for a verdict."

@@ -24,8 +24,11 @@ from .._inputs import (
     require_finite,
     require_x64,
 )
-from ..errors import DegreeError, InputError, NotHermitianError, ShapeError
+from ..errors import DegreeError, InputError, NotHermitianError, ShapeError, SolverMemoryError
 from ._symbols import Symbol, adjoint, module, plus, product, scaled, vacuum
+
+ALLOWED, COPIES = 8e9, 3
+"""Bytes that a product may take, and how many arrays of its size it is made of."""
 
 
 class Polynomial(eqx.Module):
@@ -127,6 +130,11 @@ class Polynomial(eqx.Module):
             raise DegreeError(
                 f"a product of degrees {self.degree} and {other.degree} has degree {degree}, beyond the {limit} that "
                 f"was declared. Declare more: modes({self.modes}, degree={degree})."
+            )
+        if (needed := COPIES * 16.0 * (2 * self.modes) ** degree) > ALLOWED:
+            raise SolverMemoryError(
+                f"a polynomial of degree {degree} in {self.modes} modes takes {needed / 1e9:.3g} GB, more than "
+                f"{ALLOWED / 1e9:.3g}. Use fewer modes, or a lower degree."
             )
         C = vacuum(self.modes)
         return self._of(product(self._numbers, other._numbers, C), limit)  # pyright: ignore[reportArgumentType]

@@ -88,6 +88,10 @@ class PolynomialDelay(AbstractDelay):
         values, explicit = _in_time(self, ts, steps=True)
         return self._shaped(values), self._shaped(explicit + self.weight)
 
+    @property
+    def bandwidth(self) -> Float[Array, ""]:
+        return 4 * jnp.max(jnp.abs(self.at.signed)) + jnp.max(jnp.abs(self.source.rates.imag))
+
     def interaction(self) -> AbstractInteraction:
         raise InputError(
             "bath_currents: the energy of the interaction is known for matrices; got oscillators without truncation. "

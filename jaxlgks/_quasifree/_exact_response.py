@@ -24,6 +24,7 @@ from jaxtyping import Array, Complex, Float
 from .._generator import Exponentials, exponentials_of, require_memory
 from .._inputs import Numbers, as_delays, as_real
 from .._polynomials import Polynomial, Symbol, as_polynomial, contracted, plus, reordered, translated, vacuum
+from ..errors import InputError
 from ._dynamics import one_noise_each
 from ._flow import averaged, sums
 from ._langevin import drude_baths, require_drude, require_softened
@@ -91,6 +92,8 @@ def exact_response(model: QuasiFree, V: Polynomial, A: Polynomial | tuple[Polyno
     require_drude(model, "exact_response")
     V = as_polynomial(V, "exact_response: V", model.modes)
     several = A if isinstance(A, list | tuple) else (A,)
+    if not several:
+        raise InputError("exact_response: A must be a Polynomial or a sequence of them; got an empty one.")
     checked = [as_polynomial(one, "exact_response: A", model.modes) for one in several]
     observables = tuple(one.coefficients for one in checked)
     together, softest = _exact(model, exponentials_of(one_noise_each(model)), V.coefficients, observables)

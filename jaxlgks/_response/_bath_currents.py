@@ -12,6 +12,7 @@ import jax.numpy as jnp
 from .._generator import AbstractInteraction, in_order
 from .._inputs import Numbers, as_delays, as_known
 from .._observables import Perturbation
+from ..errors import InputError
 from ._linear import LinearResponse, Parts, as_frequencies
 
 
@@ -51,7 +52,14 @@ class BathCurrents(eqx.Module):
 
 
 def bath_currents(currents: LinearResponse) -> BathCurrents:
-    """From the response of the heat currents into the system."""
+    """From the response of the heat currents into the system, with H as the energy.
+
+    **Raises:** `InputError` for a system whose heat is counted with another operator."""
+    if not currents.generator.energy_follows:
+        raise InputError(
+            "bath_currents: what a bath gives does not depend on the operator with which heat is counted; this system "
+            "has one of its own, energy=. Ask for it without."
+        )
     interaction = currents.interaction()
     stored = eqx.tree_at(
         lambda r: (r.quantity, r.observables, r.explicit),

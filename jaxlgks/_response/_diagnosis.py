@@ -50,7 +50,8 @@ class Diagnosis(eqx.Module):
     - `lamb_effect`: relative change of the heat currents or of their slope, the larger, by the Lamb shift of `Unified`.
       Either is NaN where it cannot be found (a density without the derivative or the Lamb shift, no current).
     - `at_once`: the frequencies up to which dissipators may follow a drive at once, to 1 and to 10 % of the heat
-      currents; None unless asked for, NaN where a bath has no memory.
+      currents; None unless asked for, NaN where a bath has no memory or no current answers,
+      infinite where ten times the highest frequency of the system is not enough.
     - `regime`: "eigenvectors only", "shift without splitting", "local", "crossover" or "global".
     - `equation`: the equation to use, or that there is none. `valid`: (equation, whether in its range, why), for each.
     """
@@ -137,7 +138,7 @@ def diagnose(
         nu_tau=nu_tau,
         local_error=jnp.asarray(local_error),
         lamb_effect=jnp.asarray(lamb_effect),
-        at_once=jnp.asarray(_followed(problem, V, as_solver(solver))) if drive else None,
+        at_once=jnp.asarray(_followed(problem, V, facts.relaxation_rate, as_solver(solver))) if drive else None,
         regime=regime,
         equation=_recommended(valid, facts.validity, lamb_effect),
         valid=valid,
@@ -178,7 +179,7 @@ def _currents(problem: AbstractProblem, V: Any, solver: AbstractSolver | None) -
     return np.asarray(value_at(rest, HeatCurrents())), np.asarray(slope)
 
 
-def _followed(problem: AbstractProblem, V: Any, solver: AbstractSolver | None) -> np.ndarray:
+def _followed(problem: AbstractProblem, V: Any, relaxation_rate: Array, solver: AbstractSolver | None) -> np.ndarray:
     """The frequencies of `Diagnosis.at_once`."""
     try:
         rest = at_rest(problem.under(Redfield(lamb_shift=True)), solver, throw=False)
@@ -190,27 +191,30 @@ def _followed(problem: AbstractProblem, V: Any, solver: AbstractSolver | None) -
         )
     except (CorrelationError, LambShiftError, SingularDensityError):
         return np.full(2, np.nan)
-    error = np.max(np.abs(at_once - exact), axis=1) / np.max(np.abs(exact), axis=1)
-    error = np.maximum.accumulate(error)
+    sizes = np.max(np.abs(exact), axis=1)
+    if np.max(sizes) <= 1e-10 * float(relaxation_rate):  # no response of heat currents to compare, by symmetry
+        return np.full(2, np.nan)
+    error = np.maximum.accumulate(np.max(np.abs(at_once - exact), axis=1) / np.maximum(sizes, 1e-12 * np.max(sizes)))
     return np.array([_crossed(omegas, error, limit) for limit in PRECISIONS])
 
 
 def _crossed(omegas: np.ndarray, error: np.ndarray, limit: float) -> float:
-    """The frequency at which a growing error meets the limit; infinite if it does not."""
+    """The frequency at which a growing error meets the limit; infinite if it does not, zero if it is above from the
+    first on."""
     above = np.flatnonzero(error > limit)
     if above.size == 0:
         return np.inf
     k = above[0]
     if k == 0:
-        return float(omegas[0])
+        return 0.0
     logs = np.log(np.maximum(error[k - 1 : k + 1], 1e-300))
     return float(np.exp(np.interp(np.log(limit), logs, np.log(omegas[k - 1 : k + 1]))))
 
 
 def _said(at_once: Array) -> str:
     if np.isnan(at_once[0]):
-        return "Whether dissipators may follow a drive at once cannot be said: a bath has no memory that is known."
-    one, ten = (f"ω = {float(x):.3g}" for x in at_once)
+        return "Whether dissipators may follow a drive at once cannot be said: no memory, or no heat current answers."
+    one, ten = (f"ω = {float(x):.3g}" if np.isfinite(x) else "any ω looked at" for x in at_once)
     return f"A drive's dissipators may follow at once (instantaneous=True) up to {one} to 1 %, up to {ten} to 10 %."
 
 

@@ -11,14 +11,13 @@ rounding. The first cell is cut again towards u = 0, where the memory of the bat
 
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
-import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array
 
-from .._inputs import as_array, as_delays, is_concrete
+from .._inputs import as_array, as_delays, is_concrete, require_finite
 from ..errors import InputError, ShapeError
 
 SMALL, RATIO = 18, 3.0
@@ -27,37 +26,41 @@ UNEVEN = 1e-6
 """Of an interval: times that differ from equal spacing by more are refused."""
 COARSE = 0.25
 """The share of the power of the samples above half of the frequency that they hold, from which they are refused."""
-TRACED = 32
-"""Nodes of a cell where the frequencies of the system are traced."""
+LEAST, TRACED, MOST = 8, 40, 1000
+"""Nodes of a cell, beside one for each unit of frequency times step; all where frequencies are traced; at most."""
+FAST = 1e-6
+"""What the last terms of a function's series in a cell may be, of its largest value."""
 
 
-class Grid(eqx.Module):
-    """Times t₀ + nh, and the nodes u of a convolution: those of the first cell, [i], then node q of cell m, [m q]."""
+class Grid(NamedTuple):
+    """Known times t₀ + nh, and the nodes u of a convolution: of the first cell, [i], then node q of cell m, [m q].
+    `resolved`: whether these are enough."""
 
-    times: Float[Array, " t"]
-    first: Float[Array, " i"]
-    first_weights: Float[Array, " i"]
-    nodes: Float[Array, " q"]
-    weights: Float[Array, " q"]
+    times: np.ndarray
+    first: np.ndarray
+    first_weights: np.ndarray
+    nodes: np.ndarray
+    weights: np.ndarray
+    resolved: Any
 
     @property
-    def h(self) -> Float[Array, ""]:
+    def h(self) -> float:
         return self.times[1] - self.times[0]
 
     @property
-    def delays(self) -> Float[Array, " u"]:
+    def delays(self) -> np.ndarray:
         """All u, ascending."""
-        cells = jnp.arange(1, max(len(self.times) - 1, 1))[:, None] + self.nodes
-        return jnp.concatenate([self.first, self.h * cells.reshape(-1)])
+        cells = np.arange(1, max(len(self.times) - 1, 1))[:, None] + self.nodes
+        return np.concatenate([self.first, self.h * cells.reshape(-1)])
 
     @property
-    def early(self) -> Float[Array, "t i"]:
-        """t_n − u in the first cell."""
-        return self.times[:, None] - self.first
+    def early(self) -> np.ndarray:
+        """t_n − u in the first cell, [t, i]."""
+        return np.maximum(self.times[:, None] - self.first, self.times[0])
 
     @property
-    def inside(self) -> Float[Array, "k q"]:
-        """The same in whole cells: of t_n and cell m they are those of k = n − 1 − m."""
+    def inside(self) -> np.ndarray:
+        """The same in whole cells, [k, q]: of t_n and cell m they are those of k = n − 1 − m."""
         return self.times[1:, None] - self.h * self.nodes
 
     def convolved(self, phi: Array, early: Array, inside: Array) -> Array:
@@ -70,11 +73,12 @@ class Grid(eqx.Module):
             size = 2 * count
             product = jnp.fft.rfft(later, size, axis=0) * jnp.fft.rfft(inside[:-1, :, None], size, axis=0)
             total = total.at[2:].add(jnp.fft.irfft(jnp.sum(product, axis=1), size, axis=0)[: count - 2])
-        return total.reshape(count, *shape)
+        return jnp.where(self.resolved, total, jnp.nan).reshape(count, *shape)
 
 
 def grid(t: Any, bandwidth: Array) -> Grid:
-    """`bandwidth`: the highest frequency with which the response turns.
+    """`bandwidth`: the highest frequency with which the response turns. Where it is traced, a response that turns too
+    fast between the times is NaN.
 
     **Raises:** `ShapeError`, `InputError` for times that are not known, ascending and equally spaced."""
     times = np.asarray(as_delays(t)) if is_concrete(t) else None
@@ -84,17 +88,22 @@ def grid(t: Any, bandwidth: Array) -> Grid:
     h = (times[-1] - times[0]) / (len(times) - 1)
     if not h > 0 or np.max(np.abs(np.diff(times) - h)) > UNEVEN * h:
         raise InputError("to_drive: the times must ascend in equal steps, t = np.linspace(t0, t1, n); they do not.")
-    turn = float(bandwidth) * h if is_concrete(bandwidth) else math.inf
-    nodes, weights = _gauss(6 + math.ceil(turn) if math.isfinite(turn) else TRACED)
+    known = is_concrete(bandwidth)
+    count = LEAST + math.ceil(float(bandwidth) * h) if known else TRACED
+    if count > MOST:
+        raise InputError(
+            f"to_drive: steps of {h:.3g} are too long: the response turns with frequencies up to "
+            f"{float(bandwidth):.3g}, {count} times in a step. Use steps below {(MOST - LEAST) / float(bandwidth):.3g}."
+        )
+    nodes, weights = _gauss(count)
     edges = h * np.concatenate([[0.0], RATIO ** np.arange(-SMALL, 1.0)])
-    few, few_weights = _gauss(min(len(nodes), TRACED))
-    first = edges[:-1, None] + np.diff(edges)[:, None] * few
     return Grid(
-        jnp.asarray(times),
-        jnp.asarray(first.reshape(-1)),
-        jnp.asarray((np.diff(edges)[:, None] * few_weights).reshape(-1)),
-        jnp.asarray(nodes),
-        jnp.asarray(h * weights),
+        times,
+        (edges[:-1, None] + np.diff(edges)[:, None] * nodes).reshape(-1),
+        (np.diff(edges)[:, None] * weights).reshape(-1),
+        nodes,
+        h * weights,
+        True if known else bandwidth * h <= TRACED - LEAST,
     )
 
 
@@ -104,31 +113,67 @@ def _gauss(count: int) -> tuple[np.ndarray, np.ndarray]:
     return (nodes + 1) / 2, weights / 2
 
 
-def as_drive(delta: Any, times: Float[Array, " t"]) -> Callable[[Array], Array]:
-    """δ as a function of arrays of times, zero before the first. Samples are joined by straight lines.
+def as_drive(delta: Any, on: Grid) -> Callable[[np.ndarray], Array]:
+    """δ as a function of arrays of times. Samples are joined by straight lines.
 
-    **Raises:** `ShapeError`; `InputError` for samples too far apart."""
+    **Raises:** `ShapeError`; `InputError` for samples too far apart, and functions too fast between the times."""
     if callable(delta):
-        what = "real numbers, for an array of times"
-        return lambda t: jnp.asarray(as_array(delta(t), "delta(t)", ShapeError, what))
+        inside = _called(delta, on.inside)
+        if is_concrete(inside):
+            _require_slow(np.asarray(inside), on)
+        return lambda t: _called(delta, t)
     samples = jnp.asarray(as_array(delta, "the drive delta", ShapeError, "real samples [t], or a function of t"))
-    if samples.shape != times.shape or jnp.iscomplexobj(samples):
+    if samples.shape != on.times.shape or jnp.iscomplexobj(samples):
         raise ShapeError(
-            f"to_drive: delta must be real samples at the times t, shape {tuple(times.shape)}, or a function; got "
+            f"to_drive: delta must be real samples at the times t, shape {on.times.shape}, or a function; got "
             f"{samples.dtype} of shape {tuple(samples.shape)}."
         )
-    if is_concrete(samples, times):
-        _require_fine(np.asarray(samples), np.asarray(times))
-    return lambda t: jnp.interp(t, times, samples)
+    if is_concrete(samples):
+        require_finite(np.asarray(samples), "to_drive: delta")
+        _require_fine(np.asarray(samples), on.h)
+    return lambda t: jnp.interp(t, on.times, samples)
 
 
-def _require_fine(samples: np.ndarray, times: np.ndarray) -> None:
+def _called(delta: Callable, t: np.ndarray) -> Array:
+    """Values of δ at an array of times: one for each, or one for all."""
+    try:
+        values = delta(t)
+    except TypeError as problem:  # functions of module math
+        raise InputError(
+            f"to_drive: delta must take arrays of times, as functions of NumPy do: {problem}."
+        ) from problem
+    values = jnp.asarray(as_array(values, "delta(t)", ShapeError, "real numbers, for an array of times"))
+    if jnp.iscomplexobj(values) or values.shape not in ((), t.shape):
+        raise ShapeError(
+            f"to_drive: delta must give a real number for each of an array of times, here of shape {t.shape}; got "
+            f"{values.dtype} of shape {tuple(values.shape)}."
+        )
+    return jnp.broadcast_to(values, t.shape)
+
+
+def _require_slow(inside: np.ndarray, on: Grid) -> None:
+    """Raise where a function is not a polynomial between the times, as far as the nodes can tell."""
+    require_finite(inside, "to_drive: delta(t)")
+    count = len(on.nodes)
+    orders = np.arange(count)
+    series = (
+        np.polynomial.legendre.legvander(2 * on.nodes - 1, count - 1) * (on.weights / on.h)[:, None] * (2 * orders + 1)
+    )
+    last = np.max(np.abs(inside @ series[:, -2:]), initial=0.0)
+    if last > FAST * max(np.max(np.abs(inside), initial=0.0), np.finfo(float).tiny):
+        raise InputError(
+            f"to_drive: delta changes too fast between times {on.h:.3g} apart: what turns faster than about "
+            f"{count / on.h:.3g}, a jump or a kink among it, is not resolved there. Use shorter steps, or "
+            "samples, which are joined by straight lines."
+        )
+
+
+def _require_fine(samples: np.ndarray, h: float) -> None:
     power = np.abs(np.fft.rfft(samples - np.mean(samples))) ** 2
     share = np.sum(power[len(power) // 2 + 1 :]) / max(np.sum(power), np.finfo(float).tiny)
     if share > COARSE:
-        holds = np.pi / (times[1] - times[0])
         raise InputError(
-            f"to_drive: the drive is sampled too coarsely: samples {times[1] - times[0]:.3g} apart hold frequencies "
-            f"below {holds:.3g}, and {100 * share:.0f} % of the power of these lies above {holds / 2:.3g}. Sample it "
+            f"to_drive: the drive is sampled too coarsely: samples {h:.3g} apart hold frequencies below "
+            f"{np.pi / h:.3g}, and {100 * share:.0f} % of the power of these lies above {np.pi / h / 2:.3g}. Sample it "
             "more finely, or give delta as a function of t."
         )

@@ -17,7 +17,8 @@ class Harmonics(eqx.Module):
     """The answer to a periodic drive: `values` are the complex harmonics, [n, *a], of order `orders` in `omega`.
 
     - `power`: what the drive does on the system per time, averaged over a period, of the second order in the drive.
-      It is positive where all baths have one temperature."""
+      It is positive where all baths have one temperature. NaN in a rotating frame, where what the drive
+      does on the frame is not counted."""
 
     values: Complex[Array, "..."]
     orders: Float[Array, " n"]

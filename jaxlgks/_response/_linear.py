@@ -152,6 +152,7 @@ class LinearResponse(eqx.Module):
         )
         losses = of_V.susceptibility(omega * orders).total.imag
         power = -jnp.sum(omega * orders * jnp.abs(h) ** 2 * losses) / 2
+        power = jnp.nan * power if self.generator.turns else power
         return Harmonics(h.reshape(-1, *[1] * (chi.ndim - 1)) * chi, orders, omega, power)
 
     def to_drive(self, delta: Any, t: Numbers) -> Parts:
@@ -159,15 +160,16 @@ class LinearResponse(eqx.Module):
 
             wδ(t) + ∫₀^{t − t₀} φ(u) δ(t − u) du,     w the weight of δ(τ) in φ.
 
-        **Arguments:** `delta`: a function of arrays of times, smooth between the times, or real samples at the times,
+        **Arguments:** `delta`: a function of arrays of times, smooth between the times t, or real samples at the times,
         joined by straight lines. `t`: known times ≥ 0 in equal steps, [t].
 
         **Returns:** `Parts`, [t, *a].
 
-        **Raises:** `ShapeError`, `InputError` for times or samples of another kind, and for samples too far apart."""
-        on = grid(t, self.generator.bandwidth)
-        drive, phi = as_drive(delta, on.times), self.impulse(on.delays)
-        now, early, inside = (drive(x) for x in (on.times, jnp.maximum(on.early, on.times[0]), on.inside))
+        **Raises:** `ShapeError`, `InputError` for times or samples of another kind, samples too far apart, functions
+        too fast between the times, and steps in which the response itself turns too often."""
+        on = grid(t, self.generator.bandwidth if self.instantaneous else self._delay().bandwidth)
+        drive, phi = as_drive(delta, on), self.impulse(on.delays)
+        now, early, inside = (drive(x) for x in (on.times, on.early, on.inside))
         kubo, rotation, shift, delayed = (
             on.convolved(x, early, inside) for x in (phi.kubo, phi.rotation, phi.shift, phi.delayed)
         )

@@ -28,11 +28,11 @@ from typing import Any
 import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, ArrayLike, Complex, Float
+from jaxtyping import Array, ArrayLike, Float
 
-from .._equations import dissipation
+from .._equations import AbstractEquation, as_equation, dissipation
 from .._frame import RotatingFrame
-from .._inputs import as_positive, as_scalar, as_several, is_concrete
+from .._inputs import as_positive, as_scalar, as_several, as_state, is_concrete
 from .._spectra import AbstractSpectrum, Flat, as_spectrum
 from .._system import Bath, System
 from ..errors import InputError
@@ -46,9 +46,10 @@ class Maser(eqx.Module):
     omega_drive: Float[Array, ""]
     ideal_efficiency: Float[Array, ""]
 
-    def power(self, rho: Complex[Array, "3 3"], equation: Any) -> Float[Array, ""]:
-        """What the field takes out, P = ω_d Tr[|3⟩⟨3| D_h ρ], at the steady state `rho` of `equation`."""
-        hot = dissipation(self.system, equation).dissipators()[0]
+    def power(self, rho: Any, equation: AbstractEquation) -> Float[Array, ""]:
+        """What the field takes out, P = ω_d Tr[|3⟩⟨3| D_h ρ], at the steady state `rho` [3, 3] of `equation`."""
+        rho = as_state(rho, "power: the state rho", 3, positive=False)
+        hot = dissipation(self.system, as_equation(equation)).dissipators()[0]
         return self.omega_drive * hot(rho)[2, 2].real
 
 
