@@ -231,8 +231,9 @@ EACH, STRIDE = 5, 37
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.complex_numbers() | st.text(max_size=3)
 MADE = st.recursive(SCALARS, lambda x: st.lists(x, max_size=2) | st.dictionaries(st.text(max_size=2), x, max_size=2))
 PLACES = [(name, key) for name, door in DOORS.items() for key in door.good if key not in door.fixed]
-FREE = {"Data", "as_data", "fit", "fisher_information"}
-"""Missing numbers are NaN there on purpose and named when they are used; what no datum fixes has an infinite error."""
+FREE = {"Data", "as_data", "fit", "fisher_information", "correlation of a bath"}
+"""Missing numbers are NaN there on purpose and named when they are used; what no datum fixes has an infinite error, and a
+Drude density an infinite C(0)."""
 
 
 def verdict(name: str, key: str, value: Any) -> str:
