@@ -232,8 +232,8 @@ SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.complex_n
 MADE = st.recursive(SCALARS, lambda x: st.lists(x, max_size=2) | st.dictionaries(st.text(max_size=2), x, max_size=2))
 PLACES = [(name, key) for name, door in DOORS.items() for key in door.good if key not in door.fixed]
 FREE = {"Data", "as_data", "fit", "fisher_information", "correlation of a bath"}
-"""Missing numbers are NaN there on purpose and named when they are used; what no datum fixes has an infinite error, and a
-Drude density an infinite C(0)."""
+"""Missing numbers are NaN there on purpose and named when they are used; what no datum fixes has an infinite error.
+C(0) of a Drude density is infinite."""
 
 
 def verdict(name: str, key: str, value: Any) -> str:
