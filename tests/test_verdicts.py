@@ -154,6 +154,25 @@ def test_a_line_that_only_dephases(strength, right):
     assert judged.force == 0
 
 
+@pytest.mark.parametrize("bath", [lgks.DrudeLorentz(0.2, 0.02), lgks.UnderdampedBrownian(0.1, 0.02, 1.4)])
+def test_a_frame_changes_nothing_of_a_slow_force(bath):
+    """Without a drive the number is the laboratory's, at the resonance too, where all levels of the frame are one; a
+    weak drive, whose eigenstates are mixtures of them, changes it little."""
+    N = np.diag([1.0, 0.0])
+
+    def judged(eps, frequency, equation):
+        H = 0.5 * Z - frequency * N + eps * X
+        system = lgks.System(H, lgks.Bath(X, 0.45, bath), frame=lgks.RotatingFrame(N, frequency))
+        return lgks.validity(system, equation)
+
+    laboratory = float(lgks.validity(lgks.System(0.5 * Z, lgks.Bath(X, 0.45, bath))).force)
+    assert laboratory > 1
+    for frequency in (1.0, 0.7):
+        assert float(judged(0.0, frequency, lgks.Davies()).force) == pytest.approx(laboratory, rel=1e-6)
+    for eps in (5e-4, 5e-3):
+        assert laboratory / 3 < float(judged(eps, 1.0, lgks.Unified()).force) < 1.5 * laboratory
+
+
 def test_every_kind_of_density_has_numbers():
     """Finite and not negative for a line, a kink at zero, a table that ends, a function, a constant, a frame."""
     omega = np.linspace(0.05, 1.5, 30)
