@@ -75,7 +75,8 @@ class Validity(eqx.Module):
       memory of the bath at that frequency: the rate must not change within the width of a line.
     - `force`: what the baths' force does at other frequencies than those of transitions, where it is slow, or in a
       line: how much it mixes into eigenstates, 2Σ|S_mn|²⟨R²⟩/(ω_mn − x)², or how fast it dephases through shifts of
-      second order, over the decay rate; the larger.
+      second order, over the decay rate; the larger. Of oscillators: 2λ|s|²(n + ½)/ω over n + 0.1, the quanta that a
+      mode gains from forces that pull and soften it, over those that it holds; λ the reorganisation energy.
     - `separation`: smallest distance of coupled Bohr frequencies that the equation treats apart, over their decay rate;
       infinite where there is none.
     - `spread`: largest difference of frequencies that it treats as one group.
@@ -320,6 +321,30 @@ def _bare(spectrum: AbstractSpectrum) -> tuple[AbstractSpectrum, Array | float]:
     return (spectrum.spectrum, spectrum.shift) if isinstance(spectrum, Moved) else (spectrum, 0.0)
 
 
+def reorganisation(noise: Noise, scale: Array) -> Float[Array, ""]:
+    """λ = ∫ γ(x) dx/2πx over x > 0, γ = Γ(x) − Γ(−x): the force that stands still where S does is −2λS."""
+    density, _ = _bare(noise.spectrum)
+    x, weight = _sampled(density, noise.temperature, scale)
+    values = density.density(x)
+    return jnp.sum(jnp.where(jnp.isfinite(values), values, 0.0) / x * weight)
+
+
+def _has_no_slow_part(density: AbstractSpectrum) -> bool:
+    """`Flat`, by convention."""
+    return density.at_zero == "singular" and not density.dephases_infinitely
+
+
+def _sampled(density: AbstractSpectrum, temperature: Array, scale: Array) -> tuple[Array, Array]:
+    """Frequencies x > 0 that are dense in ln x and around landmarks, and the weights of a sum over dx/2π there."""
+    places = jnp.abs(density.cuts(temperature))
+    around = _AROUND if places.size <= _FEW else np.ones(1)
+    x = jnp.sort(jnp.concatenate([scale * _FREQUENCIES, (places[:, None] * around).reshape(-1)]))
+    x = jnp.maximum(x, scale * _FREQUENCIES[0])
+    half = jnp.diff(x, append=x[-1]) / 2
+    weight = (half + jnp.roll(half, 1)) / (2 * jnp.pi)
+    return x, jnp.zeros_like(weight) if _has_no_slow_part(density) else weight
+
+
 class _Seen(eqx.Module):
     """What a bath is to transitions ω: Γ and Γτ there, and what distant frequencies do, of one quantum and of two, as
     the head of this file says.
@@ -336,10 +361,7 @@ class _Seen(eqx.Module):
         largest = jnp.max(jnp.abs(omega))
         scale = jnp.where(largest > 0, largest, 1.0)
         marks = density.landmarks(temperature)
-        places = jnp.abs(density.cuts(temperature))
-        around = _AROUND if places.size <= _FEW else np.ones(1)
-        x = jnp.sort(jnp.concatenate([scale * _FREQUENCIES, (places[:, None] * around).reshape(-1)]))
-        x = jnp.maximum(x, scale * _FREQUENCIES[0])
+        x, weight = _sampled(density, temperature, scale)
         near = jnp.abs(omega) < _NEAR * jnp.minimum(jnp.minimum(temperature, scale), jnp.min(marks))
         w = jnp.where(near, scale, omega)
         step = jnp.clip(_WITHIN * jnp.min(marks), _LEAST_STEP * jnp.abs(w), _STEP * jnp.abs(w))
@@ -349,10 +371,8 @@ class _Seen(eqx.Module):
         rates = [values[a:b] for a, b in itertools.pairwise(ends)]
         up, down = (jnp.where(jnp.isfinite(one), one, 0.0) for one in rates[:2])  # a table may end
         none, value, above, below, other = rates[2][0], *(one.reshape(omega.shape) for one in rates[3:])
-        half = jnp.diff(x, append=x[-1]) / 2
-        weight = (half + jnp.roll(half, 1)) / (2 * jnp.pi)
-        if density.at_zero == "singular" and not density.dephases_infinitely:  # Flat has no slow part, by convention
-            weight, none = jnp.zeros_like(weight), jnp.zeros_like(none)
+        if _has_no_slow_part(density):
+            none = jnp.zeros_like(none)
         slope, second = (above - below) / (2 * step), (above + below - 2 * value) / step**2
         blur = jnp.maximum(jnp.abs(slope), jnp.sqrt(jnp.abs(second * value) / 2))
         dephasing = 2 * jnp.sum(jnp.abs(up + down - 2 * none) / x**2 * weight)
