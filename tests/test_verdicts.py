@@ -193,9 +193,10 @@ def test_every_kind_of_density_has_numbers():
 
 
 def test_results_carry_numbers_and_eager_calls_warn_once():
-    """Steady states, evolutions, correlations. (Inside `jit` nothing can be said.)"""
+    """Steady states, logarithms of populations, evolutions, correlations. (Inside `jit` nothing can be said.)"""
     calls = {
         "steady_state": lambda: lgks.steady_state(SLOW),
+        "log_populations": lambda: lgks.log_populations(SLOW),
         "evolve": lambda: lgks.evolve(SLOW, np.diag([1.0, 0.0]), [0.0, 1.0]),
         "correlation": lambda: lgks.correlation(SLOW, X, X, [0.0, 1.0]),
     }
@@ -204,7 +205,7 @@ def test_results_carry_numbers_and_eager_calls_warn_once():
         with pytest.warns(lgks.ValidityWarning, match=r"slow force .* take Cumulant\(\) at short") as seen:
             result = call()
         assert len(seen) == 1, name
-        if name != "correlation":
+        if name in ("steady_state", "evolve"):
             assert float(result.validity.force) == pytest.approx(force, rel=1e-9)
 
 
@@ -266,6 +267,9 @@ def test_a_sweep_ends_with_a_verdict():
         lgks.sweep(f, {"nu": nus}, memory=1.0)  # bytes: room for no more than one point
     assert "validity" not in lgks.sweep(f, {"nu": nus}, verdicts=0)
     assert "validity" not in lgks.sweep(lambda nu: nu**2, {"nu": nus})
+    with pytest.warns(lgks.ValidityWarning, match="Davies out of range at 3 of 5 points"):
+        logarithms = lgks.sweep(lambda nu: lgks.log_populations(closer(nu))[0], {"nu": nus})
+    np.testing.assert_allclose(logarithms.validity, data.validity, rtol=1e-6)
     with pytest.raises(InputError, match="verdicts"):
         lgks.sweep(f, {"nu": nus}, verdicts=-1)
 
