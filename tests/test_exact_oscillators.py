@@ -72,6 +72,29 @@ def test_currents_and_covariance_of_finite_baths():
     assert flow == pytest.approx(np.asarray(exact.heat_currents).tolist(), rel=2e-2)
 
 
+def test_verdicts_on_a_mode_that_a_bath_pulls():
+    """Out of range is where Davies misses a tenth of ⟨n⟩, by slow forces and by fast baths that soften the mode; in
+    range where it misses less, and however cold, or hot, where the coupling is weak."""
+    (a,) = lgks.modes(1)
+    missed = {
+        (0.2, 0.02, 0.5): 0.86, (0.1, 8.0, 0.5): 0.49, (0.05, 0.02, 0.5): 0.29, (0.05, 8.0, 2.0): 0.14,
+        (0.01, 0.02, 0.5): 0.06, (0.01, 0.02, 2.0): 0.03, (0.02, 8.0, 2.0): 0.05, (0.002, 1.0, 10.0): 0.004,
+    }  # fmt: skip
+
+    def of(strength, cutoff, T):
+        return lgks.QuasiFree(a.dag * a, lgks.Bath(a + a.dag, T, lgks.DrudeLorentz(strength, cutoff)))
+
+    for numbers, expected in missed.items():
+        model = of(*numbers)
+        exact = float(lgks.exact_steady_state(model).state.expect(a.dag * a))
+        error = 1 - 1 / np.expm1(1 / numbers[2]) / exact
+        assert error == pytest.approx(expected, abs=0.01), numbers
+        assert bool(lgks.validity(model).in_range) == (error < 0.1), numbers
+    for cutoff, T in [(0.02, 0.02), (1.0, 0.1), (8.0, 0.1), (8.0, 100.0)]:
+        assert lgks.validity(of(0.002, cutoff, T)).force < 0.05
+    assert lgks.validity(lgks.QuasiFree(a.dag * a, lgks.Bath(a + a.dag, 0.5, lgks.Flat(0.01)))).force == 0
+
+
 def test_the_limit_of_weak_coupling_is_davies():
     """Corrections are of first order in the coupling: each tenth of it brings a tenth of the difference."""
     differences = []

@@ -154,6 +154,25 @@ def test_a_line_that_only_dephases(strength, right):
     assert judged.force == 0
 
 
+@pytest.mark.parametrize("bath", [lgks.DrudeLorentz(0.2, 0.02), lgks.UnderdampedBrownian(0.1, 0.02, 1.4)])
+def test_a_frame_changes_nothing_of_a_slow_force(bath):
+    """Without a drive the number is the laboratory's, at the resonance too, where all levels of the frame are one; a
+    weak drive, whose eigenstates are mixtures of them, changes it little."""
+    N = np.diag([1.0, 0.0])
+
+    def judged(eps, frequency, equation):
+        H = 0.5 * Z - frequency * N + eps * X
+        system = lgks.System(H, lgks.Bath(X, 0.45, bath), frame=lgks.RotatingFrame(N, frequency))
+        return lgks.validity(system, equation)
+
+    laboratory = float(lgks.validity(lgks.System(0.5 * Z, lgks.Bath(X, 0.45, bath))).force)
+    assert laboratory > 1
+    for frequency in (1.0, 0.7):
+        assert float(judged(0.0, frequency, lgks.Davies()).force) == pytest.approx(laboratory, rel=1e-6)
+    for eps in (5e-4, 5e-3):
+        assert laboratory / 3 < float(judged(eps, 1.0, lgks.Unified()).force) < 1.5 * laboratory
+
+
 def test_every_kind_of_density_has_numbers():
     """Finite and not negative for a line, a kink at zero, a table that ends, a function, a constant, a frame."""
     omega = np.linspace(0.05, 1.5, 30)
@@ -174,9 +193,10 @@ def test_every_kind_of_density_has_numbers():
 
 
 def test_results_carry_numbers_and_eager_calls_warn_once():
-    """Steady states, evolutions, correlations. (Inside `jit` nothing can be said.)"""
+    """Steady states, logarithms of populations, evolutions, correlations. (Inside `jit` nothing can be said.)"""
     calls = {
         "steady_state": lambda: lgks.steady_state(SLOW),
+        "log_populations": lambda: lgks.log_populations(SLOW),
         "evolve": lambda: lgks.evolve(SLOW, np.diag([1.0, 0.0]), [0.0, 1.0]),
         "correlation": lambda: lgks.correlation(SLOW, X, X, [0.0, 1.0]),
     }
@@ -185,7 +205,7 @@ def test_results_carry_numbers_and_eager_calls_warn_once():
         with pytest.warns(lgks.ValidityWarning, match=r"slow force .* take Cumulant\(\) at short") as seen:
             result = call()
         assert len(seen) == 1, name
-        if name != "correlation":
+        if name in ("steady_state", "evolve"):
             assert float(result.validity.force) == pytest.approx(force, rel=1e-9)
 
 
@@ -247,6 +267,9 @@ def test_a_sweep_ends_with_a_verdict():
         lgks.sweep(f, {"nu": nus}, memory=1.0)  # bytes: room for no more than one point
     assert "validity" not in lgks.sweep(f, {"nu": nus}, verdicts=0)
     assert "validity" not in lgks.sweep(lambda nu: nu**2, {"nu": nus})
+    with pytest.warns(lgks.ValidityWarning, match="Davies out of range at 3 of 5 points"):
+        logarithms = lgks.sweep(lambda nu: lgks.log_populations(closer(nu))[0], {"nu": nus})
+    np.testing.assert_allclose(logarithms.validity, data.validity, rtol=1e-6)
     with pytest.raises(InputError, match="verdicts"):
         lgks.sweep(f, {"nu": nus}, verdicts=-1)
 

@@ -38,6 +38,7 @@ from ._validity import (
     Validity as Validity,
     each_equation as each_equation,
     parameters as parameters,
+    reorganisation as reorganisation,
     validity as validity,
     worst as worst,
 )

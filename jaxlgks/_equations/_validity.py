@@ -26,7 +26,10 @@ An equation of second order in the coupling S ⊗ R without memory asks for thre
        ∫ (A_m(x) − A_n(x))² Γ(x)Γ(−x) dx/2π,      A_n(x) = Σ_m |S_mn|² ω_mn/(ω_mn² − x²),
 
    two quanta at a time (with the tangent of ΓΓ taken away in the same way), which must be slower than the decay by
-   one. `force` is the largest of 2 and 3.
+   one. `force` is the largest of 2 and 3. Shifts are an operator, K = Σ_m S†|m⟩A_m⟨m|S: between levels so close that
+   the force does not follow their frequency, as at the resonance of a drive, elements of K dephase as differences do.
+
+ω_mn, that of m = n too, is what the bath sees: in a rotating frame, moved. How close levels are is of H.
 """
 
 import functools
@@ -40,7 +43,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Inexact
 
-from .._bohr import Groups, Structure
+from .._bohr import Groups, Structure, dagger
 from .._spectra import AbstractSpectrum, Checked, Moved
 from .._system import Noise, System
 from ._base import AbstractEquation
@@ -72,7 +75,8 @@ class Validity(eqx.Module):
       memory of the bath at that frequency: the rate must not change within the width of a line.
     - `force`: what the baths' force does at other frequencies than those of transitions, where it is slow, or in a
       line: how much it mixes into eigenstates, 2Σ|S_mn|²⟨R²⟩/(ω_mn − x)², or how fast it dephases through shifts of
-      second order, over the decay rate; the larger.
+      second order, over the decay rate; the larger. Of oscillators: 2λ|s|²(n + ½)/ω over n + 0.1, the quanta that a
+      mode gains from forces that pull and soften it, over those that it holds; λ the reorganisation energy.
     - `separation`: smallest distance of coupled Bohr frequencies that the equation treats apart, over their decay rate;
       infinite where there is none.
     - `spread`: largest difference of frequencies that it treats as one group.
@@ -179,14 +183,18 @@ class Parameters(eqx.Module):
 
 class OfNoise(eqx.Module):
     """Of one noise, between levels, n the column: decay and decay × τ; the same of pure dephasing; how much of m is
-    mixed into n; √(rate of two quanta) through the shift of n by m; τ where the noise couples."""
+    mixed into n; the coupling, and √(rate of two quanta) of a shift of n by m through it; ω that the bath sees, and how
+    slow it can be: its lowest landmark; τ where the noise couples."""
 
     decay: Float[Array, "d d"]
     blurred: Float[Array, "d d"]
     dephasing: Float[Array, "d d"]
     dephasing_blurred: Float[Array, "d d"]
     turned: Float[Array, "d d"]
+    coupling: Inexact[Array, "d d"]
     shift: Float[Array, "d d"]
+    omega: Float[Array, "d d"]
+    slow: Float[Array, ""]
     times: Float[Array, "d d"]
 
 
@@ -232,17 +240,15 @@ def parameters(structure: Structure, system: System, populations: Float[Array, "
         return jnp.maximum(level, jnp.max(jnp.where(pairs, coherence_rates(of_levels, between), 0.0)))
 
     single = coherence_rates(everything.decay, everything.dephasing)
-    # Levels that lie closer than they are broad are a matter of `separation`, not of a denominator.
-    sharp = structure.frequencies**2 / (structure.frequencies**2 + jnp.where(single > 0, single, 1.0) ** 2)
-    shifts = jnp.stack([jnp.sum(one.shift * sharp, axis=0) for one in each])
-    double = jnp.sum((shifts[:, :, None] - shifts[:, None, :]) ** 2, axis=0)
-    ratio = jnp.where(pairs & (single > 0), double / jnp.where(single > 0, single, 1.0), 0.0)
-    turned = jnp.max(jnp.where(near, jnp.sum(everything.turned * sharp, axis=0), 0.0))
     left = iter(each)
     by_bath = [[next(left) for _ in group] for group in noises]
+    forces = []
+    for group, bath in zip(noises, by_bath, strict=True):
+        moves = any(noise.quanta is not None for noise in group)
+        forces += [bath] if moves else [[one] for one in bath]
     return Parameters(
         memory=fastest(everything.blurred, everything.dephasing_blurred),
-        force=jnp.maximum(turned, jnp.max(ratio)),
+        force=_force(structure, forces, single, near),
         rate=fastest(everything.decay, everything.dephasing),
         times=jnp.stack([jnp.max(jnp.stack([one.times for one in bath])) for bath in by_bath]),
         rates=tuple(jnp.sum(jnp.stack([one.decay for one in bath]), axis=0) for bath in by_bath),
@@ -250,30 +256,60 @@ def parameters(structure: Structure, system: System, populations: Float[Array, "
     )
 
 
+def _force(structure: Structure, forces: list[list[OfNoise]], single: Array, near: Array) -> Float[Array, ""]:
+    """What is mixed into a level, or the rate of two quanta over the decay `single` of a coherence: the larger.
+
+    `forces`: the noises of each, several where a rotating frame takes it apart: their shifts add before a square."""
+    width = jnp.where(single > 0, single, 1.0)
+
+    def sharp(omega: Array) -> Array:
+        """Levels that lie closer than they are broad are a matter of `separation`, not of a denominator."""
+        return omega**2 / (omega**2 + width**2)
+
+    def shift(one: OfNoise) -> Array:
+        K = dagger(one.coupling) @ (one.shift * sharp(one.omega) * one.coupling)
+        return (K + dagger(K)) / 2
+
+    def close(force: list[OfNoise]) -> Array:
+        return 1 / (1 + (structure.frequencies / jnp.maximum(width, force[0].slow)) ** 2)
+
+    mixed = jnp.sum(jnp.stack([one.turned * sharp(one.omega) for force in forces for one in force]), axis=(0, 1))
+    K = jnp.stack([functools.reduce(jnp.add, [shift(one) for one in force]) for force in forces])
+    own = jnp.diagonal(K, axis1=1, axis2=2).real
+    turning = 4 * jnp.abs(K) ** 2 * jnp.stack([close(force) for force in forces])
+    double = jnp.sum((own[:, :, None] - own[:, None, :]) ** 2 + turning, axis=0)
+    pairs = near[:, None] & near[None, :] & ~jnp.eye(near.size, dtype=bool) & (single > 0)
+    return jnp.maximum(jnp.max(jnp.where(near, mixed, 0.0)), jnp.max(jnp.where(pairs, double / width, 0.0)))
+
+
 def of_noise(structure: Structure, noise: Noise) -> OfNoise:
-    """Frequencies are those that the bath sees: in a rotating frame they are moved."""
+    """Frequencies are those that the bath sees: in a rotating frame they are moved, those of one level too."""
     density, moved = _bare(noise.spectrum)
     omega = structure.frequencies - moved
     seen = _Seen(density, noise.temperature, omega)
     diagonal = jnp.eye(len(omega), dtype=bool)
     weights = coupling_weights(structure.vectors, noise)
     largest = jnp.max(weights)
-    own = jnp.diag(structure.to_eigenbasis(noise.coupling)).real
+    coupling = structure.to_eigenbasis(noise.coupling)
+    own = jnp.diag(coupling).real
     between = (own[:, None] - own[None, :]) ** 2 / 2
     between = jnp.where(between > NO_WEIGHT * largest, between, 0.0)
-    weights = jnp.where(diagonal, 0.0, weights)
-    coupled = (weights > 1e-9 * largest) | (diagonal & (jnp.max(between) > 0))
+    jumps = jnp.where(diagonal, 0.0, weights)
+    coupled = (jumps > 1e-9 * largest) | (diagonal & (jnp.max(between) > 0))
 
-    def times(factor: Array) -> Array:
+    def times(weights: Array, factor: Array) -> Array:
         return jnp.where(weights > 0, weights * factor, 0.0)  # a table may end before what nothing couples
 
     return OfNoise(
-        decay=times(seen.rate),
-        blurred=times(seen.blur),
+        decay=times(jumps, seen.rate),
+        blurred=times(jumps, seen.blur),
         dephasing=between * seen.rate[0, 0],
         dephasing_blurred=between * seen.blur[0, 0],
-        turned=times(jnp.where(omega == 0, 0.0, seen.turned)),
-        shift=times(jnp.sign(omega) * jnp.sqrt(seen.pairs)),
+        turned=times(weights, jnp.where(omega == 0, 0.0, seen.turned)),
+        coupling=coupling,
+        shift=jnp.where((weights > 0) & (omega != 0), jnp.sign(omega) * jnp.sqrt(seen.pairs), 0.0),
+        omega=omega,
+        slow=jnp.min(density.landmarks(noise.temperature)),
         times=jnp.where(coupled & (seen.rate > 0), seen.blur / jnp.where(seen.rate > 0, seen.rate, 1.0), 0.0),
     )
 
@@ -283,6 +319,30 @@ def _bare(spectrum: AbstractSpectrum) -> tuple[AbstractSpectrum, Array | float]:
     if isinstance(spectrum, Checked):
         return _bare(spectrum.spectrum)
     return (spectrum.spectrum, spectrum.shift) if isinstance(spectrum, Moved) else (spectrum, 0.0)
+
+
+def reorganisation(noise: Noise, scale: Array) -> Float[Array, ""]:
+    """λ = ∫ γ(x) dx/2πx over x > 0, γ = Γ(x) − Γ(−x): the force that stands still where S does is −2λS."""
+    density, _ = _bare(noise.spectrum)
+    x, weight = _sampled(density, noise.temperature, scale)
+    values = density.density(x)
+    return jnp.sum(jnp.where(jnp.isfinite(values), values, 0.0) / x * weight)
+
+
+def _has_no_slow_part(density: AbstractSpectrum) -> bool:
+    """`Flat`, by convention."""
+    return density.at_zero == "singular" and not density.dephases_infinitely
+
+
+def _sampled(density: AbstractSpectrum, temperature: Array, scale: Array) -> tuple[Array, Array]:
+    """Frequencies x > 0 that are dense in ln x and around landmarks, and the weights of a sum over dx/2π there."""
+    places = jnp.abs(density.cuts(temperature))
+    around = _AROUND if places.size <= _FEW else np.ones(1)
+    x = jnp.sort(jnp.concatenate([scale * _FREQUENCIES, (places[:, None] * around).reshape(-1)]))
+    x = jnp.maximum(x, scale * _FREQUENCIES[0])
+    half = jnp.diff(x, append=x[-1]) / 2
+    weight = (half + jnp.roll(half, 1)) / (2 * jnp.pi)
+    return x, jnp.zeros_like(weight) if _has_no_slow_part(density) else weight
 
 
 class _Seen(eqx.Module):
@@ -301,10 +361,7 @@ class _Seen(eqx.Module):
         largest = jnp.max(jnp.abs(omega))
         scale = jnp.where(largest > 0, largest, 1.0)
         marks = density.landmarks(temperature)
-        places = jnp.abs(density.cuts(temperature))
-        around = _AROUND if places.size <= _FEW else np.ones(1)
-        x = jnp.sort(jnp.concatenate([scale * _FREQUENCIES, (places[:, None] * around).reshape(-1)]))
-        x = jnp.maximum(x, scale * _FREQUENCIES[0])
+        x, weight = _sampled(density, temperature, scale)
         near = jnp.abs(omega) < _NEAR * jnp.minimum(jnp.minimum(temperature, scale), jnp.min(marks))
         w = jnp.where(near, scale, omega)
         step = jnp.clip(_WITHIN * jnp.min(marks), _LEAST_STEP * jnp.abs(w), _STEP * jnp.abs(w))
@@ -314,10 +371,8 @@ class _Seen(eqx.Module):
         rates = [values[a:b] for a, b in itertools.pairwise(ends)]
         up, down = (jnp.where(jnp.isfinite(one), one, 0.0) for one in rates[:2])  # a table may end
         none, value, above, below, other = rates[2][0], *(one.reshape(omega.shape) for one in rates[3:])
-        half = jnp.diff(x, append=x[-1]) / 2
-        weight = (half + jnp.roll(half, 1)) / (2 * jnp.pi)
-        if density.at_zero == "singular" and not density.dephases_infinitely:  # Flat has no slow part, by convention
-            weight, none = jnp.zeros_like(weight), jnp.zeros_like(none)
+        if _has_no_slow_part(density):
+            none = jnp.zeros_like(none)
         slope, second = (above - below) / (2 * step), (above + below - 2 * value) / step**2
         blur = jnp.maximum(jnp.abs(slope), jnp.sqrt(jnp.abs(second * value) / 2))
         dephasing = 2 * jnp.sum(jnp.abs(up + down - 2 * none) / x**2 * weight)

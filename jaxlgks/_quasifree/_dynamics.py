@@ -21,7 +21,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from .._bohr import derivative
-from .._equations import AbstractEquation, each_noise
+from .._equations import AbstractEquation, each_noise, reorganisation
 from .._polynomials import Polynomial, as_polynomial
 from .._system import Noise
 from ..errors import InputError
@@ -29,6 +29,9 @@ from ._kernel import two_sided
 from ._model import QuasiFree, linear_part, symplectic
 from ._modes import MERGED, NormalModes, clustered, same_frequency
 from ._rates import kernel_of
+
+FEW = 0.1
+"""Quanta: of a mode that holds fewer, this is what a change of them is compared with."""
 
 
 class Dynamics(eqx.Module):
@@ -104,6 +107,22 @@ def weakness(modes: NormalModes, model: QuasiFree) -> Float[Array, ""]:
         weight = jnp.abs(modes.forms.T @ coupling_form(noise)[0])[: model.modes] ** 2
         total = total + noise.spectrum.density(modes.frequencies) * weight * time
     return jnp.max(total)
+
+
+def pull(modes: NormalModes, model: QuasiFree) -> Float[Array, ""]:
+    """max_k Σ_α 2λ_α|s_k|²(n_α + ½)/ω_k over n_k + `FEW`: how many quanta a mode gains, over those that it holds.
+
+    A slow force displaces a mode by ⟨R²⟩/ω², 2λT/ω² quanta; and whatever follows the mode takes 2λS² from its energy,
+    which turns ω into √(ω² − 4λω|s|²), and n + ½ into (n + ½)(1 + 2λ|s|²/ω). Both are one number where it is hot."""
+    omega = modes.frequencies
+    gained, held, total = jnp.zeros_like(omega), jnp.zeros_like(omega), jnp.zeros_like(omega)
+    for noise in one_noise_each(model):
+        weight = jnp.abs(modes.forms.T @ coupling_form(noise)[0])[: model.modes] ** 2
+        quanta = 1 / jnp.expm1(omega / noise.temperature)
+        rate = noise.spectrum.density(omega) * weight
+        gained = gained + 2 * reorganisation(noise, omega[-1]) * weight * (quanta + 0.5) / omega
+        held, total = held + rate * quanta, total + rate
+    return jnp.max(gained / (jnp.where(total > 0, held / jnp.where(total > 0, total, 1.0), 0.0) + FEW))
 
 
 def separation(modes: NormalModes, model: QuasiFree, nominal: Float[Array, " m"]) -> Float[Array, ""]:

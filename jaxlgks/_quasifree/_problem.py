@@ -41,6 +41,7 @@ from ._dynamics import (
     damping_rates,
     nominal_frequencies,
     one_noise_each,
+    pull,
     reference_model,
     separation,
     weakness,
@@ -329,12 +330,12 @@ def _on(few: Truncated, equation: AbstractEquation) -> AbstractEquation:
 
 @eqx.filter_jit
 def _validity(problem: ModesProblem) -> Validity:
-    """A linear force, however slow, only displaces oscillators: `force` is zero."""
+    """Of the modes in which the dissipators are made, whatever they hold."""
     modes, model, nominal = constant((normal_modes(problem.reference), problem.reference, problem.nominal))
     zero = jnp.zeros_like(nominal[0])
     return Validity(
         memory=weakness(modes, model),
-        force=zero,
+        force=pull(modes, model),
         separation=separation(modes, model, nominal),
         spread=zero,
         negativity=zero,

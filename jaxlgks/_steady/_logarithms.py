@@ -20,7 +20,7 @@ from .._equations import (
     coupling_weights,
     dissipation,
 )
-from .._generator import Populations, populations_close
+from .._generator import Populations, SystemProblem, is_heard, mark, populations_close, tell
 from .._inputs import is_concrete, nan_where
 from .._system import Noise, System, require_matrices
 from ..errors import NonUniqueSteadyStateError, SolverError
@@ -37,6 +37,8 @@ def log_populations(system: System, equation: AbstractEquation = Davies()) -> Fl
 
     **Raises:** `SolverError` where populations alone do not close, `NonUniqueSteadyStateError` where some levels have
     no way down, `DensityError` where a density has no rate (NaN for all where numbers are traced).
+
+    **Warns:** `ValidityWarning` where the equation clearly does not hold, as `steady_state` does.
 
     ```python
     import jax; jax.config.update("jax_enable_x64", True)
@@ -61,6 +63,12 @@ def log_populations(system: System, equation: AbstractEquation = Davies()) -> Fl
             "log_populations: the steady state is not unique: a group of levels has no transition to lower ones. "
             "Couple the baths so that they connect all levels."
         )
+    problem = SystemProblem(resolved)
+    if is_heard() or is_concrete(logarithms):
+        U = resolved.structure.vectors
+        tell(problem, problem.validity(U * jnp.exp(logarithms) @ U.conj().T))
+    else:
+        mark(type(equation).__name__)
     return nan_where(logarithms, ~(closed & unique), eqx.filter(system, eqx.is_inexact_array))
 
 
