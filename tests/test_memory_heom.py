@@ -91,3 +91,21 @@ def test_what_the_second_order_leaves_falls_with_the_coupling(case):
     np.testing.assert_allclose(late, still, rtol=0, atol=1e-8 * np.max(np.abs(still)))
     assert worst[1] < 0.012
     assert worst[1] < 0.4 * worst[0]
+
+
+@pytest.mark.slow
+def test_what_the_baths_give_in_time_and_frequency_is_one_response():
+    """Φ_bath − Φ_J is the answer of ⟨H_I⟩ to a kick: its transform is (χ_bath − χ_J)/(−iω), which the hierarchy judges.
+    By Simpson's rule on intervals that grow from 1e−4, since the memory of a Drude bath has no shortest time."""
+    system, V, _ = mode(0.05)
+    r = lgks.thermodynamic_response(system, V, REDFIELD)
+    s, h = np.linspace(0.0, 1.0, 6001, retstep=True)
+    t = 300 * (s**2 + 1e-4 * s) / (1 + 1e-4)  # dense at zero
+    weights = np.ones(s.size) * 2
+    weights[1::2], weights[[0, -1]] = 4, 1
+    kicked = np.asarray(r.bath_currents.step(t).total - r.heat_currents.step(t).total)
+    measure = weights * h / 3 * 300 * (2 * s + 1e-4) / (1 + 1e-4)
+    transformed = (measure * np.exp(1j * OMEGAS[1:, None] * t)) @ kicked
+    chi = (one.susceptibility(OMEGAS[1:]).total for one in (r.bath_currents, r.heat_currents))
+    expected = np.asarray(next(chi) - next(chi)) / (-1j * OMEGAS[1:, None])
+    np.testing.assert_allclose(transformed, expected, rtol=0, atol=1e-4 * np.max(np.abs(expected)))

@@ -106,7 +106,7 @@ def diagnose(
     those of normal frequencies, and the rotation is that of a typical state of the steady state. `solver`: finds
     the steady states that are compared, chosen as by `steady_state` when left out. `drive`: also find up to which
     frequency of a drive δ(t)V dissipators may follow it at once (`instantaneous=True`), by the heat currents of
-    `Redfield(lamb_shift=True)` with and without the memory of the baths; it takes as long as the rest.
+    `Redfield(lamb_shift=True)` with and without the memory of the baths.
 
     **Returns:** `Diagnosis`.
 
@@ -215,7 +215,7 @@ def _said(at_once: Array) -> str:
     if np.isnan(at_once[0]):
         return "Whether dissipators may follow a drive at once cannot be said: no memory, or no heat current answers."
     one, ten = (f"ω = {float(x):.3g}" if np.isfinite(x) else "any ω looked at" for x in at_once)
-    return f"A drive's dissipators may follow at once (instantaneous=True) up to {one} to 1 %, up to {ten} to 10 %."
+    return f"Dissipators may follow a drive at once (instantaneous=True) up to {one} to 1 %, up to {ten} to 10 %."
 
 
 def _named(moves: bool, splits: bool, worst: float) -> str:

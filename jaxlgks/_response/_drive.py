@@ -93,7 +93,7 @@ def grid(t: Any, bandwidth: Array) -> Grid:
     if count > MOST:
         raise InputError(
             f"to_drive: steps of {h:.3g} are too long: the response turns with frequencies up to "
-            f"{float(bandwidth):.3g}, {count} times in a step. Use steps below {(MOST - LEAST) / float(bandwidth):.3g}."
+            f"{float(bandwidth):.3g}. Use steps below {(MOST - LEAST) / float(bandwidth):.3g}."
         )
     nodes, weights = _gauss(count)
     edges = h * np.concatenate([[0.0], RATIO ** np.arange(-SMALL, 1.0)])
