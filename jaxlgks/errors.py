@@ -164,6 +164,10 @@ class RESULTS(eqx.Enumeration):  # pyright: ignore
         "parts of the system drown in the rounding of stronger ones."
     )
     large_residual = "The steady state does not satisfy L rho = 0 to the accuracy expected of the solver."
+    few_harmonics = (
+        "The harmonics that are kept do not resolve the cycle. Give more with harmonics=, or ask for a smoother drive."
+    )
+    no_cycle = "GMRES did not find the steady cycle. Give more harmonics=, or use evolve."
     truncated = (
         "The highest levels kept of an infinite space hold more than 1e-8 of the population. "
         "Enlarge the Fock space or lower the temperatures."

@@ -35,6 +35,7 @@ STAGES = [
     ["_quasifree"],
     ["_steady", "_cumulant", "_validity"],
     ["_evolution"],
+    ["_cycles"],
     ["_observables"],
     ["_response"],
     ["models"],

@@ -23,10 +23,12 @@ from ._blocks import (
 )
 from ._channels import Channels as Channels
 from ._choice import generator as generator, known_blocks as known_blocks
+from ._cycle import multipliers as multipliers, periodic_memory as periodic_memory, periodic_state as periodic_state
 from ._delayed import Explicit as Explicit
 from ._dense import DenseGenerator as DenseGenerator, dense_generator as dense_generator
 from ._driven import Driven as Driven
 from ._facts import NEGLIGIBLE as NEGLIGIBLE, Facts as Facts
+from ._floquet import Modes as Modes, floquet as floquet, rate_of_change as rate_of_change
 from ._following import Following as Following, following as following
 from ._gth import UNROLLED as UNROLLED, scalars as scalars, stationary as stationary
 from ._linear import linear_solve as linear_solve, matrix_exponential as matrix_exponential
@@ -62,6 +64,7 @@ from ._solvers import (
 )
 from ._system import SystemProblem as SystemProblem
 from ._verdict import (
+    EDGE_LIMIT as EDGE_LIMIT,
     NOT_FINITE as NOT_FINITE,
     WEAK as WEAK,
     AbstractSteadyState as AbstractSteadyState,

@@ -87,6 +87,39 @@ def _times(A: Array, X: Array) -> Array:
     return jnp.matmul(A, X, precision="highest")
 
 
+def iterated_solve(
+    matvec: Callable[[Array], Array],
+    b: Array,
+    precondition: Callable[[Array], Array],
+    restart: int,
+    cycles: int,
+    tolerance: float = 1e-8,
+    passes: int = 2,
+) -> Array:
+    """x with matvec(x) = b by GMRES, differentiable by the implicit function theorem. `restart`: steps kept; `cycles`:
+    restarts at most; `tolerance`: of each pass, for the preconditioned residual. The second pass starts from the true
+    residual of the first: two of half the digits each go to rounding. What `precondition` is made of must be a constant
+    of differentiation."""
+
+    def solve(apply: Callable, b: Array, precondition: Callable) -> Array:
+        def once(b: Array) -> Array:
+            # "incremental" stops as soon as it is done, the default only after `restart` steps.
+            options = {"tol": tolerance, "restart": restart, "maxiter": cycles, "solve_method": "incremental"}
+            return jax.scipy.sparse.linalg.gmres(apply, b, M=precondition, **options)[0]
+
+        if passes == 1:
+            return once(b)
+        # A loop, so that the program holds what it repeats once.
+        return jax.lax.fori_loop(0, passes, lambda _, x: x + once(b - apply(x)), jnp.zeros_like(b))
+
+    def across(y: Array) -> Array:
+        return jax.linear_transpose(precondition, y)(y)[0]
+
+    return jax.lax.custom_linear_solve(
+        matvec, b, lambda apply, b: solve(apply, b, precondition), lambda apply, b: solve(apply, b, across)
+    )
+
+
 def real_times(matrix: Array | np.ndarray, X: Complex[Array, "..."]) -> Complex[Array, "..."]:
     """A matrix of real numbers times a stack of complex ones, over its first axis: two products of real matrices."""
     A = jnp.asarray(matrix, X.real.dtype)

@@ -31,6 +31,7 @@ from .._equations import Dissipation, Dissipator, combined
 from .._inputs import as_known, is_concrete, nan_where
 from ._base import Change, NullState
 from ._delayed import MatrixDelay
+from ._linear import iterated_solve
 from ._matrices import (
     AbstractCore,
     MatrixGenerator,
@@ -117,12 +118,12 @@ class OperatorCore(AbstractCore):
         ahead, _ = self._preconditioner(jnp.zeros((), b.dtype))
 
         def real(function: Callable[[Array], Array]) -> Callable[[Array], Array]:
-            return lambda P: _packed(function(_unpacked(P)))
+            return lambda P: packed(function(unpacked(P)))
 
         def regular(X: Array) -> Array:
             return self.action.on_hermitian(X) + self.trace_rate * jnp.trace(X)
 
-        return _unpacked(self._gmres(real(regular), _packed(b), real(ahead)))
+        return unpacked(self._gmres(real(regular), packed(b), real(ahead)))
 
     def regular(self, X: Complex[Array, "d d"]) -> Complex[Array, "d d"]:
         """L X + s Tr[X]/d."""
@@ -133,24 +134,8 @@ class OperatorCore(AbstractCore):
         return frozen.secular_part(jax.lax.stop_gradient(shift))
 
     def _gmres(self, matvec: Callable, b: Array, precondition: Callable) -> Array:
-        def solve(apply: Callable, b: Array, precondition: Callable) -> Array:
-            # "incremental" stops as soon as it is done, the default only after `restart` steps.
-            options = {"restart": self.restart, "maxiter": self.cycles, "solve_method": "incremental"}
-
-            def once(b: Array, tol: float) -> Array:
-                return jax.scipy.sparse.linalg.gmres(apply, b, M=precondition, tol=tol, **options)[0]
-
-            if len(b) > self.refined:
-                return once(b, TOLERANCE)
-            X = once(b, 1e-8)  # two passes of half the digits each, the second on the true residual of the first
-            return X + once(b - apply(X), 1e-8)
-
-        def across(y: Array) -> Array:
-            return jax.linear_transpose(precondition, y)(y)[0]
-
-        return jax.lax.custom_linear_solve(
-            matvec, b, lambda apply, b: solve(apply, b, precondition), lambda apply, b: solve(apply, b, across)
-        )
+        once = {"tolerance": TOLERANCE, "passes": 1} if len(b) > self.refined else {}
+        return iterated_solve(matvec, b, precondition, self.restart, self.cycles, **once)
 
     def diagonal(self) -> Complex[Array, "d d"]:
         """What L multiplies each element X_mn by, itself alone."""
@@ -280,13 +265,13 @@ def _larger(left: Complex[Array, "d d"], b: Complex[Array, "d d"]) -> Bool[Array
     return jnp.max(jnp.abs(left)) > ACCEPTED * jnp.max(jnp.abs(b))
 
 
-def _packed(X: Complex[Array, "d d"]) -> Float[Array, "d d"]:
+def packed(X: Complex[Array, "d d"]) -> Float[Array, "d d"]:
     """The Hermitian part of X: real parts from the diagonal up, imaginary parts below."""
     X = (X + X.conj().T) / 2
     return jnp.triu(X.real) + jnp.tril(X.imag, -1)
 
 
-def _unpacked(P: Float[Array, "d d"]) -> Complex[Array, "d d"]:
+def unpacked(P: Float[Array, "d d"]) -> Complex[Array, "d d"]:
     upper, lower = jnp.triu(P, 1), jnp.tril(P, -1)
     return jax.lax.complex(jnp.diag(jnp.diag(P)) + upper + upper.T, lower - lower.T)
 

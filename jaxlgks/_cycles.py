@@ -1,0 +1,398 @@
+"""Steady cycles of driven systems, and their thermodynamics.
+
+Takes: a driven system with a period, a master equation. Returns: the periodic state that every initial state goes to,
+found at once, with its averages and harmonics, heat currents, power, and how far it can be trusted.
+"""
+
+import warnings
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Complex, Float
+
+from ._drives import DrivenSystem
+from ._equations import AbstractEquation, Dissipator, Redfield, Validity, as_equation, dissipation
+from ._generator import (
+    EDGE_LIMIT,
+    Following,
+    Modes,
+    floquet,
+    following,
+    is_heard,
+    mark,
+    multipliers,
+    periodic_memory,
+    periodic_state,
+    rate_of_change,
+    resolve,
+    tell,
+)
+from ._inputs import Numbers, as_count, as_flag, as_operator, as_real, depth_outside, described, is_concrete, nan_where
+from .errors import (
+    RESULTS,
+    AccuracyWarning,
+    InputError,
+    NonUniqueSteadyStateError,
+    SteadyStateError,
+    TruncationError,
+)
+
+RESOLVED, DOUBTFUL, WRONG = 1e-10, 1e-8, 1e-6
+"""The last harmonics over the largest one: below which they are enough where their number is found, above which a cycle
+is doubted, and refused."""
+ACCEPTED = 1e-8
+"""The largest residual."""
+FEWEST, MOST = 16, 1024
+"""How many harmonics are tried."""
+
+
+class SteadyCycle(eqx.Module):
+    """A steady cycle: ρ(t + P) = ρ(t).
+
+    - `times`: 2N + 1 of a period P, [t]. `rho`: the states then, [t, d, d]; between them `states(t)`, by Fourier series.
+    - `hamiltonians`: H(t), [t, d, d]. `currents`: the heat that each bath brings into the system, J^α(t) = Tr[H(t)
+      D_α(t) ρ(t)], [t, baths]. `interaction`: ⟨H_I^α⟩(t), [t, baths], None where dissipators follow at once.
+    - `residual`: what is left of the equation, over the fastest decay rate. `tail`: the largest of the last quarter of
+      harmonics (of ρ and of the operators Λ of the baths' memory), over the largest of all.
+    - `slowest`: estimate of the slowest rate at which other states relax to the cycle (`multipliers` has all, exactly).
+    - `validity`: how far the equation can be trusted in these states, `Validity`, judged with the H that is driven.
+    - `result`: a member of `RESULTS`.
+
+    Harmonics have the convention of `to_harmonics` and `periodic`: a(t) = Re Σ_n a_n e^{−inωt}, n ≥ 0.
+    """
+
+    times: Float[Array, " t"]
+    rho: Complex[Array, "t d d"]
+    hamiltonians: Complex[Array, "t d d"]
+    currents: Float[Array, "t baths"]
+    interaction: Float[Array, "t baths"] | None
+    temperatures: Float[Array, " baths"]
+    period: Float[Array, ""]
+    residual: Float[Array, ""]
+    tail: Float[Array, ""]
+    slowest: Float[Array, ""]
+    validity: Validity | None
+    result: RESULTS
+    _dissipators: tuple[Dissipator, ...]
+
+    @property
+    def harmonics(self) -> int:
+        """N, how many are kept."""
+        return len(self.times) // 2
+
+    @property
+    def omega(self) -> Float[Array, ""]:
+        """2π/P."""
+        return 2 * jnp.pi / self.period
+
+    def states(self, t: Numbers) -> Complex[Array, "*t d d"]:
+        """ρ(t) at any times, a scalar or [t]."""
+        return self._at(self.rho, t)
+
+    def expect(self, A: Any, t: Numbers) -> Float[Array, "*t"]:
+        """⟨A⟩(t) of a Hermitian A, [d, d], at any times, a scalar or [t]."""
+        return self._at(self._averages(A), t).real
+
+    def mean(self, A: Any) -> Float[Array, ""]:
+        """⟨A⟩ over a period."""
+        return jnp.mean(self._averages(A))
+
+    def harmonic(self, A: Any, n: int) -> Complex[Array, ""]:
+        """a_n of ⟨A⟩(t) = Re Σ_n a_n e^{−inωt}; n = 0 is the mean. **Raises:** `InputError` for an n above those
+        kept."""
+        return self._harmonic(self._averages(A), n)
+
+    def current_harmonic(self, n: int) -> Complex[Array, " baths"]:
+        """The same of the heat currents into the system."""
+        return self._harmonic(self.currents, n)
+
+    def bath_current_harmonic(self, n: int) -> Complex[Array, " baths"]:
+        """The same of what the baths give, −d⟨H_B^α⟩/dt = J^α + d⟨H_I^α⟩/dt. For n = 0 both are one: over a period
+        nothing stays in the interaction.
+
+        **Raises:** `InputError` where dissipators follow at once: the energy of the interaction is that of memory."""
+        if self.interaction is None:
+            raise InputError(
+                "bath_current_harmonic: what a bath gives beside what flows into the system is known where baths "
+                "remember. Ask cycle(...) without instantaneous=True, or current_harmonic."
+            )
+        return self._harmonic(self.currents, n) - 1j * n * self.omega * self._harmonic(self.interaction, n)
+
+    @property
+    def heat_currents(self) -> Float[Array, " baths"]:
+        """The mean heat current from each bath into the system, and what the bath gives: over a period both agree."""
+        return jnp.mean(self.currents, axis=0)
+
+    @property
+    def power(self) -> Float[Array, ""]:
+        """What the drives put in, the mean of Tr[Ḣρ]: with the heat currents it adds up to zero."""
+        change = rate_of_change(self.hamiltonians, self.omega)
+        return jnp.mean(jnp.einsum("tij,tji->t", change, self.rho).real)
+
+    @property
+    def entropy_production(self) -> Float[Array, ""]:
+        """The mean σ = −Σ_α J^α/T_α, since the entropy of the system comes back."""
+        return -jnp.sum(self.heat_currents / self.temperatures)
+
+    @property
+    def efficiency(self) -> Float[Array, ""]:
+        """Of an engine: the work that it gives over the heat that it takes, −power/Σ_{J>0} J. NaN where the drives put
+        work in."""
+        taken = jnp.sum(jnp.maximum(self.heat_currents, 0.0))
+        return jnp.where(self.power < 0, -self.power / jnp.where(taken > 0, taken, 1.0), jnp.nan)
+
+    @property
+    def coefficient_of_performance(self) -> Float[Array, ""]:
+        """Of a refrigerator: the heat that it takes from the coldest bath over the work, J_cold/power. NaN where no
+        work is put in, or no heat leaves that bath."""
+        cold, power = self.heat_currents[jnp.argmin(self.temperatures)], self.power
+        cools = (power > 0) & (cold > 0)
+        return jnp.where(cools, cold / jnp.where(cools, power, 1.0), jnp.nan)
+
+    @property
+    def multipliers(self) -> Complex[Array, " n"]:
+        """Floquet's multipliers, [d²]: the eigenvalues of the map of a state over one period, the largest first. The
+        first is 1; ln|m|/P of the second is minus the slowest rate. Those of the operators Λ_j, e^{−ν_j P} times a
+        phase, are not among them. (On CPUs: it takes eigenvalues of a matrix that is not symmetric.)"""
+        return multipliers(self.hamiltonians, self._dissipators, self.omega)
+
+    def _averages(self, A: Any) -> Float[Array, " t"]:
+        A = as_operator(A, "the observable A", self.rho.shape[-1])
+        return jnp.einsum("ij,tji->t", A, self.rho).real
+
+    def _harmonic(self, samples: Float[Array, "t *a"], n: int) -> Complex[Array, "*a"]:
+        n = as_count(n, "the order n of a harmonic", most=self.harmonics)
+        return (2 if n else 1) * jnp.fft.fft(samples, axis=0, norm="forward")[n].conj()
+
+    def _at(self, samples: Array, t: Numbers) -> Array:
+        t, N = as_real(t, "t"), self.harmonics
+        angles = self.omega * t[..., None] * np.fft.fftfreq(2 * N + 1, 1 / (2 * N + 1))
+        return jnp.tensordot(jnp.exp(1j * angles), jnp.fft.fft(samples, axis=0, norm="forward"), axes=1)
+
+    def __str__(self) -> str:
+        numbers = {"residual": self.residual, "tail": self.tail, "slowest": self.slowest}
+        if not is_concrete(numbers) or self.residual.ndim:
+            return repr(self)
+        words = ", ".join(f"{name} {float(x):.2g}" for name, x in numbers.items())
+        return f"SteadyCycle ({self.harmonics} harmonics): {words}. {RESULTS[self.result] or 'Successful.'}"
+
+
+def cycle(
+    driven: DrivenSystem,
+    equation: AbstractEquation = Redfield(lamb_shift=True),
+    *,
+    harmonics: int | None = None,
+    instantaneous: bool = False,
+    throw: bool = True,
+) -> SteadyCycle:
+    """The steady cycle of a system under periodic drives of any strength and frequency, to second order in the coupling
+    to its baths:
+
+        dρ/dt = −i[H(t), ρ] + Σ_n (Λ_n ρ S_n − S_n Λ_n ρ + h.c.),   ρ(t + P) = ρ(t),   Tr ρ = 1,
+        Λ_n = Σ_j Λ_nj,   dΛ_nj/dt = c_nj S_n − ν_nj Λ_nj − i[H(t), Λ_nj],   Λ_nj(t + P) = Λ_nj(t),
+
+    c and ν those of the baths' correlation functions, Σ_j c_j e^{−ν_j s}. Baths may have different temperatures. Nothing
+    is averaged or secular, and no instantaneous eigenstates enter. Derivatives of any order in every number of system,
+    baths and drives, also where quasi-energies coincide.
+
+    **Arguments:**
+
+    - `driven`: `system.driven(...)`; all drives need a period, and one common one.
+    - `equation`: `Redfield(lamb_shift=True)`; with `instantaneous=True` any.
+    - `harmonics`: how many are kept on each side, N. None: as many as it takes until the last are below 1e−10 of the
+      largest (at most 1,024; a slow drive needs some (range of the transition energies)/ω). Inside `jit`, `vmap`, `grad`
+      they must be given; `SteadyCycle.harmonics` of a case at hand is a good number.
+    - `instantaneous`: dissipators are those of H(t) at rest at each time, as for a drive that is slow compared with the
+      transitions and the memory of the baths; Flat baths have no other.
+    - `throw`: raise where the result cannot be trusted; otherwise the verdict is in `.result`.
+
+    **Returns:** `SteadyCycle`. Inside `jit` or `vmap`, where nothing can be raised, a cycle that would have raised is
+    NaN (unless `throw=False`).
+
+    **Raises:** `InputError` (no driven system, no period, another equation than one exact to second order, harmonics
+    that cannot be counted), `CorrelationError` (a bath without memory, such as `Flat`), `NonUniqueSteadyStateError`,
+    `SteadyStateError` (too few harmonics, or no convergence: the message says which), `TruncationError`.
+    **Warns:** `AccuracyWarning` where the last harmonics are above 1e−8 of the largest; `ValidityWarning` as
+    `steady_state`.
+
+    ```python
+    import jax; jax.config.update("jax_enable_x64", True)
+    import jaxlgks as lgks
+    X, Z = lgks.models.pauli("X"), lgks.models.pauli("Z")
+    system = lgks.System(0.5 * Z, lgks.Bath(X + 0.3 * Z, 0.5, lgks.DrudeLorentz(0.002, 1.5)))
+    driven = system.driven(lgks.Drive(Z, lgks.periodic([0.0, 0.4j], omega=2.0)))     # 0.4 sin 2t
+    c = lgks.cycle(driven)
+    c.mean(Z), c.harmonic(Z, 1), c.heat_currents, c.power       # the mean is -0.7080
+    ```
+    """
+    equation, instantaneous = _checked(driven, equation, instantaneous)
+    throw = as_flag(throw, "cycle: throw")
+    baths = None if instantaneous else following(driven.system)
+    if harmonics is None:
+        if not is_concrete(driven, jnp.zeros(())):
+            raise InputError(
+                "cycle: harmonics= must be given inside jit, vmap and grad, where nobody can look how many are needed. "
+                "cycle(...).harmonics of a case at hand is a good number."
+            )
+        count = _expected(driven)
+    else:
+        count = as_count(harmonics, "cycle: harmonics", least=1, most=2**16)
+    found = _solved(driven, equation, baths, count, throw)
+    while harmonics is None and count < MOST and not max(found.tail, found.residual) < RESOLVED:
+        if not np.isfinite(found.slowest) or found.result == RESULTS.non_unique:
+            break
+        count *= 2
+        found = _solved(driven, equation, baths, count, throw)
+    if throw and is_concrete(found):
+        _raise_or_warn(found, driven, equation)
+    return _judged(found, driven, equation, throw)
+
+
+def _checked(driven: Any, equation: Any, instantaneous: Any) -> tuple[AbstractEquation, bool]:
+    if not isinstance(driven, DrivenSystem):
+        raise InputError(f"cycle: a driven system is expected, system.driven(Drive(...)); got {described(driven)}.")
+    equation, instantaneous = as_equation(equation), as_flag(instantaneous, "cycle: instantaneous")
+    equation.require_own_frame("cycle")
+    if driven.system.energy is not None:
+        raise InputError(
+            "cycle: the heat of a driven system is counted with H(t), and the system has an energy operator of its "
+            "own. Give it without energy=."
+        )
+    if not instantaneous and not equation.second_order:
+        raise InputError(
+            f"cycle: {type(equation).__name__} is derived for a Hamiltonian at rest. Redfield(lamb_shift=True) follows "
+            "a drive with the memory of the baths; instantaneous=True takes this equation with H(t) at each time, "
+            "right for drives much slower than the transitions."
+        )
+    return equation, instantaneous
+
+
+def _expected(driven: DrivenSystem) -> int:
+    """A power of two of harmonics that may be enough. Coherences turn with up to the range z ω of the levels of H(t), and
+    so do as many harmonics, with a tail like that of Bessel functions of order z."""
+    levels = np.linalg.eigvalsh(np.asarray(_samples(driven, 2 * FEWEST)))
+    z = np.max(np.ptp(levels, axis=1)) * float(driven.period) / (2 * np.pi)
+    needed = 6 + (z + 6 * np.cbrt(z)) / 0.75 if np.isfinite(z) else FEWEST
+    return int(2 ** np.ceil(np.log2(np.clip(needed, FEWEST, MOST))))
+
+
+@eqx.filter_jit
+def _samples(driven: DrivenSystem, count: int) -> Complex[Array, "t d d"]:
+    H = jax.vmap(driven.hamiltonian)(driven.period * jnp.arange(2 * count + 1) / (2 * count + 1))
+    trace = jnp.trace(H, axis1=1, axis2=2) / driven.dim
+    return H - trace[:, None, None] * jnp.eye(driven.dim)
+
+
+@eqx.filter_jit
+def _solved(
+    driven: DrivenSystem, equation: AbstractEquation, baths: Following | None, count: int, throw: bool
+) -> SteadyCycle:
+    """The cycle with so many harmonics, NaN where it cannot be trusted, unless told otherwise."""
+    H, period = _samples(driven, count), jnp.asarray(driven.period)
+    times = period * jnp.arange(len(H)) / len(H)
+    modes = floquet(H, 2 * jnp.pi / period)
+    dissipators, memory, left = _dissipators(driven, equation, baths, H, modes, times)
+    found = periodic_state(H, dissipators, modes)
+    rho, residual = found.states, jnp.maximum(found.residual, left)
+    tail = jnp.maximum(_tail(rho), 0.0 if memory is None else _tail(memory))
+    result = _verdict(found, residual, left, tail, driven.system.edge)
+    if throw:
+        numbers = eqx.filter((driven, baths), eqx.is_inexact_array)
+        rho = nan_where(rho, result != RESULTS.successful, numbers)
+    flows = [jax.vmap(lambda D, X: D(X))(D, rho) for D in dissipators]
+    currents = jnp.stack([jnp.einsum("tij,tji->t", H, flow).real for flow in flows], axis=1)
+    stored = None if baths is None else jax.vmap(baths.interaction)(memory, rho)
+    return SteadyCycle(
+        times, rho, H, currents, stored, driven.system.temperatures, period, residual, tail, found.slowest, None,
+        result, dissipators,
+    )  # fmt: skip
+
+
+def _dissipators(
+    driven: DrivenSystem, equation: AbstractEquation, baths: Following | None, H: Array, modes: Modes, times: Array
+) -> tuple[tuple[Dissipator, ...], Array | None, Array]:
+    """D_α at the times, the operators Λ_n, and what is left of their equations."""
+    if baths is None:
+        at_once = jax.vmap(lambda t: dissipation(driven.at(t), equation).dissipators())(times)
+        return at_once, None, jnp.zeros(())
+    memory, left = periodic_memory(baths, H, modes)
+
+    def of(bath: int) -> Dissipator:
+        own = jnp.asarray([n for n, owner in enumerate(baths.owners) if owner == bath])
+        return jax.vmap(lambda kernel: equation.assemble((baths.couplings[own], kernel[own])))(memory)
+
+    return tuple(of(bath) for bath in range(len(driven.baths))), memory, left
+
+
+def _tail(samples: Array) -> Float[Array, ""]:
+    """The largest of the last quarter of harmonics over the largest of all."""
+    size = jnp.abs(jnp.fft.fft(jax.lax.stop_gradient(samples), axis=0)).reshape(len(samples), -1)
+    count = len(samples) // 2
+    first = (3 * count) // 4 + 1
+    return jnp.max(size[first : len(samples) - first + 1]) / jnp.max(size)
+
+
+def _verdict(found: Any, residual: Array, left: Array, tail: Array, edge: Array | None) -> RESULTS:
+    """Whether a cycle can be trusted, the most serious reason last."""
+    result = RESULTS.where(tail <= WRONG, RESULTS.successful, RESULTS.few_harmonics)
+    if edge is not None:
+        held = jnp.max(jnp.einsum("ij,tji->t", edge, found.states).real)
+        result = RESULTS.where(held <= EDGE_LIMIT, result, RESULTS.truncated)
+    result = RESULTS.where(residual <= ACCEPTED, result, RESULTS.no_cycle)
+    result = RESULTS.where(left <= ACCEPTED, result, RESULTS.few_harmonics)
+    unique = found.condition > 100 * jnp.finfo(found.condition.dtype).eps
+    return RESULTS.where(found.finite, RESULTS.where(unique, result, RESULTS.non_unique), RESULTS.not_finite)
+
+
+def _raise_or_warn(found: SteadyCycle, driven: DrivenSystem, equation: AbstractEquation) -> None:
+    many = f"{found.harmonics} harmonics (harmonics=)"
+    if found.result == RESULTS.not_finite:
+        unusable = resolve(driven.system, equation).unusable("cycle")
+        raise unusable or SteadyStateError(
+            "cycle: the generator holds NaN or infinity; check f(t) over a whole period, rates, temperatures."
+        )
+    if found.result == RESULTS.non_unique:
+        raise NonUniqueSteadyStateError(
+            "cycle: the steady cycle is not unique: a second multiplier of Floquet is 1 to working precision, so that "
+            "something is conserved under baths and drives. Couple baths or drives so that they connect all states, or "
+            "choose the initial state and use evolve."
+        )
+    if found.result == RESULTS.truncated:
+        raise TruncationError(
+            f"cycle: the last levels of the truncated space hold more than {EDGE_LIMIT:.0e} of the population. Keep "
+            "more levels (fock=...) or drive less."
+        )
+    if found.result == RESULTS.few_harmonics:
+        raise SteadyStateError(
+            f"cycle: {many} do not resolve it: the last ones are {float(found.tail):.1e} of the largest; allowed are "
+            f"{WRONG:.0e}. Give more, as many as the range of the transition energies over the frequency of the drive "
+            "at least; smoother functions f(t) need fewer. For a drive that is slower than everything else, "
+            "instantaneous=True."
+        )
+    if found.result == RESULTS.no_cycle:
+        raise SteadyStateError(
+            f"cycle: GMRES did not converge with {many}: the residual is {float(found.residual):.1e} of the fastest "
+            f"decay rate; allowed are {ACCEPTED:.0e}. Give more harmonics, couple more weakly, or use evolve."
+        )
+    if found.tail > DOUBTFUL:
+        warnings.warn(
+            f"cycle: with {many} the last ones are {float(found.tail):.1e} of the largest (allowed: {DOUBTFUL:.0e}). "
+            "Give more.",
+            AccuracyWarning,
+            stacklevel=depth_outside(),
+        )
+
+
+def _judged(found: SteadyCycle, driven: DrivenSystem, equation: AbstractEquation, throw: bool) -> SteadyCycle:
+    """With the validity of the equation, where someone is told of it."""
+    if not is_concrete(found) and not is_heard():
+        mark(type(equation).__name__)
+        return found
+    problem = resolve(driven.system, equation)
+    validity = problem.validity(found.rho)
+    if throw:
+        tell(problem, validity)
+    return eqx.tree_at(lambda c: c.validity, found, validity, is_leaf=lambda x: x is None)
