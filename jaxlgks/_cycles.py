@@ -18,7 +18,6 @@ from ._equations import AbstractEquation, Dissipator, Redfield, Validity, as_equ
 from ._generator import (
     EDGE_LIMIT,
     Following,
-    Modes,
     floquet,
     following,
     is_heard,
@@ -52,7 +51,8 @@ FEWEST, MOST = 16, 1024
 class SteadyCycle(eqx.Module):
     """A steady cycle: ρ(t + P) = ρ(t).
 
-    - `times`: 2N + 1 of a period P, [t]. `rho`: the states then, [t, d, d]; between them `states(t)`, by Fourier series.
+    - `times`: 2N + 1 of a period P, [t]. `rho`: the states then, [t, d, d]; `states(t)` has them between, by Fourier
+      series.
     - `hamiltonians`: H(t), [t, d, d]. `currents`: the heat that each bath brings into the system, J^α(t) = Tr[H(t)
       D_α(t) ρ(t)], [t, baths]. `interaction`: ⟨H_I^α⟩(t), [t, baths], None where dissipators follow at once.
     - `residual`: what is left of the equation, over the fastest decay rate. `tail`: the largest of the last quarter of
@@ -163,7 +163,7 @@ class SteadyCycle(eqx.Module):
         A = as_operator(A, "the observable A", self.rho.shape[-1])
         return jnp.einsum("ij,tji->t", A, self.rho).real
 
-    def _harmonic(self, samples: Float[Array, "t *a"], n: int) -> Complex[Array, "*a"]:
+    def _harmonic(self, samples: Float[Array, "t ..."], n: int) -> Complex[Array, "..."]:
         n = as_count(n, "the order n of a harmonic", most=self.harmonics)
         return (2 if n else 1) * jnp.fft.fft(samples, axis=0, norm="forward")[n].conj()
 
@@ -181,8 +181,8 @@ class SteadyCycle(eqx.Module):
 
 
 def cycle(
-    driven: DrivenSystem,
-    equation: AbstractEquation = Redfield(lamb_shift=True),
+    driven: Any,
+    equation: Any = Redfield(lamb_shift=True),
     *,
     harmonics: int | None = None,
     instantaneous: bool = False,
@@ -194,17 +194,17 @@ def cycle(
         dρ/dt = −i[H(t), ρ] + Σ_n (Λ_n ρ S_n − S_n Λ_n ρ + h.c.),   ρ(t + P) = ρ(t),   Tr ρ = 1,
         Λ_n = Σ_j Λ_nj,   dΛ_nj/dt = c_nj S_n − ν_nj Λ_nj − i[H(t), Λ_nj],   Λ_nj(t + P) = Λ_nj(t),
 
-    c and ν those of the baths' correlation functions, Σ_j c_j e^{−ν_j s}. Baths may have different temperatures. Nothing
-    is averaged or secular, and no instantaneous eigenstates enter. Derivatives of any order in every number of system,
-    baths and drives, also where quasi-energies coincide.
+    c and ν those of the baths' correlation functions, Σ_j c_j e^{−ν_j s}. Baths may have different temperatures.
+    Nothing is averaged or secular, and no instantaneous eigenstates enter. Derivatives of any order in every number of
+    system, baths and drives, also where quasi-energies coincide.
 
     **Arguments:**
 
     - `driven`: `system.driven(...)`; all drives need a period, and one common one.
     - `equation`: `Redfield(lamb_shift=True)`; with `instantaneous=True` any.
     - `harmonics`: how many are kept on each side, N. None: as many as it takes until the last are below 1e−10 of the
-      largest (at most 1,024; a slow drive needs some (range of the transition energies)/ω). Inside `jit`, `vmap`, `grad`
-      they must be given; `SteadyCycle.harmonics` of a case at hand is a good number.
+      largest (at most 1,024; a slow drive needs some (range of the transition energies)/ω). Inside `jit`, `vmap`,
+      `grad` they must be given; `SteadyCycle.harmonics` of a case at hand is a good number.
     - `instantaneous`: dissipators are those of H(t) at rest at each time, as for a drive that is slow compared with the
       transitions and the memory of the baths; Flat baths have no other.
     - `throw`: raise where the result cannot be trusted; otherwise the verdict is in `.result`.
@@ -271,8 +271,8 @@ def _checked(driven: Any, equation: Any, instantaneous: Any) -> tuple[AbstractEq
 
 
 def _expected(driven: DrivenSystem) -> int:
-    """A power of two of harmonics that may be enough. Coherences turn with up to the range z ω of the levels of H(t), and
-    so do as many harmonics, with a tail like that of Bessel functions of order z."""
+    """A power of two of harmonics that may be enough. Coherences turn with up to the range z ω of the levels of H(t),
+    which takes z harmonics and a tail like that of Bessel functions of order z."""
     levels = np.linalg.eigvalsh(np.asarray(_samples(driven, 2 * FEWEST)))
     z = np.max(np.ptp(levels, axis=1)) * float(driven.period) / (2 * np.pi)
     needed = 6 + (z + 6 * np.cbrt(z)) / 0.75 if np.isfinite(z) else FEWEST
@@ -293,9 +293,15 @@ def _solved(
     """The cycle with so many harmonics, NaN where it cannot be trusted, unless told otherwise."""
     H, period = _samples(driven, count), jnp.asarray(driven.period)
     times = period * jnp.arange(len(H)) / len(H)
-    modes = floquet(H, 2 * jnp.pi / period)
-    dissipators, memory, left = _dissipators(driven, equation, baths, H, modes, times)
-    found = periodic_state(H, dissipators, modes)
+    omega = 2 * jnp.pi / period
+    modes = floquet(H, omega)
+    if baths is None:
+        dissipators = jax.vmap(lambda t: dissipation(driven.at(t), equation).dissipators())(times)
+        memory, left = None, jnp.zeros(())
+    else:
+        memory, left = periodic_memory(baths, H, omega, modes)
+        dissipators = _dissipators(baths, equation, memory)
+    found = periodic_state(H, omega, dissipators, modes)
     rho, residual = found.states, jnp.maximum(found.residual, left)
     tail = jnp.maximum(_tail(rho), 0.0 if memory is None else _tail(memory))
     result = _verdict(found, residual, left, tail, driven.system.edge)
@@ -304,7 +310,7 @@ def _solved(
         rho = nan_where(rho, result != RESULTS.successful, numbers)
     flows = [jax.vmap(lambda D, X: D(X))(D, rho) for D in dissipators]
     currents = jnp.stack([jnp.einsum("tij,tji->t", H, flow).real for flow in flows], axis=1)
-    stored = None if baths is None else jax.vmap(baths.interaction)(memory, rho)
+    stored = None if baths is None or memory is None else jax.vmap(baths.interaction)(memory, rho)
     return SteadyCycle(
         times, rho, H, currents, stored, driven.system.temperatures, period, residual, tail, found.slowest, None,
         result, dissipators,
@@ -312,19 +318,15 @@ def _solved(
 
 
 def _dissipators(
-    driven: DrivenSystem, equation: AbstractEquation, baths: Following | None, H: Array, modes: Modes, times: Array
-) -> tuple[tuple[Dissipator, ...], Array | None, Array]:
-    """D_α at the times, the operators Λ_n, and what is left of their equations."""
-    if baths is None:
-        at_once = jax.vmap(lambda t: dissipation(driven.at(t), equation).dissipators())(times)
-        return at_once, None, jnp.zeros(())
-    memory, left = periodic_memory(baths, H, modes)
+    baths: Following, equation: AbstractEquation, memory: Complex[Array, "t n d d"]
+) -> tuple[Dissipator, ...]:
+    """D_α at each time from the operators Λ_n."""
 
     def of(bath: int) -> Dissipator:
         own = jnp.asarray([n for n, owner in enumerate(baths.owners) if owner == bath])
         return jax.vmap(lambda kernel: equation.assemble((baths.couplings[own], kernel[own])))(memory)
 
-    return tuple(of(bath) for bath in range(len(driven.baths))), memory, left
+    return tuple(of(bath) for bath in range(max(baths.owners) + 1))
 
 
 def _tail(samples: Array) -> Float[Array, ""]:

@@ -43,7 +43,9 @@ def cycle(V, delta, omega, baths, strength, *, terms=5, depth=2, harmonics=14):
     size, orders = L.shape[0], np.arange(-harmonics, harmonics + 1)
     W = sp.kron(sp.identity(size // 4), -1j * (np.kron(np.eye(2), V) - np.kron(V.T, np.eye(2))))
     up = sp.diags([np.ones(len(orders) - 1)], [-1]) / 2j  # sin ωt = (e^{iωt} − e^{−iωt})/2i
-    A = sp.kron(sp.identity(len(orders)), L) - 1j * omega * sp.kron(sp.diags([orders], [0]), sp.identity(size))
+    A = sp.kron(sp.identity(len(orders)), L) - 1j * omega * sp.kron(
+        sp.diags([orders.astype(float)], [0]), sp.identity(size)
+    )
     A = (A + delta * sp.kron(up + up.conj().T, W)).tolil()
     row = harmonics * size  # the equation of one population of the mean gives its place to the trace
     A[row] = sp.csr_matrix((np.ones(2), ([0, 0], [row, row + 3])), shape=(1, A.shape[1]))

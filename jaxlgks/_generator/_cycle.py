@@ -15,9 +15,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Complex, Float
 
-from .._bohr import dagger
 from .._equations import Dissipator, combined
-from ._floquet import Modes, orders, propagators, rate_of_change
+from ._floquet import Modes, propagators, rate_of_change, times_left, times_right
 from ._following import Following
 from ._linear import iterated_solve
 from ._liouvillian import unvec, vec
@@ -28,31 +27,31 @@ RESTART, CYCLES = 60, 5
 
 
 def periodic_memory(
-    baths: Following, H: Complex[Array, "t d d"], modes: Modes
+    baths: Following, H: Complex[Array, "t d d"], omega: Float[Array, ""], modes: Modes
 ) -> tuple[Complex[Array, "t n d d"], Float[Array, ""]]:
-    """Λ_n(t) = Σ_j Λ_nj(t) of each noise, and what is left of the equations over their right-hand side."""
-    omega, H = modes.omega, H[:, None, None]
+    """Λ_n(t) = Σ_j Λ_nj(t) of each noise, and what the modes leave of the equations, over their right-hand side: the
+    square of it is left in the end."""
     decay = baths.rates[:, :, None, None]
     fed = baths.coefficients[:, :, None, None] * baths.couplings[:, None]
-    b = jnp.broadcast_to(fed, (len(H), *fed.shape))
+    frozen = jax.lax.stop_gradient(decay) + modes.turning[:, None, None]
 
     def apply(X: Array) -> Array:
-        return rate_of_change(X, omega) + decay * X + 1j * (H @ X - X @ H)
+        return rate_of_change(X, omega) + decay * X + 1j * (times_left(H, X) - times_right(X, H))
 
     def divide(B: Array) -> Array:
-        frozen = jax.lax.stop_gradient(decay) + modes.turning[:, None, None]
         return modes.sampled(modes.harmonics(B) / frozen)
 
-    def refined(apply, divide, b: Array) -> Array:
-        X = divide(b)
-        return X + divide(b - apply(X))
+    def across(B: Array) -> Array:
+        return jax.linear_transpose(divide, B)(B)[0]
 
-    def transposed(apply, b: Array) -> Array:
-        return refined(apply, lambda b: jax.linear_transpose(divide, b)(b)[0], b)
-
-    memory = jax.lax.custom_linear_solve(apply, b, lambda apply, b: refined(apply, divide, b), transposed)
-    left = jax.lax.stop_gradient(jnp.max(jnp.abs(b - apply(memory))) / jnp.max(jnp.abs(b)))
-    return jnp.sum(memory, axis=2), left
+    # As in `linear_solve`: any first approximation will do, and is no part of what is differentiated.
+    S, c = jax.lax.stop_gradient((baths.couplings, baths.coefficients))
+    constant = jnp.broadcast_to(S, (len(H), *S.shape))
+    first = modes.sampled(c[:, :, None, None] * modes.harmonics(constant)[:, :, None] / frozen)
+    left = fed - apply(first)
+    memory = first + jax.lax.custom_linear_solve(apply, left, lambda _, b: divide(b), lambda _, b: across(b))
+    size = jax.lax.stop_gradient(jnp.max(jnp.abs(left)) / jnp.max(jnp.abs(fed)))
+    return jnp.sum(memory, axis=2), size
 
 
 class PeriodicState(eqx.Module):
@@ -67,9 +66,11 @@ class PeriodicState(eqx.Module):
     finite: Bool[Array, ""]
 
 
-def periodic_state(H: Complex[Array, "t d d"], dissipators: tuple[Dissipator, ...], modes: Modes) -> PeriodicState:
+def periodic_state(
+    H: Complex[Array, "t d d"], omega: Float[Array, ""], dissipators: tuple[Dissipator, ...], modes: Modes
+) -> PeriodicState:
     """With A ρ = dρ/dt + i[H, ρ] − Dρ, whose range has no mean trace: A ρ + s 1/d ⟨Tr ρ⟩ = s 1/d."""
-    action, omega = jax.vmap(combined)(dissipators, 1j * H), modes.omega
+    action = jax.vmap(combined)(dissipators, 1j * H)
     precondition, fastest, slowest, norm = _averaged(jax.lax.stop_gradient(action), H, modes)
     dim = H.shape[-1]
     one = jnp.eye(dim, dtype=H.dtype) / dim

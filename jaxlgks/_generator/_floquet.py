@@ -55,17 +55,22 @@ class Modes(eqx.Module):
 
     def harmonics(self, X: Complex[Array, "t *n d d"]) -> Complex[Array, "t *n d d"]:
         """Those of φ† X φ."""
-        U = self._among(X)
-        return jnp.fft.fft(dagger(U) @ X @ U, axis=0, norm="forward")
+        return jnp.fft.fft(times_right(times_left(dagger(self.modes), X), self.modes), axis=0, norm="forward")
 
     def sampled(self, Y: Complex[Array, "t *n d d"]) -> Complex[Array, "t *n d d"]:
         """X(t) from its harmonics."""
-        U = self._among(Y)
-        return U @ jnp.fft.ifft(Y, axis=0, norm="forward") @ dagger(U)
+        X = jnp.fft.ifft(Y, axis=0, norm="forward")
+        return times_right(times_left(self.modes, X), dagger(self.modes))
 
-    def _among(self, X: Array) -> Complex[Array, "t ..."]:
-        count, dim = self.modes.shape[:2]
-        return self.modes.reshape(count, *[1] * (X.ndim - 3), dim, dim)
+
+def times_left(A: Complex[Array, "t d d"], X: Complex[Array, "t *n d d"]) -> Complex[Array, "t *n d d"]:
+    """A(t) X(t) of many X: one product at a time t, where `@` would make one of each."""
+    return jnp.einsum("tab,t...bc->t...ac", A, X)
+
+
+def times_right(X: Complex[Array, "t *n d d"], A: Complex[Array, "t d d"]) -> Complex[Array, "t *n d d"]:
+    """X(t) A(t)."""
+    return jnp.einsum("t...ab,tbc->t...ac", X, A)
 
 
 def floquet(H: Complex[Array, "t d d"], omega: Float[Array, ""]) -> Modes:
