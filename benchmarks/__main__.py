@@ -15,7 +15,20 @@ from pathlib import Path
 
 from ._case import Case, as_child, in_child
 
-TASKS = ("sweep", "chain", "gradient", "response", "quasifree", "cold", "memory", "first", "accuracy", "kernels", "fit")
+TASKS = (
+    "sweep",
+    "chain",
+    "gradient",
+    "response",
+    "quasifree",
+    "cold",
+    "memory",
+    "first",
+    "accuracy",
+    "kernels",
+    "fit",
+    "cycle",
+)
 
 
 def cases(tasks: list[str], quick: bool) -> list[Case]:

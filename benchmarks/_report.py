@@ -25,6 +25,7 @@ TITLES = {
     "kernels": "h) Kernels of small systems, a batch of 4,096; the first row is what the library takes",
     "fit": "i) Fits",
     "first": "j) The first call of a public function in a fresh process",
+    "cycle": "Steady cycles of driven systems",
 }
 PACKAGES = ("jaxlgks", "jax", "jaxlib", "numpy", "scipy", "qutip", "dynamiqs", "qthermo", "mpmath")
 

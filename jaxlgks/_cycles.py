@@ -16,6 +16,7 @@ from jaxtyping import Array, Complex, Float
 from ._drives import DrivenSystem
 from ._equations import AbstractEquation, Dissipator, Redfield, Validity, as_equation, dissipation
 from ._generator import (
+    ALLOWED,
     EDGE_LIMIT,
     Following,
     floquet,
@@ -26,6 +27,7 @@ from ._generator import (
     periodic_memory,
     periodic_state,
     rate_of_change,
+    require_memory,
     resolve,
     tell,
 )
@@ -139,18 +141,16 @@ class SteadyCycle(eqx.Module):
 
     @property
     def efficiency(self) -> Float[Array, ""]:
-        """Of an engine: the work that it gives over the heat that it takes, −power/Σ_{J>0} J. NaN where the drives put
-        work in."""
-        taken = jnp.sum(jnp.maximum(self.heat_currents, 0.0))
-        return jnp.where(self.power < 0, -self.power / jnp.where(taken > 0, taken, 1.0), jnp.nan)
+        """Of an engine, −power/J_hot: the work that it gives over the heat that it takes from the hottest bath. NaN
+        where no work comes out or that bath gives nothing."""
+        work, hot = -self.power, self.heat_currents[jnp.argmax(self.temperatures)]
+        return _ratio(work, hot)
 
     @property
-    def coefficient_of_performance(self) -> Float[Array, ""]:
-        """Of a refrigerator: the heat that it takes from the coldest bath over the work, J_cold/power. NaN where no
-        work is put in, or no heat leaves that bath."""
-        cold, power = self.heat_currents[jnp.argmin(self.temperatures)], self.power
-        cools = (power > 0) & (cold > 0)
-        return jnp.where(cools, cold / jnp.where(cools, power, 1.0), jnp.nan)
+    def cop(self) -> Float[Array, ""]:
+        """Of a refrigerator, its coefficient of performance J_cold/power: the heat that it takes from the coldest bath
+        over the work put in. NaN where no work is put in or that bath gives nothing."""
+        return _ratio(self.heat_currents[jnp.argmin(self.temperatures)], self.power)
 
     @property
     def multipliers(self) -> Complex[Array, " n"]:
@@ -178,6 +178,11 @@ class SteadyCycle(eqx.Module):
             return repr(self)
         words = ", ".join(f"{name} {float(x):.2g}" for name, x in numbers.items())
         return f"SteadyCycle ({self.harmonics} harmonics): {words}. {RESULTS[self.result] or 'Successful.'}"
+
+
+def _ratio(above: Array, below: Array) -> Float[Array, ""]:
+    good = (above > 0) & (below > 0)
+    return jnp.where(good, above / jnp.where(good, below, 1.0), jnp.nan)
 
 
 def cycle(
@@ -214,7 +219,8 @@ def cycle(
 
     **Raises:** `InputError` (no driven system, no period, another equation than one exact to second order, harmonics
     that cannot be counted), `CorrelationError` (a bath without memory, such as `Flat`), `NonUniqueSteadyStateError`,
-    `SteadyStateError` (too few harmonics, or no convergence: the message says which), `TruncationError`.
+    `SteadyStateError` (too few harmonics, or no convergence: the message says which), `TruncationError`,
+    `SolverMemoryError`.
     **Warns:** `AccuracyWarning` where the last harmonics are above 1e−8 of the largest; `ValidityWarning` as
     `steady_state`.
 
@@ -240,12 +246,10 @@ def cycle(
         count = _expected(driven)
     else:
         count = as_count(harmonics, "cycle: harmonics", least=1, most=2**16)
-    found = _solved(driven, equation, baths, count, throw)
-    while harmonics is None and count < MOST and not max(found.tail, found.residual) < RESOLVED:
-        if not np.isfinite(found.slowest) or found.result == RESULTS.non_unique:
-            break
+    found = _solved(driven, equation, baths, _within_memory(driven, baths, count), throw)
+    while harmonics is None and count < MOST and _unresolved(found):
         count *= 2
-        found = _solved(driven, equation, baths, count, throw)
+        found = _solved(driven, equation, baths, _within_memory(driven, baths, count), throw)
     if throw and is_concrete(found):
         _raise_or_warn(found, driven, equation)
     return _judged(found, driven, equation, throw)
@@ -261,6 +265,11 @@ def _checked(driven: Any, equation: Any, instantaneous: Any) -> tuple[AbstractEq
             "cycle: the heat of a driven system is counted with H(t), and the system has an energy operator of its "
             "own. Give it without energy=."
         )
+    if driven.system.hamiltonian.dtype != jnp.complex128:
+        raise InputError(
+            "cycle: cycles are found in 64 bit; this system has numbers of "
+            f"{driven.system.hamiltonian.dtype}. Make the System without dtype=."
+        )
     if not instantaneous and not equation.second_order:
         raise InputError(
             f"cycle: {type(equation).__name__} is derived for a Hamiltonian at rest. Redfield(lamb_shift=True) follows "
@@ -268,6 +277,21 @@ def _checked(driven: Any, equation: Any, instantaneous: Any) -> tuple[AbstractEq
             "right for drives much slower than the transitions."
         )
     return equation, instantaneous
+
+
+def _unresolved(found: SteadyCycle) -> bool:
+    """Whether more harmonics are what a cycle is wanting."""
+    good = found.result == RESULTS.successful
+    return bool((found.result == RESULTS.few_harmonics) | (good & (found.tail > RESOLVED)))
+
+
+def _within_memory(driven: DrivenSystem, baths: Following | None, count: int) -> int:
+    """The number of harmonics; raises before more memory is taken than is allowed."""
+    dim, terms = driven.dim, 1 if baths is None else baths.rates.size
+    what = f"cycle: {count} harmonics of {terms} operators of dimension {dim}"
+    remedy = "Keep fewer with harmonics=, or use evolve, which keeps one time."
+    require_memory(what, 16.0 * (8 * (2 * count + 1) * terms * dim**2 + 4 * dim**4), ALLOWED, remedy)
+    return count
 
 
 def _expected(driven: DrivenSystem) -> int:

@@ -287,7 +287,7 @@ def test_a_cycle_and_its_verdicts():
     assert abs(c.bath_current_harmonic(1) - c.current_harmonic(1))[0] > 1e-5
     np.testing.assert_allclose(c.entropy_production, c.power / 0.5, rtol=1e-9)
     assert np.isnan(c.efficiency)
-    assert np.isnan(c.coefficient_of_performance)
+    assert np.isnan(c.cop)
     # The same between two baths, put to work: run backwards it gives its power; and it cools the second.
     flows, T = (
         (jnp.broadcast_to(jnp.array(x) * c.power, (33, 2)) for x in ((3.0, -2.0), (-2.0, 1.0))),
@@ -298,7 +298,7 @@ def test_a_cycle_and_its_verdicts():
         eqx.tree_at(lambda c: (c.currents, c.temperatures), one, (J, T))
         for one, J in zip((backwards, c), flows, strict=True)
     )
-    np.testing.assert_allclose([engine.efficiency, fridge.coefficient_of_performance], [1 / 3, 1], rtol=1e-9)
+    np.testing.assert_allclose([engine.efficiency, fridge.cop], [1 / 3, 1], rtol=1e-9)
     with pytest.raises(InputError, match="order n"):
         c.harmonic(Z, 17)
     with pytest.raises(NonUniqueSteadyStateError, match="multiplier of Floquet is 1"):
@@ -314,6 +314,7 @@ def test_bad_input_is_named():
     driven = system.driven(lgks.Drive(Z, lgks.periodic([0, 0.1], 2.0)))
     flat = lgks.System(Z / 2, lgks.Bath(X, 0.5, lgks.Flat(0.01))).driven(lgks.Drive(Z, lgks.periodic([0, 0.1], 2.0)))
     energy = lgks.System(Z / 2, system.baths, energy=Z).driven(lgks.Drive(Z, lgks.periodic([0, 0.1], 2.0)))
+    single = lgks.System(Z / 2, system.baths, dtype=jnp.complex64).driven(lgks.Drive(Z, lgks.periodic([0, 0.1], 2.0)))
     for arguments, options, error, words in (
         ((system,), {}, InputError, r"system\.driven\(Drive"),
         ((system.driven(lgks.Drive(Z, jnp.tanh)),), {}, InputError, "needs a period"),
@@ -323,6 +324,7 @@ def test_bad_input_is_named():
         ((driven,), {"harmonics": 0}, InputError, "harmonics"),
         ((flat,), {}, CorrelationError, "instantaneous=True"),
         ((energy,), {}, InputError, "energy="),
+        ((single,), {}, InputError, "without dtype="),
     ):
         with pytest.raises(error, match=words):
             lgks.cycle(*arguments, **options)
