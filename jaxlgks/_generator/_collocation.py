@@ -1,0 +1,223 @@
+"""A driven system and its baths carried through time: collocation at the Radau points (Radau IIA, seven stages).
+
+Takes: H(t), what the baths do, a state with the memory of the baths. Returns: a solver for diffrax, of order thirteen,
+whose steps follow H(t) alone.
+
+Rates ν_j of a memory reach from the slowest of a bath up to 10⁸ of them; an explicit method would have to follow the
+fastest. Collocation is implicit, but here its stages need no Newton iteration, one thing follows from the other. In a
+step of length h with the points t_k and the matrix A of their integrals ∫₀^{x_k} ℓ_l,
+
+    V_k = 1 − ih Σ_l A_kl H_l V_l                          a linear system of p·d unknowns, for the evolution of H(t)
+    Λ̃_jk = Λ_j(t₀) + h Σ_l A_kl (c_j S̃_l − ν_j Λ̃_jl)       with S̃ = V†SV: divided by 1 + hν_j μ in the eigenbasis of A
+    ρ̃_k = ρ(t₀) + h Σ_l A_kl V_l† D_l[V_l ρ̃_l V_l†] V_l     by iteration, since D is weak
+
+The method is stable for any ν_j h (memory that is faster than the step rests on what feeds it), and a state that rests
+stays at rest. An error is what the last Legendre polynomial of the slopes contributes: of the order of h^p, above the
+true one at the end of a step, which is of the order of h^(2p).
+"""
+
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+import diffrax
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Complex, Float
+from numpy.polynomial import legendre
+
+from .._bohr import dagger
+from .._inputs import as_known
+from ..errors import InputError
+from ._following import Following
+from ._integration import Integration, integration
+from ._motion import Motion, Reading
+
+STAGES = 7
+"""Between two errors: fewer need more steps; the eigenvectors of A have a condition of 10³ at seven, four times that
+with each more."""
+FIRST = 1e-3
+"""The first step times the largest element of H."""
+SWEEPS = 8
+"""Iterations for ρ̃, each of which gains a factor of h|D|; the last one is part of the error."""
+
+
+def _points() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """x_k in (0, 1], the last at 1, A, and the functional that gives the last Legendre coefficient of a function."""
+    x = np.sort(legendre.legroots([0.0] * (STAGES - 1) + [-1.0, 1.0]).real)
+    x[-1] = 1.0
+    values = legendre.legvander(x, STAGES)
+    integrals = (values[:, 2:] - values[:, :-2]) / (2 * np.arange(1, STAGES) + 1)
+    inverse = np.linalg.inv(values[:, :-1])
+    A = np.concatenate([x[:, None] + 1, integrals], axis=1) @ inverse / 2
+    return (x + 1) / 2, A, inverse[-1]
+
+
+POINTS, INTEGRALS, LAST = _points()
+EIGENVALUES, EIGENVECTORS = np.linalg.eig(INTEGRALS)
+INVERSE = np.linalg.inv(EIGENVECTORS)
+
+
+class Polynomial(diffrax.AbstractLocalInterpolation):
+    """y between the points of a step, through its start and all points. `ys`: with a leading axis of them."""
+
+    t0: Array
+    t1: Array
+    ys: Any
+
+    def evaluate(self, t0: Any, t1: Any = None, left: bool = True) -> Any:
+        assert t1 is None
+        x, nodes = (t0 - self.t0) / (self.t1 - self.t0), np.concatenate([[0.0], POINTS])
+        others = [np.delete(nodes, k) for k in range(len(nodes))]
+        weights = jnp.stack([jnp.prod((x - o) / (n - o)) for n, o in zip(nodes, others, strict=True)])
+        return jax.tree.map(lambda y: jnp.tensordot(weights, y, 1), self.ys)
+
+
+class Radau(diffrax.AbstractAdaptiveSolver):
+    """The solver. The argument of diffrax is the `Motion`; the state is `split` into real numbers."""
+
+    term_structure: ClassVar = diffrax.ODETerm
+    interpolation_cls: ClassVar[Callable[..., Polynomial]] = Polynomial
+
+    def order(self, terms: Any) -> int:
+        return 2 * STAGES - 1
+
+    def error_order(self, terms: Any) -> int:
+        return STAGES
+
+    def init(self, terms: Any, t0: Any, t1: Any, y0: Any, args: Any) -> None:
+        return None
+
+    def func(self, terms: Any, t0: Any, y0: Any, args: Any) -> Any:
+        return terms.vf(t0, y0, args)
+
+    def step(
+        self, terms: Any, t0: Any, t1: Any, y0: Any, args: Motion, solver_state: Any, made_jump: Any
+    ) -> tuple[Any, Any, dict[str, Any], None, diffrax.RESULTS]:
+        h, (rho, memory, ledger) = t1 - t0, joined(y0)
+        times = t0 + h * POINTS
+        H = jax.vmap(args.hamiltonian)(times)
+        V, slip = _turned(H, h)
+        memories, memory_error = (None, None) if memory is None else collocated(args.baths, memory, V, h)
+        kernels = jax.vmap(args.baths.kernel)(times, memories)
+
+        def flow(turned: Array) -> Array:
+            parts = jax.vmap(args.baths.dissipators)(kernels, V @ turned @ dagger(V))
+            return dagger(V) @ jnp.sum(parts, axis=1) @ V
+
+        def sweep(_: Any, pair: tuple[Array, Array]) -> tuple[Array, Array]:
+            return rho + h * integrated(flow(pair[0])), pair[0]
+
+        start = jnp.broadcast_to(rho, V.shape)
+        turned, before = jax.lax.fori_loop(0, SWEEPS, sweep, (start, start))
+        rhos, rates = V @ turned @ dagger(V), flow(turned)
+        slopes = jax.vmap(args.ledger_slope)(times, H, kernels, rhos)
+        states = rhos, memories, ledger + h * integrated(slopes)
+        missed = jnp.abs(h * last(rates)) + jnp.abs(turned[-1] - before[-1])
+        errors = jnp.max(missed) + slip + 0 * rho.real, memory_error, jnp.abs(h * last(slopes))
+        ys = jax.tree.map(lambda one, more: jnp.concatenate([one[None], more]), (rho, memory, ledger), states)
+        y = jax.tree.map(lambda x: x[-1], states)
+        return split(y), _doubled(errors), {"ys": jax.vmap(split)(ys)}, None, diffrax.RESULTS.successful
+
+
+def _turned(H: Complex[Array, "p d d"], h: Array) -> tuple[Complex[Array, "p d d"], Float[Array, ""]]:
+    """V at the points, and its error."""
+    p, dim, _ = H.shape
+    system = jnp.einsum("kl,lab->kalb", 1j * h * INTEGRALS, H).reshape(p * dim, p * dim)
+    identity = jnp.eye(dim, dtype=H.dtype)
+    V = jnp.linalg.solve(jnp.eye(p * dim, dtype=H.dtype) + system, jnp.tile(identity, (p, 1))).reshape(H.shape)
+    return V, jnp.max(jnp.abs(h * last(H @ V)))
+
+
+def collocated(baths: Following, memory: Array, V: Array, h: Array) -> tuple[Array, Array]:
+    """Λ_j at the points, [p, n, j, d, d], and their error."""
+    turned = dagger(V)[:, None] @ baths.couplings @ V[:, None]
+    fed = jnp.einsum("mk,knab->mnab", h * EIGENVALUES[:, None] * INVERSE, turned)
+    source = baths.coefficients[:, :, None, None] * fed[:, :, None]
+    source = source + np.sum(INVERSE, axis=1)[:, None, None, None, None] * memory
+    damped = source / (1 + h * EIGENVALUES[:, None, None] * baths.rates)[..., None, None]
+    inside = jnp.tensordot(EIGENVECTORS, damped, 1)
+    slopes = baths.coefficients[:, :, None, None] * turned[:, :, None] - baths.rates[:, :, None, None] * inside
+    outside = V[:, None, None] @ inside @ dagger(V)[:, None, None]
+    return outside, jnp.abs(h * last(slopes))
+
+
+def integrated(values: Array) -> Array:
+    """∫₀^{x_k} of a function given at the points, [p, ...]."""
+    return jnp.tensordot(INTEGRALS.astype(values.dtype), values, 1)
+
+
+def last(values: Array) -> Array:
+    """What the last Legendre polynomial of values at the points contributes to their integrals."""
+    return jnp.tensordot((LAST / (2 * STAGES - 1)).astype(values.dtype), values, 1)
+
+
+def march(motion: Motion, y: Any, ts: Float[Array, " t"], **options: Any) -> Reading:
+    """What the motion reads from y at each time, NaN where the solver gave up.
+
+    **Raises:** `InputError` for options."""
+    by = integration(**{"rtol": 1e-9, "atol": 1e-10, **options})
+    if isinstance(by.adjoint, diffrax.BacksolveAdjoint):
+        raise InputError(
+            "evolve: BacksolveAdjoint integrates backwards in time, where the memory of the baths grows as e^(ν t) "
+            "with the rates ν of its decay. Use RecursiveCheckpointAdjoint(), the default, or ForwardMode()."
+        )
+    return _marched(motion, split(y), as_known(ts), by)
+
+
+@eqx.filter_jit
+def _marched(motion: Motion, y: Any, ts: Array, by: Integration) -> Reading:
+    if ts.size == 1:
+        return jax.tree.map(lambda x: x[None], motion.reading(ts[0], joined(y)))
+    size = jnp.max(jnp.abs(motion.hamiltonian(ts[0])))
+    # Short against all that moves, where baths and system have just met: the fastest memory first.
+    first = FIRST * jnp.minimum(ts[-1] - ts[0], 1 / jnp.maximum(size, jnp.finfo(size.dtype).tiny))
+    solution = diffrax.diffeqsolve(
+        diffrax.ODETerm(_slope),  # pyright: ignore[reportArgumentType]
+        Radau(),
+        t0=ts[0],
+        t1=ts[-1],
+        dt0=jax.lax.stop_gradient(first),
+        y0=y,
+        args=motion,
+        saveat=diffrax.SaveAt(ts=ts, fn=_reading),
+        stepsize_controller=diffrax.PIDController(by.rtol, by.atol, norm=_largest, dtmax=jnp.max(jnp.diff(ts))),
+        max_steps=by.max_steps,
+        progress_meter=by.meter,
+        adjoint=by.adjoint,
+        throw=False,  # inside a compiled program an error would have no name
+    )
+    good = solution.result == diffrax.RESULTS.successful
+    read = jax.tree.map(lambda x: jnp.where(good, x, jnp.nan), solution.ys)
+    return eqx.tree_at(lambda r: (r.rho, r.change), read, [x[:, 0] + 1j * x[:, 1] for x in (read.rho, read.change)])
+
+
+def _slope(t: Array, y: Any, motion: Motion) -> Any:
+    return split(motion.slope(t, joined(y)))
+
+
+def _reading(t: Array, y: Any, motion: Motion) -> Any:
+    return split(motion.reading(t, joined(y)))
+
+
+def _largest(errors: Any) -> Array:
+    """One norm for all: an average over many operators Λ_j would hide an error of ρ."""
+    return jnp.max(jnp.stack([jnp.max(jnp.abs(x)) for x in jax.tree.leaves(errors)]))
+
+
+def split(y: Any) -> Any:
+    """Complex arrays as their real and imaginary parts along axis 0: diffrax takes real numbers."""
+    return jax.tree.map(lambda x: jnp.stack([x.real, x.imag]) if jnp.iscomplexobj(x) else x, y)
+
+
+def joined(y: Any) -> Any:
+    """The complex arrays again: ρ, memory, ledger."""
+    rho, memory, ledger = y
+    return (*jax.tree.map(lambda x: x[0] + 1j * x[1], (rho, memory)), ledger)
+
+
+def _doubled(errors: Any) -> Any:
+    """Errors of ρ, memory and ledger as those of their parts."""
+    rho, memory, ledger = errors
+    return (*jax.tree.map(lambda x: jnp.stack([x, x]), (rho, memory)), ledger)
