@@ -32,7 +32,6 @@ from .._inputs import as_known
 from ..errors import InputError
 from ._following import Following
 from ._integration import Integration, integration
-from ._motion import Motion, Reading
 
 STAGES = 7
 """Between two errors: fewer need more steps; the eigenvectors of A have a condition of 10³ at seven, four times that
@@ -93,7 +92,7 @@ class Radau(diffrax.AbstractAdaptiveSolver):
         return terms.vf(t0, y0, args)
 
     def step(
-        self, terms: Any, t0: Any, t1: Any, y0: Any, args: Motion, solver_state: Any, made_jump: Any
+        self, terms: Any, t0: Any, t1: Any, y0: Any, args: Any, solver_state: Any, made_jump: Any
     ) -> tuple[Any, Any, dict[str, Any], None, diffrax.RESULTS]:
         h, (rho, memory, ledger) = t1 - t0, joined(y0)
         times = t0 + h * POINTS
@@ -153,8 +152,8 @@ def last(values: Array) -> Array:
     return jnp.tensordot((LAST / (2 * STAGES - 1)).astype(values.dtype), values, 1)
 
 
-def march(motion: Motion, y: Any, ts: Float[Array, " t"], **options: Any) -> Reading:
-    """What the motion reads from y at each time, NaN where the solver gave up.
+def march(motion: Any, y: Any, ts: Float[Array, " t"], **options: Any) -> Any:
+    """What the motion (a `Motion`) reads from y at each time, `split` into real numbers; NaN where the solver gave up.
 
     **Raises:** `InputError` for options."""
     by = integration(**{"rtol": 1e-9, "atol": 1e-10, **options})
@@ -167,9 +166,9 @@ def march(motion: Motion, y: Any, ts: Float[Array, " t"], **options: Any) -> Rea
 
 
 @eqx.filter_jit
-def _marched(motion: Motion, y: Any, ts: Array, by: Integration) -> Reading:
+def _marched(motion: Any, y: Any, ts: Array, by: Integration) -> Any:
     if ts.size == 1:
-        return jax.tree.map(lambda x: x[None], motion.reading(ts[0], joined(y)))
+        return jax.tree.map(lambda x: x[None], _reading(ts[0], y, motion))
     size = jnp.max(jnp.abs(motion.hamiltonian(ts[0])))
     # Short against all that moves, where baths and system have just met: the fastest memory first.
     first = FIRST * jnp.minimum(ts[-1] - ts[0], 1 / jnp.maximum(size, jnp.finfo(size.dtype).tiny))
@@ -189,15 +188,14 @@ def _marched(motion: Motion, y: Any, ts: Array, by: Integration) -> Reading:
         throw=False,  # inside a compiled program an error would have no name
     )
     good = solution.result == diffrax.RESULTS.successful
-    read = jax.tree.map(lambda x: jnp.where(good, x, jnp.nan), solution.ys)
-    return eqx.tree_at(lambda r: (r.rho, r.change), read, [x[:, 0] + 1j * x[:, 1] for x in (read.rho, read.change)])
+    return jax.tree.map(lambda x: jnp.where(good, x, jnp.nan), solution.ys)
 
 
-def _slope(t: Array, y: Any, motion: Motion) -> Any:
+def _slope(t: Array, y: Any, motion: Any) -> Any:
     return split(motion.slope(t, joined(y)))
 
 
-def _reading(t: Array, y: Any, motion: Motion) -> Any:
+def _reading(t: Array, y: Any, motion: Any) -> Any:
     return split(motion.reading(t, joined(y)))
 
 

@@ -74,4 +74,5 @@ class Motion(eqx.Module):
         from ._collocation import march  # diffrax would be a third of the time of importing jaxlgks
 
         ledger = jnp.zeros(1 + len(self.driven.baths), rho.real.dtype)
-        return march(self, (rho, memory, ledger), ts, **options)
+        read = march(self, (rho, memory, ledger), ts, **options)
+        return eqx.tree_at(lambda r: (r.rho, r.change), read, [x[:, 0] + 1j * x[:, 1] for x in (read.rho, read.change)])
