@@ -74,8 +74,10 @@ class Polynomial(diffrax.AbstractLocalInterpolation):
 
 
 class Radau(diffrax.AbstractAdaptiveSolver):
-    """The solver. The argument of diffrax is the `Motion`; the state is `split` into real numbers."""
+    """The solver of a `Motion`; the state is `split` into real numbers. (The motion is no argument of diffrax, which
+    warns of complex numbers there.)"""
 
+    motion: Any
     term_structure: ClassVar = diffrax.ODETerm
     interpolation_cls: ClassVar[Callable[..., Polynomial]] = Polynomial
 
@@ -94,15 +96,15 @@ class Radau(diffrax.AbstractAdaptiveSolver):
     def step(
         self, terms: Any, t0: Any, t1: Any, y0: Any, args: Any, solver_state: Any, made_jump: Any
     ) -> tuple[Any, Any, dict[str, Any], None, diffrax.RESULTS]:
-        h, (rho, memory, ledger) = t1 - t0, joined(y0)
+        motion, h, (rho, memory, ledger) = self.motion, t1 - t0, joined(y0)
         times = t0 + h * POINTS
-        H = jax.vmap(args.hamiltonian)(times)
+        H = jax.vmap(motion.hamiltonian)(times)
         V, slip = _turned(H, h)
-        memories, memory_error = (None, None) if memory is None else collocated(args.baths, memory, V, h)
-        kernels = jax.vmap(args.baths.kernel)(times, memories)
+        memories, memory_error = (None, None) if memory is None else collocated(motion.baths, memory, V, h)
+        kernels = jax.vmap(motion.baths.kernel)(times, memories)
 
         def flow(turned: Array) -> Array:
-            parts = jax.vmap(args.baths.dissipators)(kernels, V @ turned @ dagger(V))
+            parts = jax.vmap(motion.baths.dissipators)(kernels, V @ turned @ dagger(V))
             return dagger(V) @ jnp.sum(parts, axis=1) @ V
 
         def sweep(_: Any, pair: tuple[Array, Array]) -> tuple[Array, Array]:
@@ -111,7 +113,7 @@ class Radau(diffrax.AbstractAdaptiveSolver):
         start = jnp.broadcast_to(rho, V.shape)
         turned, before = jax.lax.fori_loop(0, SWEEPS, sweep, (start, start))
         rhos, rates = V @ turned @ dagger(V), flow(turned)
-        slopes = jax.vmap(args.ledger_slope)(times, H, kernels, rhos)
+        slopes = jax.vmap(motion.ledger_slope)(times, H, kernels, rhos)
         states = rhos, memories, ledger + h * integrated(slopes)
         missed = jnp.abs(h * last(rates)) + jnp.abs(turned[-1] - before[-1])
         errors = jnp.max(missed) + slip + 0 * rho.real, memory_error, jnp.abs(h * last(slopes))
@@ -167,20 +169,25 @@ def march(motion: Any, y: Any, ts: Float[Array, " t"], **options: Any) -> Any:
 
 @eqx.filter_jit
 def _marched(motion: Any, y: Any, ts: Array, by: Integration) -> Any:
+    def slope(t: Array, y: Any, _: Any) -> Any:
+        return split(motion.slope(t, joined(y)))
+
+    def reading(t: Array, y: Any, _: Any) -> Any:
+        return split(motion.reading(t, joined(y)))
+
     if ts.size == 1:
-        return jax.tree.map(lambda x: x[None], _reading(ts[0], y, motion))
+        return jax.tree.map(lambda x: x[None], reading(ts[0], y, None))
     size = jnp.max(jnp.abs(motion.hamiltonian(ts[0])))
     # Short against all that moves, where baths and system have just met: the fastest memory first.
     first = FIRST * jnp.minimum(ts[-1] - ts[0], 1 / jnp.maximum(size, jnp.finfo(size.dtype).tiny))
     solution = diffrax.diffeqsolve(
-        diffrax.ODETerm(_slope),  # pyright: ignore[reportArgumentType]
-        Radau(),
+        diffrax.ODETerm(slope),  # pyright: ignore[reportArgumentType]
+        Radau(motion),
         t0=ts[0],
         t1=ts[-1],
         dt0=jax.lax.stop_gradient(first),
         y0=y,
-        args=motion,
-        saveat=diffrax.SaveAt(ts=ts, fn=_reading),
+        saveat=diffrax.SaveAt(ts=ts, fn=reading),
         stepsize_controller=diffrax.PIDController(by.rtol, by.atol, norm=_largest, dtmax=jnp.max(jnp.diff(ts))),
         max_steps=by.max_steps,
         progress_meter=by.meter,
@@ -189,14 +196,6 @@ def _marched(motion: Any, y: Any, ts: Array, by: Integration) -> Any:
     )
     good = solution.result == diffrax.RESULTS.successful
     return jax.tree.map(lambda x: jnp.where(good, x, jnp.nan), solution.ys)
-
-
-def _slope(t: Array, y: Any, motion: Any) -> Any:
-    return split(motion.slope(t, joined(y)))
-
-
-def _reading(t: Array, y: Any, motion: Any) -> Any:
-    return split(motion.reading(t, joined(y)))
 
 
 def _largest(errors: Any) -> Array:
