@@ -67,7 +67,9 @@ class Polynomial(diffrax.AbstractLocalInterpolation):
 
     def evaluate(self, t0: Any, t1: Any = None, left: bool = True) -> Any:
         assert t1 is None
-        x, nodes = (t0 - self.t0) / (self.t1 - self.t0), np.concatenate([[0.0], POINTS])
+        length, nodes = self.t1 - self.t0, np.concatenate([[0.0], POINTS])
+        # Of a batch those that have come to the end wait in steps of no length.
+        x = (t0 - self.t0) / jnp.where(length == 0, 1.0, length)
         others = [np.delete(nodes, k) for k in range(len(nodes))]
         weights = jnp.stack([jnp.prod((x - o) / (n - o)) for n, o in zip(nodes, others, strict=True)])
         return jax.tree.map(lambda y: jnp.tensordot(weights, y, 1), self.ys)
@@ -215,6 +217,6 @@ def joined(y: Any) -> Any:
 
 
 def _doubled(errors: Any) -> Any:
-    """Errors of ρ, memory and ledger as those of their parts."""
-    rho, memory, ledger = errors
+    """Errors of ρ, memory and ledger as those of their parts; where they vanish sizes have no derivative."""
+    rho, memory, ledger = jax.lax.stop_gradient(errors)
     return (*jax.tree.map(lambda x: jnp.stack([x, x]), (rho, memory)), ledger)

@@ -47,7 +47,7 @@ class Motion(eqx.Module):
         change = -1j * (H @ rho - rho @ H) + flow
         return change, self.baths.slope(H, memory), self.ledger_slope(t, H, kernel, rho)
 
-    def ledger_slope(self, t: Array, H: Array, kernel: Any, rho: Array) -> Float[Array, " 1+baths"]:
+    def ledger_slope(self, t: Array, H: Array, kernel: Any, rho: Array) -> Float[Array, " flows"]:
         """Power, and the heat current of each bath."""
         power = jnp.einsum("ij,ji->", self.driven.rate(t), rho).real
         return jnp.concatenate([power[None], self.currents(H, kernel, rho)])

@@ -14,7 +14,7 @@ import jax
 import numpy as np
 from jaxtyping import Array, Float
 
-from .._drives import DrivenSystem
+from .._drives import DOORS, DrivenSystem
 from .._equations import AbstractEquation, Validity
 from .._inputs import described, is_concrete
 from ..errors import RESULTS, InputError, JaxlgksError
@@ -175,9 +175,5 @@ class AbstractProblem(eqx.Module):
 def resolve(model: Any, equation: AbstractEquation) -> AbstractProblem:
     """The problem of a model and a master equation."""
     if isinstance(model, DrivenSystem):
-        raise InputError(
-            "a system under drives has no generator at rest. States, heat and work in time are "
-            "evolve(driven, rho0, ts, equation), steady cycles cycle(driven, equation); driven.at(t) is the system "
-            "with the Hamiltonian of one moment, driven.system the one without drives."
-        )
+        raise InputError(DOORS)
     raise InputError(f"a model must be a System or a QuasiFree; got {described(model)}.")
