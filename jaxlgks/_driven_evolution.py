@@ -1,7 +1,7 @@
 """A driven system in time, with the energy and entropy that it exchanges.
 
 Takes: a driven system, an initial state, times, an equation. Returns: states, heat currents of both sides, power, and
-work and heat up to each time, which are integrated along with the state.
+work and heat up to each time.
 
 To second order in the coupling, at any strength and speed of the drive, dissipators follow H(t) with the memory of the
 baths (`Following`). The instantaneous form takes at each time the generator that an equation has for the H(t) of that
@@ -44,7 +44,7 @@ class DrivenEvolution(eqx.Module):
       −d⟨H_B^α⟩/dt, what each bath gives, which is J^α + d⟨H_I^α⟩/dt, [t, baths]: both are of the same order, and agree
       at rest and on average over a cycle. In the instantaneous form they are the same.
     - `interaction`: ⟨H_I^α⟩, [t, baths].
-    - `work`, `heat`: ∫P and ∫J^α from the first time on, [t] and [t, baths]; E(t) − E(0) = work + Σ heat.
+    - `heat`: ∫J^α from the first time on, [t, baths], integrated along with the state.
     - `temperatures`: of the baths. `validity`: how far the equation can be trusted on the way (`Validity`), with the H
       of the first time.
     """
@@ -56,7 +56,6 @@ class DrivenEvolution(eqx.Module):
     heat_currents: Float[Array, "t baths"]
     bath_currents: Float[Array, "t baths"]
     interaction: Float[Array, "t baths"]
-    work: Float[Array, " t"]
     heat: Float[Array, "t baths"]
     temperatures: Float[Array, " baths"]
     rates: Complex[Array, "t d d"]
@@ -67,6 +66,12 @@ class DrivenEvolution(eqx.Module):
         """Tr[A ρ(t)] of a Hermitian A, [t]."""
         A = as_operator(A, "the observable A", self.states.shape[-1])
         return jnp.einsum("ij,tji->t", A, self.states).real
+
+    @property
+    def work(self) -> Float[Array, " t"]:
+        """The work that the drives have done since the first time, E(t) − E(0) − Σ_α heat, [t]: ∫P, and where H(t)
+        jumps what a jump does as well."""
+        return self.energy - self.energy[0] - jnp.sum(self.heat, axis=1)
 
     @property
     def bath_heat(self) -> Float[Array, "t baths"]:
@@ -156,7 +161,6 @@ def _reported(ts: Array, read: Reading, temperatures: Array) -> DrivenEvolution:
         heat_currents=read.currents,
         bath_currents=read.currents + read.interaction_rate,
         interaction=read.interaction,
-        work=read.work,
         heat=read.heat,
         temperatures=temperatures,
         rates=read.change,

@@ -53,7 +53,7 @@ def evolve(
     - `instantaneous`: True for the adiabatic form of any equation, at each time its generator for the H(t) of that
       time; right for drives much slower than transitions and baths. Groups of Bohr frequencies are those of H(t), or
       those of `equation.fixed(...)`.
-    - `rtol` (1e−9), `atol` (1e−10), `max_steps`, `progress`, `adjoint` (reverse mode; not `BacksolveAdjoint`).
+    - `rtol` (1e−9), `atol` (1e−10), `max_steps` (100,000), `progress`, `adjoint` (as above; not `BacksolveAdjoint`).
 
     For a `QuasiFree` model `rho0` is a `GaussianState`, which stays one: mean and covariance in closed form, at any
     occupation.

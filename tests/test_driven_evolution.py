@@ -62,7 +62,7 @@ def test_the_hierarchy_in_time():
     currents into the system and those that the baths give, each against its largest value. What the second order leaves
     falls with the coupling: at a fourth of it to a fourth (currents) and a sixteenth (states: λ²t).
 
-    In the same runs: E(t) − E(0) is the work and the heat; the entropy produced from a product state, with the heat
+    In the same runs the entropy produced from a product state, with the heat
     that the baths give, is never negative (Esposito, Lindenberg, Van den Broeck, New J. Phys. 12, 013013 (2010))."""
     rows = iter(json.loads(driven_heom.PATH.read_text())["rows"])
     for V, kind, numbers in CASES:
@@ -72,8 +72,6 @@ def test_the_hierarchy_in_time():
             found = np.concatenate([np.stack([e.expect(A) for A in (X, Y, Z)], 1), e.heat_currents, e.bath_currents], 1)
             exact = np.array(next(rows))[1:]
             errors.append(np.max(np.abs(found[1:] - exact), axis=0) / np.max(np.abs(exact), axis=0))
-            balance = e.energy - e.energy[0] - e.work - jnp.sum(e.heat, axis=1)
-            assert np.max(np.abs(balance)) < 1e-9
             assert np.min(e.entropy_produced) >= -1e-12
         assert np.max(errors[0]) < 0.01, (kind, numbers, errors)
         assert np.all(errors[1][:3] < 0.1 * errors[0][:3]), (kind, numbers, errors)
@@ -158,8 +156,9 @@ def test_figures_of_merit():
     e = lgks.evolve(qubit(0.02, Z, shape()), START, TS, REDFIELD)
 
     def machine(work: float, hot: float, cold: float) -> lgks.DrivenEvolution:
-        numbers = jnp.full_like(e.work, work), jnp.zeros_like(e.heat) + jnp.array([hot, cold]), jnp.zeros_like(e.heat)
-        return eqx.tree_at(lambda x: (x.work, x.heat, x.interaction), e, numbers)
+        heat = jnp.zeros_like(e.heat).at[-1].set(jnp.array([hot, cold]))
+        energy = jnp.zeros_like(e.energy).at[-1].set(work + hot + cold)
+        return eqx.tree_at(lambda x: (x.energy, x.heat, x.interaction), e, (energy, heat, 0 * heat))
 
     engine, fridge = machine(-2.0, 5.0, -3.0), machine(2.0, -5.0, 3.0)
     assert engine.efficiency == 0.4
@@ -218,6 +217,21 @@ def test_too_few_steps_are_named():
 
 
 @pytest.mark.slow
+def test_work_of_jumps():
+    """A rectangle from 10 to 20: dH/dt is zero where it is known, the work is 0.3 ⟨V⟩ at the first jump less that at the
+    second."""
+    system = qubit(0.02, Z, shape()).system
+    ts = np.linspace(0.0, 30.0, 7)
+    e = lgks.evolve(system.driven(lgks.Drive(X, rectangle)), START, ts, REDFIELD)
+    assert np.all(e.power == 0)
+    np.testing.assert_allclose(e.work[-1], 0.3 * (e.expect(X)[2] - e.expect(X)[4]), rtol=0, atol=1e-8)
+
+
+def rectangle(t):
+    return jnp.where((t > 10) & (t < 20), 0.3, 0.0)
+
+
+@pytest.mark.slow
 def test_slow_drives_are_adiabatic():
     """A ramp of the level spacing and angle, from the steady state: the instantaneous Redfield and Davies forms tend to
     the full equation as it slows down; the first in proportion to its speed, in states and total heat."""
@@ -230,8 +244,6 @@ def test_slow_drives_are_adiabatic():
         slow = lgks.evolve(driven, None, ts, REDFIELD, instantaneous=True)
         davies = lgks.evolve(driven, None, ts, lgks.Davies(), instantaneous=True)
         assert np.array_equal(slow.bath_currents, slow.heat_currents)
-        balance = davies.energy - davies.energy[0] - davies.work - jnp.sum(davies.heat, axis=1)
-        assert np.max(np.abs(balance)) < 1e-8
         size = np.max(np.abs(full.heat))
         errors.append(
             [np.max(np.abs(slow.states - full.states)), np.max(np.abs(slow.bath_heat - full.bath_heat)) / size]

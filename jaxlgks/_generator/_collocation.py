@@ -76,10 +76,11 @@ class Polynomial(diffrax.AbstractLocalInterpolation):
 
 
 class Radau(diffrax.AbstractAdaptiveSolver):
-    """The solver of a `Motion`; the state is `split` into real numbers. (The motion is no argument of diffrax, which
-    warns of complex numbers there.)"""
+    """The solver of a `Motion`; its state is `split`, in a `unit` of energy. (The motion is no argument of diffrax,
+    which warns of complex numbers there.)"""
 
     motion: Any
+    unit: Array
     term_structure: ClassVar = diffrax.ODETerm
     interpolation_cls: ClassVar[Callable[..., Polynomial]] = Polynomial
 
@@ -98,8 +99,8 @@ class Radau(diffrax.AbstractAdaptiveSolver):
     def step(
         self, terms: Any, t0: Any, t1: Any, y0: Any, args: Any, solver_state: Any, made_jump: Any
     ) -> tuple[Any, Any, dict[str, Any], None, diffrax.RESULTS]:
-        motion, h, (rho, memory, ledger) = self.motion, t1 - t0, joined(y0)
-        times = t0 + h * POINTS
+        motion, h, (rho, memory, heat) = self.motion, t1 - t0, joined(y0, self.unit)
+        times = jnp.minimum(t0 + h * POINTS, t1)  # rounding must not leave the times of samples
         H = jax.vmap(motion.hamiltonian)(times)
         V, slip = _turned(H, h)
         memories, memory_error = (None, None) if memory is None else collocated(motion.baths, memory, V, h)
@@ -115,13 +116,14 @@ class Radau(diffrax.AbstractAdaptiveSolver):
         start = jnp.broadcast_to(rho, V.shape)
         turned, before = jax.lax.fori_loop(0, SWEEPS, sweep, (start, start))
         rhos, rates = V @ turned @ dagger(V), flow(turned)
-        slopes = jax.vmap(motion.ledger_slope)(times, H, kernels, rhos)
-        states = rhos, memories, ledger + h * integrated(slopes)
+        currents = jax.vmap(motion.currents)(H, kernels, rhos)
+        states = rhos, memories, heat + h * integrated(currents)
         missed = jnp.abs(h * last(rates)) + jnp.abs(turned[-1] - before[-1])
-        errors = jnp.max(missed) + slip + 0 * rho.real, memory_error, jnp.abs(h * last(slopes))
-        ys = jax.tree.map(lambda one, more: jnp.concatenate([one[None], more]), (rho, memory, ledger), states)
-        y = jax.tree.map(lambda x: x[-1], states)
-        return split(y), _doubled(errors), {"ys": jax.vmap(split)(ys)}, None, diffrax.RESULTS.successful
+        errors = jnp.full_like(rho, (1 + 1j) * (jnp.max(missed) + slip)), memory_error, h * last(currents)
+        ys = jax.tree.map(lambda one, more: jnp.concatenate([one[None], more]), (rho, memory, heat), states)
+        ys = jax.vmap(lambda y: split(y, self.unit))(ys)
+        y, errors = jax.tree.map(lambda x: x[-1], ys), split(jax.lax.stop_gradient(errors), self.unit)
+        return y, errors, {"ys": ys}, None, diffrax.RESULTS.successful
 
 
 def _turned(H: Complex[Array, "p d d"], h: Array) -> tuple[Complex[Array, "p d d"], Float[Array, ""]]:
@@ -143,7 +145,7 @@ def collocated(baths: Following, memory: Array, V: Array, h: Array) -> tuple[Arr
     inside = jnp.tensordot(EIGENVECTORS, damped, 1)
     slopes = baths.coefficients[:, :, None, None] * turned[:, :, None] - baths.rates[:, :, None, None] * inside
     outside = V[:, None, None] @ inside @ dagger(V)[:, None, None]
-    return outside, jnp.abs(h * last(slopes))
+    return outside, h * last(slopes)
 
 
 def integrated(values: Array) -> Array:
@@ -160,35 +162,37 @@ def march(motion: Any, y: Any, ts: Float[Array, " t"], **options: Any) -> Any:
     """What the motion (a `Motion`) reads from y at each time, `split` into real numbers; NaN where the solver gave up.
 
     **Raises:** `InputError` for options."""
-    by = integration(**{"rtol": 1e-9, "atol": 1e-10, **options})
+    by = integration(**{"rtol": 1e-9, "atol": 1e-10, "max_steps": 100_000, **options})
     if isinstance(by.adjoint, diffrax.BacksolveAdjoint):
         raise InputError(
             "evolve: BacksolveAdjoint integrates backwards in time, where the memory of the baths grows as e^(ν t) "
             "with the rates ν of its decay. Use RecursiveCheckpointAdjoint(), the default, or ForwardMode()."
         )
-    return _marched(motion, split(y), as_known(ts), by)
+    return _marched(motion, y, as_known(ts), by)
 
 
 @eqx.filter_jit
 def _marched(motion: Any, y: Any, ts: Array, by: Integration) -> Any:
+    size = jnp.max(jnp.abs(jax.lax.map(motion.hamiltonian, ts)))
+    unit = jax.lax.stop_gradient(jnp.maximum(size, jnp.finfo(size.dtype).tiny))
+
     def slope(t: Array, y: Any, _: Any) -> Any:
-        return split(motion.slope(t, joined(y)))
+        return split(motion.slope(t, joined(y, unit)), unit)
 
     def reading(t: Array, y: Any, _: Any) -> Any:
-        return split(motion.reading(t, joined(y)))
+        return as_real(motion.reading(t, joined(y, unit)))
 
     if ts.size == 1:
-        return jax.tree.map(lambda x: x[None], reading(ts[0], y, None))
-    size = jnp.max(jnp.abs(motion.hamiltonian(ts[0])))
+        return jax.tree.map(lambda x: x[None], as_real(motion.reading(ts[0], y)))
     # Short against all that moves, where baths and system have just met: the fastest memory first.
-    first = FIRST * jnp.minimum(ts[-1] - ts[0], 1 / jnp.maximum(size, jnp.finfo(size.dtype).tiny))
+    first = FIRST * jnp.minimum(ts[-1] - ts[0], 1 / unit)
     solution = diffrax.diffeqsolve(
         diffrax.ODETerm(slope),  # pyright: ignore[reportArgumentType]
-        Radau(motion),
+        Radau(motion, unit),
         t0=ts[0],
         t1=ts[-1],
-        dt0=jax.lax.stop_gradient(first),
-        y0=y,
+        dt0=first,
+        y0=split(y, unit),
         saveat=diffrax.SaveAt(ts=ts, fn=reading),
         stepsize_controller=diffrax.PIDController(by.rtol, by.atol, norm=_largest, dtmax=jnp.max(jnp.diff(ts))),
         max_steps=by.max_steps,
@@ -205,18 +209,19 @@ def _largest(errors: Any) -> Array:
     return jnp.max(jnp.stack([jnp.max(jnp.abs(x)) for x in jax.tree.leaves(errors)]))
 
 
-def split(y: Any) -> Any:
+def as_real(tree: Any) -> Any:
     """Complex arrays as their real and imaginary parts along axis 0: diffrax takes real numbers."""
-    return jax.tree.map(lambda x: jnp.stack([x.real, x.imag]) if jnp.iscomplexobj(x) else x, y)
+    return jax.tree.map(lambda x: jnp.stack([x.real, x.imag]) if jnp.iscomplexobj(x) else x, tree)
 
 
-def joined(y: Any) -> Any:
-    """The complex arrays again: ρ, memory, ledger."""
-    rho, memory, ledger = y
-    return (*jax.tree.map(lambda x: x[0] + 1j * x[1], (rho, memory)), ledger)
+def split(y: Any, unit: Array) -> Any:
+    """ρ, memory and heat in real numbers without dimension, to which tolerances refer."""
+    rho, memory, heat = y
+    return as_real((rho, *jax.tree.map(lambda x: x / unit, (memory, heat))))
 
 
-def _doubled(errors: Any) -> Any:
-    """Errors of ρ, memory and ledger as those of their parts; where they vanish sizes have no derivative."""
-    rho, memory, ledger = jax.lax.stop_gradient(errors)
-    return (*jax.tree.map(lambda x: jnp.stack([x, x]), (rho, memory)), ledger)
+def joined(y: Any, unit: Array) -> Any:
+    """ρ, memory and heat again."""
+    rho, memory, heat = y
+    rho, memory = jax.tree.map(lambda x: x[0] + 1j * x[1], (rho, memory))
+    return rho, jax.tree.map(lambda x: unit * x, memory), unit * heat

@@ -1,7 +1,7 @@
 """The equations of motion of a driven system and its baths.
 
-Takes: H(t), what the baths do, a state with the memory of the baths and a ledger of work and heat. Returns: their rates
-of change, what is reported of a time, and the way through time (`_collocation`).
+Takes: H(t), what the baths do, a state with the memory of the baths and the heat up to now. Returns: their rates of
+change, what is reported of a time, and the way through time (`_collocation`).
 """
 
 from typing import Any
@@ -10,12 +10,13 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Complex, Float
 
+from .._bohr import traceless
 from .._drives import DrivenSystem
 
 
 class Reading(eqx.Module):
-    """Of one time: ρ, dρ/dt, Tr[Hρ], Tr[Ḣρ], J^α, ⟨H_I^α⟩ and its rate, and up to then the work and the heat that went
-    into the system."""
+    """Of one time: ρ, dρ/dt, Tr[Hρ], Tr[Ḣρ], J^α, ⟨H_I^α⟩ and its rate, and the heat that went into the system up to
+    then."""
 
     rho: Complex[Array, "*t d d"]
     change: Complex[Array, "*t d d"]
@@ -24,20 +25,19 @@ class Reading(eqx.Module):
     currents: Float[Array, "*t baths"]
     interaction: Float[Array, "*t baths"]
     interaction_rate: Float[Array, "*t baths"]
-    work: Float[Array, "*t"]
     heat: Float[Array, "*t baths"]
 
 
 class Motion(eqx.Module):
-    """The equations of motion of y = (ρ, memory, ledger), the ledger being the work done and the heat of each bath up
-    to now. `baths`: a `Following`, or `AtOnce`, which has no memory (None)."""
+    """The equations of motion of y = (ρ, memory, heat), with the heat of each bath up to now. `baths`: a `Following`, or
+    `AtOnce`, which has no memory (None)."""
 
     driven: DrivenSystem
     baths: Any
 
     def hamiltonian(self, t: Array) -> Complex[Array, "d d"]:
-        """H(t)."""
-        return self.driven.hamiltonian(t)
+        """H(t) without its trace, which moves nothing."""
+        return traceless(self.driven.hamiltonian(t))
 
     def slope(self, t: Array, y: Any) -> Any:
         """dy/dt."""
@@ -45,25 +45,20 @@ class Motion(eqx.Module):
         H, kernel = self.hamiltonian(t), self.baths.kernel(t, memory)
         flow = jnp.sum(self.baths.dissipators(kernel, rho), axis=0)
         change = -1j * (H @ rho - rho @ H) + flow
-        return change, self.baths.slope(H, memory), self.ledger_slope(t, H, kernel, rho)
+        return change, self.baths.slope(H, memory), self.currents(H, kernel, rho)
 
-    def ledger_slope(self, t: Array, H: Array, kernel: Any, rho: Array) -> Float[Array, " flows"]:
-        """Power, and the heat current of each bath."""
-        power = jnp.einsum("ij,ji->", self.driven.rate(t), rho).real
-        return jnp.concatenate([power[None], self.currents(H, kernel, rho)])
-
-    def reading(self, t: Array, y: Any) -> "Reading":
+    def reading(self, t: Array, y: Any) -> Reading:
         """What is reported of a time."""
-        rho, memory, ledger = y
-        H, kernel, (change, memory_change, flows) = self.hamiltonian(t), self.baths.kernel(t, memory), self.slope(t, y)
-        energy = jnp.einsum("ij,ji->", H, rho).real
+        rho, memory, heat = y
+        kernel, (change, memory_change, currents) = self.baths.kernel(t, memory), self.slope(t, y)
+        energy, power = (jnp.einsum("ij,ji->", A, rho).real for A in (self.driven.hamiltonian(t), self.driven.rate(t)))
         if memory is None:
-            held = rate = jnp.zeros_like(flows[1:])
+            held = rate = jnp.zeros_like(currents)
         else:
             held = self.baths.interaction(kernel, rho)
             moved = self.baths.kernel(t, memory_change)
             rate = self.baths.interaction(moved, rho) + self.baths.interaction(kernel, change)
-        return Reading(rho, change, energy, flows[0], flows[1:], held, rate, ledger[0], ledger[1:])
+        return Reading(rho, change, energy, power, currents, held, rate, heat)
 
     def currents(self, H: Array, kernel: Any, rho: Array) -> Float[Array, " baths"]:
         """J^α = Tr[H D_α ρ]."""
@@ -73,6 +68,6 @@ class Motion(eqx.Module):
         """From ρ and a memory at the first of the times to all of them. `options`: of `integration`."""
         from ._collocation import march  # diffrax would be a third of the time of importing jaxlgks
 
-        ledger = jnp.zeros(1 + len(self.driven.baths), rho.real.dtype)
-        read = march(self, (rho, memory, ledger), ts, **options)
+        heat = jnp.zeros(len(self.driven.baths), rho.real.dtype)
+        read = march(self, (rho, memory, heat), ts, **options)
         return eqx.tree_at(lambda r: (r.rho, r.change), read, [x[:, 0] + 1j * x[:, 1] for x in (read.rho, read.change)])
