@@ -218,8 +218,8 @@ def test_too_few_steps_are_named():
 
 @pytest.mark.slow
 def test_work_of_jumps():
-    """A rectangle from 10 to 20: dH/dt is zero where it is known, the work is 0.3 ⟨V⟩ at the first jump less that at the
-    second."""
+    """A rectangle from 10 to 20: dH/dt is zero where it is known, the work is 0.3 ⟨V⟩ at the first jump less that at
+    the second."""
     system = qubit(0.02, Z, shape()).system
     ts = np.linspace(0.0, 30.0, 7)
     e = lgks.evolve(system.driven(lgks.Drive(X, rectangle)), START, ts, REDFIELD)

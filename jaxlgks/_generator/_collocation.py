@@ -54,6 +54,8 @@ def _points() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 POINTS, INTEGRALS, LAST = _points()
+BEFORE = legendre.legvander(-1.0, STAGES - 1)[0] @ np.linalg.inv(legendre.legvander(2 * POINTS - 1, STAGES - 1))
+"""The polynomial through the points where the step begins."""
 EIGENVALUES, EIGENVECTORS = np.linalg.eig(INTEGRALS)
 INVERSE = np.linalg.inv(EIGENVECTORS)
 
@@ -102,7 +104,7 @@ class Radau(diffrax.AbstractAdaptiveSolver):
         motion, h, (rho, memory, heat) = self.motion, t1 - t0, joined(y0, self.unit)
         times = jnp.minimum(t0 + h * POINTS, t1)  # rounding must not leave the times of samples
         H = jax.vmap(motion.hamiltonian)(times)
-        V, slip = _turned(H, h)
+        V, slip = _turned(motion.hamiltonian(t0), H, h)
         memories, memory_error = (None, None) if memory is None else collocated(motion.baths, memory, V, h)
         kernels = jax.vmap(motion.baths.kernel)(times, memories)
 
@@ -126,13 +128,17 @@ class Radau(diffrax.AbstractAdaptiveSolver):
         return y, errors, {"ys": ys}, None, diffrax.RESULTS.successful
 
 
-def _turned(H: Complex[Array, "p d d"], h: Array) -> tuple[Complex[Array, "p d d"], Float[Array, ""]]:
-    """V at the points, and its error."""
+def _turned(
+    start: Complex[Array, "d d"], H: Complex[Array, "p d d"], h: Array
+) -> tuple[Complex[Array, "p d d"], Float[Array, ""]]:
+    """V at the points, and its error. `start`: H where the step begins, which is no point: a jump before the first one
+    shows there alone."""
     p, dim, _ = H.shape
     system = jnp.einsum("kl,lab->kalb", 1j * h * INTEGRALS, H).reshape(p * dim, p * dim)
     identity = jnp.eye(dim, dtype=H.dtype)
     V = jnp.linalg.solve(jnp.eye(p * dim, dtype=H.dtype) + system, jnp.tile(identity, (p, 1))).reshape(H.shape)
-    return V, jnp.max(jnp.abs(h * last(H @ V)))
+    before = start - jnp.tensordot(BEFORE.astype(H.dtype), H @ V, 1)
+    return V, jnp.max(jnp.abs(h * last(H @ V)) + jnp.abs(h * POINTS[0] * before))
 
 
 def collocated(baths: Following, memory: Array, V: Array, h: Array) -> tuple[Array, Array]:

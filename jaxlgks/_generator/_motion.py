@@ -29,7 +29,7 @@ class Reading(eqx.Module):
 
 
 class Motion(eqx.Module):
-    """The equations of motion of y = (ρ, memory, heat), with the heat of each bath up to now. `baths`: a `Following`, or
+    """The equations of motion of y = (ρ, memory, heat), heat that of each bath up to now. `baths`: a `Following`, or
     `AtOnce`, which has no memory (None)."""
 
     driven: DrivenSystem
