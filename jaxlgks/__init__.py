@@ -5,6 +5,7 @@ from importlib.metadata import version as _version
 from . import errors as errors, models as models, pulses as pulses
 from ._cumulant import Cumulant as Cumulant, cumulant_map as cumulant_map
 from ._cycles import SteadyCycle as SteadyCycle, cycle as cycle
+from ._driven_evolution import DrivenEvolution as DrivenEvolution
 from ._drives import Drive as Drive, DrivenSystem as DrivenSystem
 from ._entropy import von_neumann_entropy as von_neumann_entropy
 from ._equations import (

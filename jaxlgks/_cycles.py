@@ -13,11 +13,13 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Complex, Float
 
+from ._driven_evolution import require_equation, require_own_energy
 from ._drives import DrivenSystem
-from ._equations import AbstractEquation, Dissipator, Redfield, Validity, as_equation, dissipation
+from ._equations import AbstractEquation, Dissipator, Redfield, Validity
 from ._generator import (
     ALLOWED,
     EDGE_LIMIT,
+    AtOnce,
     Following,
     floquet,
     following,
@@ -234,7 +236,11 @@ def cycle(
     c.mean(Z), c.harmonic(Z, 1), c.heat_currents, c.power       # the mean is -0.7080
     ```
     """
-    equation, instantaneous = _checked(driven, equation, instantaneous)
+    if not isinstance(driven, DrivenSystem):
+        raise InputError(f"cycle: a driven system is expected, system.driven(Drive(...)); got {described(driven)}.")
+    instantaneous = as_flag(instantaneous, "cycle: instantaneous")
+    require_equation("cycle", equation, instantaneous)
+    require_own_energy("cycle", driven)
     throw = as_flag(throw, "cycle: throw")
     baths = None if instantaneous else following(driven.system)
     if harmonics is None:
@@ -253,30 +259,6 @@ def cycle(
     if throw and is_concrete(found):
         _raise_or_warn(found, driven, equation)
     return _judged(found, driven, equation, throw)
-
-
-def _checked(driven: Any, equation: Any, instantaneous: Any) -> tuple[AbstractEquation, bool]:
-    if not isinstance(driven, DrivenSystem):
-        raise InputError(f"cycle: a driven system is expected, system.driven(Drive(...)); got {described(driven)}.")
-    equation, instantaneous = as_equation(equation), as_flag(instantaneous, "cycle: instantaneous")
-    equation.require_own_frame("cycle")
-    if driven.system.energy is not None:
-        raise InputError(
-            "cycle: the heat of a driven system is counted with H(t), and the system has an energy operator of its "
-            "own. Give it without energy=."
-        )
-    if driven.system.hamiltonian.dtype != jnp.complex128:
-        raise InputError(
-            "cycle: cycles are found in 64 bit; this system has numbers of "
-            f"{driven.system.hamiltonian.dtype}. Make the System without dtype=."
-        )
-    if not instantaneous and not equation.second_order:
-        raise InputError(
-            f"cycle: {type(equation).__name__} is derived for a Hamiltonian at rest. Redfield(lamb_shift=True) follows "
-            "a drive with the memory of the baths; instantaneous=True takes this equation with H(t) at each time, "
-            "right for drives much slower than the transitions."
-        )
-    return equation, instantaneous
 
 
 def _unresolved(found: SteadyCycle) -> bool:
@@ -320,7 +302,8 @@ def _solved(
     omega = 2 * jnp.pi / period
     modes = floquet(H, omega)
     if baths is None:
-        dissipators = jax.vmap(lambda t: dissipation(driven.at(t), equation).dissipators())(times)
+        at_once = AtOnce(driven, equation)
+        dissipators = jax.vmap(lambda t: at_once.kernel(t, None))(times)
         memory, left = None, jnp.zeros(())
     else:
         memory, left = periodic_memory(baths, H, omega, modes)

@@ -26,6 +26,13 @@ PROBES = np.array([0.0, 0.1273, 0.3181, 0.5772, 0.8319])
 UNEQUAL = 1e-6
 """Of the largest value: two of a function a period apart that differ by more; and of a period, two periods."""
 
+DOORS = (
+    "A system under drives has no generator at rest. States, heat and work in time are evolve(driven, rho0, ts, "
+    "equation), steady cycles cycle(driven, equation); driven.at(t) is the system with the Hamiltonian of one moment, "
+    "driven.system the one without drives."
+)
+"""What functions for a system at rest say to one."""
+
 
 class Drive(eqx.Module):
     """A term f(t) V of a Hamiltonian.

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Complex, Float, Inexact
 
-from ._drives import Drive, DrivenSystem, driven_by
+from ._drives import DOORS, Drive, DrivenSystem, driven_by
 from ._frame import RotatingFrame
 from ._inputs import (
     Numbers,
@@ -341,6 +341,8 @@ def _as_mixing(mixing, coupling: Array | Polynomial, label: str) -> Array:
 
 def require_matrices(system, who: str) -> None:
     """Raise `InputError` for a model that is not a `System`."""
+    if isinstance(system, DrivenSystem):
+        raise InputError(f"{who}: {DOORS}")
     if not isinstance(system, System):
         raise InputError(
             f"{who} is for a System of matrices; got {type(system).__name__}. Of a QuasiFree model, "

@@ -34,6 +34,7 @@ STAGES = [
     ["_generator"],
     ["_quasifree"],
     ["_steady", "_cumulant", "_validity"],
+    ["_driven_evolution"],
     ["_evolution"],
     ["_cycles"],
     ["_observables"],

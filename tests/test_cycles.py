@@ -318,9 +318,9 @@ def test_bad_input_is_named():
     for arguments, options, error, words in (
         ((system,), {}, InputError, r"system\.driven\(Drive"),
         ((system.driven(lgks.Drive(Z, jnp.tanh)),), {}, InputError, "needs a period"),
-        ((driven, lgks.Davies()), {}, InputError, "instantaneous=True takes this equation"),
+        ((driven, lgks.Davies()), {}, InputError, "set instantaneous=True"),
         ((driven, lgks.Redfield()), {}, InputError, r"Redfield\(lamb_shift=True\)"),
-        ((driven, "redfield"), {}, InputError, "equation must be"),
+        ((driven, "redfield"), {}, InputError, "takes Redfield"),
         ((driven,), {"harmonics": 0}, InputError, "harmonics"),
         ((flat,), {}, CorrelationError, "instantaneous=True"),
         ((energy,), {}, InputError, "energy="),

@@ -29,7 +29,7 @@ from ._dense import DenseGenerator as DenseGenerator, dense_generator as dense_g
 from ._driven import Driven as Driven
 from ._facts import NEGLIGIBLE as NEGLIGIBLE, Facts as Facts
 from ._floquet import Modes as Modes, floquet as floquet, rate_of_change as rate_of_change
-from ._following import Following as Following, following as following
+from ._following import AtOnce as AtOnce, Following as Following, following as following
 from ._gth import UNROLLED as UNROLLED, scalars as scalars, stationary as stationary
 from ._linear import linear_solve as linear_solve, matrix_exponential as matrix_exponential
 from ._liouvillian import liouvillian as liouvillian, unvec as unvec, vec as vec
@@ -40,6 +40,7 @@ from ._memory import (
     require_memory as require_memory,
     require_states as require_states,
 )
+from ._motion import Motion as Motion, Reading as Reading
 from ._operators import (
     OperatorCore as OperatorCore,
     OperatorGenerator as OperatorGenerator,

@@ -15,6 +15,8 @@ import jax.numpy as jnp
 from jaxtyping import Array, Complex, Float
 
 from .._bohr import dagger, find_structure
+from .._drives import DrivenSystem
+from .._equations import AbstractEquation, Dissipator, dissipation
 from .._system import System
 from ._remembering import exponentials_of
 from ._retarded import divided
@@ -28,6 +30,11 @@ class Following(eqx.Module):
     rates: Complex[Array, "n j"]
     owners: tuple[int, ...] = eqx.field(static=True)
 
+    def start(self, H: Complex[Array, "d d"], stationary: bool) -> Complex[Array, "n j d d"]:
+        """Λ_nj at rest, or zero."""
+        at_rest = self.at_rest(H)
+        return at_rest if stationary else jnp.zeros_like(at_rest)
+
     def at_rest(self, H: Complex[Array, "d d"]) -> Complex[Array, "n j d d"]:
         """Λ_nj after a long contact under H, (Λ_j)_mn = c_j S_mn/(ν_j − iω_mn) in its eigenbasis; derivatives in H at
         any degeneracy."""
@@ -36,6 +43,11 @@ class Following(eqx.Module):
         inside = structure.to_eigenbasis(structure.hamiltonian).astype(S.dtype)
         sources = self.coefficients[:, :, None, None] * S[:, None]
         return structure.from_eigenbasis(divided(inside, structure.energies, self.rates, sources))
+
+    def kernel(self, t: Array, memory: Complex[Array, "n j d d"]) -> Complex[Array, "n d d"]:
+        """Λ_n; the time does not enter."""
+        del t
+        return jnp.sum(memory, axis=1)
 
     def slope(self, H: Complex[Array, "d d"], memory: Complex[Array, "n j d d"]) -> Complex[Array, "n j d d"]:
         """dΛ_nj/dt."""
@@ -63,6 +75,26 @@ class Following(eqx.Module):
         """The sum over the noises of each bath, [n, ...] to [baths, ...]."""
         belongs = jnp.arange(max(self.owners) + 1)[:, None] == jnp.asarray(self.owners)
         return jnp.tensordot(belongs.astype(each.dtype), each, 1)
+
+
+class AtOnce(eqx.Module):
+    """Baths without memory: at every time the dissipators of an equation for the H(t) of that time. Groups of Bohr
+    frequencies are those of H(t), or those that the equation was pinned to."""
+
+    driven: DrivenSystem
+    equation: AbstractEquation
+
+    def kernel(self, t: Array, memory: None) -> tuple[Dissipator, ...]:
+        """D_α under H(t)."""
+        del memory
+        return dissipation(self.driven.at(t), self.equation).dissipators()
+
+    def slope(self, H: Array, memory: None) -> None:
+        """There is nothing that moves."""
+
+    def dissipators(self, kernel: tuple[Dissipator, ...], rho: Complex[Array, "d d"]) -> Complex[Array, "baths d d"]:
+        """D_α ρ of each bath."""
+        return jnp.stack([D(rho) for D in kernel])
 
 
 def following(system: System) -> Following:
