@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import jaxlgks as lgks
-from jaxlgks.errors import CorrelationError, InputError, NonUniqueSteadyStateError, SteadyStateError
+from jaxlgks.errors import RESULTS, CorrelationError, InputError, NonUniqueSteadyStateError, SteadyStateError
 
 from . import cycles_heom as heom
 
@@ -39,7 +39,7 @@ def observed(c):
 
 
 def of_case(*case):
-    return observed(lgks.cycle(driven_qubit(*case), harmonics=HARMONICS, throw=False))
+    return observed(lgks.cycle(driven_qubit(*case), harmonics=HARMONICS))
 
 
 program = eqx.filter_jit(eqx.filter_vmap(of_case))
@@ -113,19 +113,6 @@ def test_means_and_harmonics_equal_the_hierarchy_to_the_order_of_the_coupling():
     np.testing.assert_allclose(np.sum(a[:, 0, 3:], axis=1).real, -power, atol=1e-15)
 
 
-@pytest.mark.slow
-def test_a_slow_drive_equals_the_hierarchy():
-    """ω = 0.05, where coherences are left behind by levels that pass 36 harmonics; how many it takes is found."""
-    ((V, delta, omega, _), exact) = next(one for one in stored() if one[0][2] < 0.1)
-    found = []
-    for strength in heom.LAMBDAS:
-        bath = lgks.Bath(S, 0.5, lgks.DrudeLorentz(strength, CUTOFF))
-        c = lgks.cycle(lgks.System(Z / 2, bath).driven(lgks.Drive(V, lgks.periodic([0, 1j * delta], omega))))
-        assert c.harmonics == 128
-        found.append(np.asarray(observed(c)[0]))
-    near_the_hierarchy(found, exact)
-
-
 def test_the_stored_numbers_are_what_the_hierarchy_gives():
     """One of them, made again by QuTiP and SciPy with fewer terms."""
     (V, delta, omega, baths), exact = next(stored())
@@ -133,6 +120,15 @@ def test_the_stored_numbers_are_what_the_hierarchy_gives():
 
 
 # ------------------------------------------------------------------------------------------------------------ limits
+
+
+@jax.jit
+def at_rest(H, coupling, strength, turning):
+    """⟨σ⟩ and the heat current of a warm bath, in a frame that turns with σz/2."""
+    bath = lgks.Bath(coupling, 10.0, lgks.DrudeLorentz(strength, CUTOFF))
+    system = lgks.System(H, bath, frame=lgks.RotatingFrame(Z / 2, turning))
+    rho = lgks.steady_state(system, REDFIELD).rho
+    return jnp.einsum("aij,ji->a", jnp.stack([X, Y, Z]), rho).real, lgks.heat_currents(system, REDFIELD, rho=rho)[0]
 
 
 def test_a_circular_drive_equals_the_steady_state_in_its_frame():
@@ -146,18 +142,11 @@ def test_a_circular_drive_equals_the_steady_state_in_its_frame():
     cases += [case(couplings=(X, 0 * Z), strength=one, **drive) for one in strengths]
     a, power = solved(cases)
 
-    def in_frame(coupling, strength, frame=None):
-        bath = lgks.Bath(coupling, 10.0, lgks.DrudeLorentz(strength, CUTOFF))
-        return lgks.System(frame_H, bath, frame=frame)
-
-    still = in_frame(Z, 0.002)
-    rho = lgks.steady_state(still, REDFIELD).rho
-    x, y, z = (np.einsum("ij,ji->", A, rho).real for A in (X, Y, Z))
+    (x, y, z), _ = at_rest(frame_H, Z, 0.002, omega)
     # ⟨σx + iσy⟩ of the laboratory is e^{iωt} times that of the frame.
     close(a[0][:2, :3], [[0, 0, z], [x - 1j * y, y + 1j * x, 0]], 1e-8)
     for strength, mine, work in zip(strengths, a[1:], power[1:], strict=True):
-        turning = in_frame(X, strength, lgks.RotatingFrame(Z / 2, omega))
-        heat = float(lgks.heat_currents(turning, REDFIELD)[0])
+        heat = float(at_rest(frame_H, X, strength, omega)[1])
         off.append(abs(mine[0, 3].real - heat) / abs(heat))
         np.testing.assert_allclose(work, -mine[0, 3].real, rtol=1e-9)
     assert off[0] < 0.02
@@ -166,12 +155,10 @@ def test_a_circular_drive_equals_the_steady_state_in_its_frame():
 
 def test_constant_and_fast_drives_have_steady_states():
     """A drive that is constant; one so fast that only its mean is seen, to the order of δ/ω squared."""
-    V, omegas = X + 0.5 * Z, (20.0, 40.0)
-    cases = [case(V=V, h=(0.3, 0.0), **WARM)] + [case(V=V, h=(0.3, 0.2), omega=w, **WARM) for w in omegas]
+    V, omegas, bath = X + 0.5 * Z, (20.0, 40.0), {"couplings": (Z, 0 * Z), **WARM}
+    cases = [case(V=V, h=(0.3, 0.0), **bath)] + [case(V=V, h=(0.3, 0.2), omega=w, **bath) for w in omegas]
     a, _ = solved(cases)
-    bath = lgks.Bath(S, 10.0, lgks.DrudeLorentz(0.002, CUTOFF))
-    state = lgks.steady_state(lgks.System(Z / 2 + 0.3 * V, bath), REDFIELD)
-    exact = np.array([state.expect(A) for A in (X, Y, Z)])
+    exact = np.asarray(at_rest(Z / 2 + 0.3 * V, Z, 0.002, 0.0)[0])
     close(a[0, 0, :3], exact, 1e-8)
     assert np.max(np.abs(a[0, :, 3:])) < 1e-12
     off = [np.max(np.abs(a[i, 0, :3] - exact)) for i in (1, 2)]
@@ -179,24 +166,44 @@ def test_constant_and_fast_drives_have_steady_states():
     assert 3 < off[0] / off[1] < 5
 
 
+def response_by_hand(V, omega, T, strength):
+    """χ(ω) of ⟨σ⟩ and of the current, H = σz/2 and S as above: the first order in a weak drive, element by element,
+
+    Λ_j⁽¹⁾(ω)_mn = (−i[V, Λ_j⁽⁰⁾])_mn / (ν_j − iω − iω_mn),    x = −(L₀ + iω)⁻¹ L₁(ω)π."""
+    c, rates = (np.asarray(x)[:, None, None] for x in lgks.DrudeLorentz(strength, CUTOFF).exponentials(T, terms=60))
+    H, bohr = Z / 2, np.array([[0, -1.0], [1.0, 0]])  # ω_mn = E_n − E_m
+    still = c * S / (rates - 1j * bohr)
+
+    def moved(w):
+        return np.sum(-1j * (V @ still - still @ V) / (rates - 1j * w - 1j * bohr), axis=0)
+
+    def D(left, right, rho):  # −[S, Λρ − ρΛ'†]
+        inner = left @ rho - rho @ right.conj().T
+        return inner @ S - S @ inner
+
+    kernel = np.sum(still, axis=0)
+    basis = np.eye(4).reshape(4, 2, 2)
+    L = np.stack([(-1j * (H @ B - B @ H) + D(kernel, kernel, B)).reshape(4) for B in basis], axis=1)
+    trace = np.outer([1, 0, 0, 1], [1, 0, 0, 1]) / 2
+    state = np.linalg.solve(L + trace, np.array([1, 0, 0, 1]) / 2).reshape(2, 2)
+    follows = D(moved(omega), moved(-omega), state)
+    source = -1j * (V @ state - state @ V) + follows
+    x = -np.linalg.solve(L + 1j * omega * np.eye(4), source.reshape(4)).reshape(2, 2)
+    flow = np.trace(H @ (D(kernel, kernel, x) + follows)) + np.trace(V @ D(kernel, kernel, state))
+    return np.array([*(np.trace(A @ x) for A in (X, Y, Z)), flow])
+
+
 def test_weak_drives_have_the_slope_of_the_response():
-    """(a(δ) − a(−δ))/2δ at two δ, extrapolated, against χ(ω) of ⟨σ⟩ and of the current: 1e−8 of the largest."""
+    """(a(δ) − a(−δ))/2δ at two δ, extrapolated, against the first order written out: 1e−8 of the largest. (`response`
+    gives the same to its accuracy, which has its own tests.)"""
     V, omegas, deltas = Z + 0.4 * X, (0.3, 1.1, 2.5), (2e-3, 1e-3)
     cases = [case(V=V, h=(0, s * d), omega=w, **WARM) for w in omegas for d in deltas for s in (1, -1)]
     a = solved(cases)[0].reshape(len(omegas), 2, 2, 3, 5)
     slopes = (a[:, :, 0, 1] - a[:, :, 1, 1]) / (2 * np.array(deltas)[:, None])
     slope = (4 * slopes[:, 1] - slopes[:, 0]) / 3
-    at = jnp.array(omegas)
-
-    @jax.jit
-    def responses(T):  # traced, so that the exponentials are the same sixty
-        system = lgks.System(Z / 2, lgks.Bath(S, T, lgks.DrudeLorentz(0.002, CUTOFF)))
-        flow = lgks.thermodynamic_response(system, V, REDFIELD).heat_currents.susceptibility(at)
-        return lgks.response(system, V, np.stack([X, Y, Z]), REDFIELD).susceptibility(at).total, flow.total
-
-    chi, flow = responses(10.0)
-    close(slope[:, :3], np.asarray(chi), 1e-8)
-    close(slope[:, 3], np.asarray(flow)[:, 0], 1e-8)
+    chi = np.array([response_by_hand(V, omega, 10.0, 0.002) for omega in omegas])
+    close(slope[:, :3], chi[:, :3], 1e-8)
+    close(slope[:, 3], chi[:, 3], 1e-8)
 
 
 def test_one_temperature_gives_no_work():
@@ -259,53 +266,70 @@ def test_gradients_equal_differences_where_quasi_energies_coincide():
 # ----------------------------------------------------------------------------------------------------------- verdicts
 
 
-def eager(coupling, omega, V=Z, **options):
-    """Of one structure: programs are shared."""
-    bath = lgks.Bath(coupling, 0.5, lgks.DrudeLorentz(0.002, CUTOFF))
-    system = lgks.System(Z / 2, bath)
-    return lgks.cycle(system.driven(lgks.Drive(V, lgks.periodic([0, 0.4j], omega))), **options)
+def eager(couplings, omega, strength=0.002, **options):
+    """Of one structure, so that programs are shared: a bath of two noises, which are made of two couplings."""
+    bath = lgks.Bath(couplings, 0.5, lgks.DrudeLorentz(strength, CUTOFF), mixing=[[1.0, 0.0], [0.3, 0.0]])
+    return lgks.cycle(lgks.System(Z / 2, bath).driven(lgks.Drive(Z, lgks.periodic([0, 0.4j], omega))), **options)
 
 
-def test_a_cycle_and_its_verdicts():
-    """Interpolation, multipliers, both sides of the currents; what is conserved, and too few harmonics, by name."""
-    c = eager(S, 2.0)
-    assert (c.harmonics, str(c).startswith("SteadyCycle (16 harmonics)")) == (16, True)
-    np.testing.assert_allclose(c.mean(Z), -0.708033, atol=2e-6)  # -0.70687 by HEOM, whose limit is -0.7079
+def test_a_slow_drive_equals_the_hierarchy_and_bad_cycles_are_named():
+    """ω = 0.05, where coherences are left behind by levels that pass 36 harmonics; how many it takes is found. Of that
+    program: values between the times, multipliers, both sides of the currents; what is conserved, and harmonics that
+    are too few."""
+    exact = next(numbers for one, numbers in stored() if one[2] < 0.1)
+    cycles = [eager([X, Z], 0.05, strength) for strength in heom.LAMBDAS]
+    near_the_hierarchy([np.asarray(observed(c)[0]) for c in cycles], exact)
+    c = cycles[0]
+    assert (c.harmonics, str(c).startswith("SteadyCycle (128 harmonics)")) == (128, True)
     t = np.asarray(c.times)[:5] + 0.1
-    first = c.harmonic(Z, 0) + sum(c.harmonic(Z, n) * np.exp(-2j * n * t) for n in range(1, 9))
-    np.testing.assert_allclose(c.expect(Z, t), first.real, atol=1e-12)
-    np.testing.assert_allclose(np.trace(c.states(0.37)), 1, atol=1e-12)
+    first = c.harmonic(Z, 0) + sum(c.harmonic(Z, n) * np.exp(-0.05j * n * t) for n in range(1, 9))
+    np.testing.assert_allclose(c.expect(Z, t), first.real, atol=1e-5)
     np.testing.assert_allclose(c.states(float(c.period)), c.rho[0], atol=1e-12)
     m = np.asarray(c.multipliers)
-    assert abs(m[0] - 1) < 1e-9 > abs(m[1]) - 0.995
+    assert abs(m[0] - 1) < 1e-9 > abs(m[1]) - 0.7
     # The determinant of the map over a period is exp ∫ Tr L(t) dt.
     trace = np.mean(
         [np.trace(np.asarray(jax.vmap(type(D).matrix)(D)), axis1=1, axis2=2) for D in c._dissipators], axis=1
     )
     np.testing.assert_allclose(np.prod(m), np.exp(np.sum(trace) * float(c.period)), rtol=1e-10)
     np.testing.assert_allclose(c.bath_current_harmonic(0), c.heat_currents, atol=1e-15)
-    assert abs(c.bath_current_harmonic(1) - c.current_harmonic(1))[0] > 1e-5
+    assert abs(c.bath_current_harmonic(1) - c.current_harmonic(1))[0] > 1e-6
     np.testing.assert_allclose(c.entropy_production, c.power / 0.5, rtol=1e-9)
-    assert np.isnan(c.efficiency)
-    assert np.isnan(c.cop)
-    # The same between two baths, put to work: run backwards it gives its power; and it cools the second.
-    flows, T = (
-        (jnp.broadcast_to(jnp.array(x) * c.power, (33, 2)) for x in ((3.0, -2.0), (-2.0, 1.0))),
-        jnp.array([2, 1]),
-    )
-    backwards = eqx.tree_at(lambda c: (c.rho, c.hamiltonians), c, (c.rho[::-1], c.hamiltonians[::-1]))
-    engine, fridge = (
-        eqx.tree_at(lambda c: (c.currents, c.temperatures), one, (J, T))
-        for one, J in zip((backwards, c), flows, strict=True)
-    )
-    np.testing.assert_allclose([engine.efficiency, fridge.cop], [1 / 3, 1], rtol=1e-9)
     with pytest.raises(InputError, match="order n"):
-        c.harmonic(Z, 17)
+        c.harmonic(Z, 129)
     with pytest.raises(NonUniqueSteadyStateError, match="multiplier of Floquet is 1"):
-        eager(Z, 2.0)
-    with pytest.raises(SteadyStateError, match=r"16 harmonics .* do not resolve"):
-        eager(S, 0.05, harmonics=16)
-    assert np.all(np.isnan(jax.jit(lambda w: eager(S, w, harmonics=16).rho)(0.05)))
+        eager([Z, 0 * Z], 0.05)
+    with pytest.raises(SteadyStateError, match=r"128 harmonics .* do not resolve"):
+        eager([X, Z], 0.002, harmonics=128)
+
+
+def test_what_a_machine_is_worth():
+    """An engine that takes 3 and gives 2 of heat is worth 1/3; a refrigerator that takes as much heat as work, 1. (Of
+    the numbers of a cycle alone: H = t σz over a period, its state and its currents are made up.)"""
+    angles = 2 * np.pi * np.arange(5) / 5
+    H, rho = (np.einsum("t,ij->tij", f, Z) + 0j for f in (np.cos(angles), np.sin(angles) / 4))
+    power = np.mean(-np.sin(angles) * np.sin(angles) / 2)  # Tr[Ḣρ] at ω = 1
+    none, zero = dict.fromkeys(("interaction", "validity")), jnp.zeros(())
+    made_up = dict.fromkeys(("residual", "tail", "slowest"), zero) | {"_dissipators": (), "times": jnp.zeros(5)}
+    made_up |= {"period": jnp.asarray(2 * np.pi), "temperatures": jnp.array([2.0, 1.0]), "result": RESULTS.successful}
+
+    def machine(sign, currents):
+        flows = jnp.tile(jnp.array(currents), (5, 1)) * -power
+        H_of_t, states = jnp.asarray(sign * H), jnp.asarray(rho + np.eye(2) / 2)
+        return lgks.SteadyCycle(rho=states, hamiltonians=H_of_t, currents=flows, **none, **made_up)
+
+    engine, fridge = machine(1, [3.0, -2.0]), machine(-1, [-2.0, 1.0])
+    np.testing.assert_allclose([engine.power, fridge.power], [power, -power])
+    np.testing.assert_allclose([engine.efficiency, fridge.cop], [1 / 3, 1])
+    assert np.isnan([engine.cop, fridge.efficiency]).all()
+
+
+def test_inside_a_program_what_cannot_be_trusted_is_nan():
+    """A qubit whose population is conserved beside one whose is not, in one batch."""
+    bad, good = case(couplings=(Z, 0 * Z), h=(0, 0.2)), case(h=(0, 0.2))
+    a, _, _ = program(*jax.tree.map(_stacked, bad, *[good] * (BATCH - 1)))
+    assert np.isnan(a[0]).all()
+    assert np.isfinite(a[1:]).all()
 
 
 def test_bad_input_is_named():
@@ -332,19 +356,19 @@ def test_bad_input_is_named():
         jax.jit(lambda w: lgks.cycle(system.driven(lgks.Drive(Z, lgks.periodic([0, 0.1], w)))).power)(2.0)
 
 
-@pytest.mark.slow
 def test_a_slow_drive_has_the_instantaneous_form_as_its_limit():
     """⟨σz⟩ and the current with memory less the same with dissipators of H(t): what is missed are rates of the order
-    ω, so that both fall with ω where it is below the rates. The instantaneous form of other equations runs too."""
-    off, driven = [], None
-    for omega in (0.04, 0.02, 0.01):
+    ω, so that both fall with ω where it is below the rates. (Levels of 0.05, so that few harmonics do.)"""
+    omegas = (0.04, 0.02)
+
+    @jax.jit
+    def at_once(omega):
         bath = lgks.Bath(S, 0.5, lgks.DrudeLorentz(0.1, CUTOFF))
-        driven = lgks.System(Z / 2, bath).driven(lgks.Drive(Z, lgks.periodic([0, 0.1], omega)))
-        a, b = (observed(lgks.cycle(driven, harmonics=192, instantaneous=x))[0][:, 2:] for x in (False, True))
-        off.append(np.max(np.abs(a - b), axis=0) / np.max(np.abs(a), axis=0))
-    assert np.all(off[0] / off[1] > 1.7)
-    assert np.all(off[1] / off[2] > 1.85)
-    c = lgks.cycle(driven, lgks.Davies(), harmonics=16, instantaneous=True)
-    np.testing.assert_allclose(np.sum(c.heat_currents) + c.power, 0, atol=1e-15)
-    with pytest.raises(InputError, match="without instantaneous=True"):
-        c.bath_current_harmonic(1)
+        driven = lgks.System(Z / 40, bath).driven(lgks.Drive(Z, lgks.periodic([0, 0.02], omega)))
+        return observed(lgks.cycle(driven, harmonics=HARMONICS, instantaneous=True))[0]
+
+    a, _ = solved([case(Z / 40, Z, (0, 0.02), w, strength=0.1) for w in omegas])
+    off = [np.max(np.abs(one[:, 2:4] - at_once(w)[:, 2:]), axis=0) for one, w in zip(a, omegas, strict=True)]
+    off = [x / np.max(np.abs(one[:, 2:4]), axis=0) for x, one in zip(off, a, strict=True)]
+    assert np.all(off[0] < 0.05)
+    assert np.all(off[0] / off[1] > 1.8)

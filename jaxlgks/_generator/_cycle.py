@@ -119,6 +119,7 @@ def _averaged(action: Dissipator, H: Array, modes: Modes):
     return precondition, fastest, slowest, jnp.max(jnp.sum(jnp.abs(still), axis=1))
 
 
+@eqx.filter_jit
 def multipliers(H: Array, dissipators: tuple[Dissipator, ...], omega: Array) -> Complex[Array, " n"]:
     """The eigenvalues of the map of a state over one period, the largest first."""
     matrices = jax.vmap(lambda D, H: combined(D, 1j * H).matrix())(dissipators, H)
