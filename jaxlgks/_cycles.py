@@ -47,7 +47,7 @@ RESOLVED, DOUBTFUL, WRONG = 1e-10, 1e-8, 1e-6
 """The last harmonics over the largest one: below which they are enough where their number is found, above which a cycle
 is doubted, and refused."""
 ACCEPTED = 1e-8
-"""The largest residual."""
+"""The largest error of an element."""
 FEWEST, MOST = 16, 1024
 """How many harmonics are tried."""
 
@@ -59,8 +59,9 @@ class SteadyCycle(eqx.Module):
       series.
     - `hamiltonians`: H(t), [t, d, d]. `currents`: the heat that each bath brings into the system, J^α(t) = Tr[H(t)
       D_α(t) ρ(t)], [t, baths]. `interaction`: ⟨H_I^α⟩(t), [t, baths], None where dissipators follow at once.
-    - `residual`: what is left of the equation, over the fastest decay rate. `tail`: the largest of the last quarter of
-      harmonics (of ρ and of the operators Λ of the baths' memory), over the largest of all.
+    - `error`: estimate of the largest error of an element, over the largest element, that solving left. `tail`: the
+      largest of the last quarter of harmonics (of ρ and of the operators Λ of the baths' memory), over the largest of
+      all.
     - `slowest`: estimate of the slowest rate at which other states relax to the cycle (`multipliers` has all, exactly).
     - `validity`: how far the equation can be trusted in these states, `Validity`, judged with the H that is driven.
     - `result`: a member of `RESULTS`.
@@ -75,7 +76,7 @@ class SteadyCycle(eqx.Module):
     interaction: Float[Array, "t baths"] | None
     temperatures: Float[Array, " baths"]
     period: Float[Array, ""]
-    residual: Float[Array, ""]
+    error: Float[Array, ""]
     tail: Float[Array, ""]
     slowest: Float[Array, ""]
     validity: Validity | None
@@ -175,8 +176,8 @@ class SteadyCycle(eqx.Module):
         return jnp.tensordot(jnp.exp(1j * angles), jnp.fft.fft(samples, axis=0, norm="forward"), axes=1)
 
     def __str__(self) -> str:
-        numbers = {"residual": self.residual, "tail": self.tail, "slowest": self.slowest}
-        if not is_concrete(numbers) or self.residual.ndim:
+        numbers = {"error": self.error, "tail": self.tail, "slowest": self.slowest}
+        if not is_concrete(numbers) or self.error.ndim:
             return repr(self)
         words = ", ".join(f"{name} {float(x):.2g}" for name, x in numbers.items())
         return f"SteadyCycle ({self.harmonics} harmonics): {words}. {RESULTS[self.result] or 'Successful.'}"
@@ -309,9 +310,9 @@ def _solved(
         memory, left = periodic_memory(baths, H, omega, modes)
         dissipators = _dissipators(baths, equation, memory)
     found = periodic_state(H, omega, dissipators, modes)
-    rho, residual = found.states, jnp.maximum(found.residual, left)
+    rho, error = found.states, jnp.maximum(found.error, left)
     tail = jnp.maximum(_tail(rho), 0.0 if memory is None else _tail(memory))
-    result = _verdict(found, residual, left, tail, driven.system.edge)
+    result = _verdict(found, error, left, tail, driven.system.edge)
     if throw:
         numbers = eqx.filter((driven, baths), eqx.is_inexact_array)
         rho = nan_where(rho, result != RESULTS.successful, numbers)
@@ -319,7 +320,7 @@ def _solved(
     currents = jnp.stack([jnp.einsum("tij,tji->t", H, flow).real for flow in flows], axis=1)
     stored = None if baths is None or memory is None else jax.vmap(baths.interaction)(memory, rho)
     return SteadyCycle(
-        times, rho, H, currents, stored, driven.system.temperatures, period, residual, tail, found.slowest, None,
+        times, rho, H, currents, stored, driven.system.temperatures, period, error, tail, found.slowest, None,
         result, dissipators,
     )  # fmt: skip
 
@@ -344,13 +345,13 @@ def _tail(samples: Array) -> Float[Array, ""]:
     return jnp.max(size[first : len(samples) - first + 1]) / jnp.max(size)
 
 
-def _verdict(found: Any, residual: Array, left: Array, tail: Array, edge: Array | None) -> RESULTS:
+def _verdict(found: Any, error: Array, left: Array, tail: Array, edge: Array | None) -> RESULTS:
     """Whether a cycle can be trusted, the most serious reason last."""
     result = RESULTS.where(tail <= WRONG, RESULTS.successful, RESULTS.few_harmonics)
     if edge is not None:
         held = jnp.max(jnp.einsum("ij,tji->t", edge, found.states).real)
         result = RESULTS.where(held <= EDGE_LIMIT, result, RESULTS.truncated)
-    result = RESULTS.where(residual <= ACCEPTED, result, RESULTS.no_cycle)
+    result = RESULTS.where(error <= ACCEPTED, result, RESULTS.no_cycle)
     result = RESULTS.where(left <= ACCEPTED, result, RESULTS.few_harmonics)
     unique = found.condition > 100 * jnp.finfo(found.condition.dtype).eps
     return RESULTS.where(found.finite, RESULTS.where(unique, result, RESULTS.non_unique), RESULTS.not_finite)
@@ -383,8 +384,8 @@ def _raise_or_warn(found: SteadyCycle, driven: DrivenSystem, equation: AbstractE
         )
     if found.result == RESULTS.no_cycle:
         raise SteadyStateError(
-            f"cycle: GMRES did not converge with {many}: the residual is {float(found.residual):.1e} of the fastest "
-            f"decay rate; allowed are {ACCEPTED:.0e}. Give more harmonics, couple more weakly, or use evolve."
+            f"cycle: GMRES did not converge with {many}: elements may be wrong by {float(found.error):.1e} of the "
+            f"largest; allowed are {ACCEPTED:.0e}. Give more harmonics, couple more weakly, or use evolve."
         )
     if found.tail > DOUBTFUL:
         warnings.warn(

@@ -13,7 +13,14 @@ import numpy as np
 import pytest
 
 import jaxlgks as lgks
-from jaxlgks.errors import RESULTS, CorrelationError, InputError, NonUniqueSteadyStateError, SteadyStateError
+from jaxlgks.errors import (
+    RESULTS,
+    CorrelationError,
+    InputError,
+    NonUniqueSteadyStateError,
+    SolverMemoryError,
+    SteadyStateError,
+)
 
 from . import cycles_heom as heom
 
@@ -32,10 +39,10 @@ def driven_qubit(H0, drives, omega, couplings, temperatures, strength):
 
 
 def observed(c):
-    """Harmonics of ⟨σ⟩ and of the currents, [3, 3 + baths]; power; tail, residual."""
+    """Harmonics of ⟨σ⟩ and of the currents, [3, 3 + baths]; power; tail, error."""
     rows = [jnp.stack([c.harmonic(A, n) for A in (X, Y, Z)]) for n in range(3)]
     rows = [jnp.concatenate([row, c.current_harmonic(n)]) for n, row in enumerate(rows)]
-    return jnp.stack(rows), c.power, jnp.stack([c.tail, c.residual])
+    return jnp.stack(rows), c.power, jnp.stack([c.tail, c.error])
 
 
 def of_case(*case):
@@ -310,7 +317,7 @@ def test_what_a_machine_is_worth():
     H, rho = (np.einsum("t,ij->tij", f, Z) + 0j for f in (np.cos(angles), np.sin(angles) / 4))
     power = np.mean(-np.sin(angles) * np.sin(angles) / 2)  # Tr[Ḣρ] at ω = 1
     none, zero = dict.fromkeys(("interaction", "validity")), jnp.zeros(())
-    made_up = dict.fromkeys(("residual", "tail", "slowest"), zero) | {"_dissipators": (), "times": jnp.zeros(5)}
+    made_up = dict.fromkeys(("error", "tail", "slowest"), zero) | {"_dissipators": (), "times": jnp.zeros(5)}
     made_up |= {"period": jnp.asarray(2 * np.pi), "temperatures": jnp.array([2.0, 1.0]), "result": RESULTS.successful}
 
     def machine(sign, currents):
@@ -339,6 +346,8 @@ def test_bad_input_is_named():
     flat = lgks.System(Z / 2, lgks.Bath(X, 0.5, lgks.Flat(0.01))).driven(lgks.Drive(Z, lgks.periodic([0, 0.1], 2.0)))
     energy = lgks.System(Z / 2, system.baths, energy=Z).driven(lgks.Drive(Z, lgks.periodic([0, 0.1], 2.0)))
     single = lgks.System(Z / 2, system.baths, dtype=jnp.complex64).driven(lgks.Drive(Z, lgks.periodic([0, 0.1], 2.0)))
+    large = lgks.System(np.diag(np.arange(16.0)), lgks.Bath(np.ones((16, 16)), 0.5, lgks.DrudeLorentz(0.002, CUTOFF)))
+    large = large.driven(lgks.Drive(np.eye(16), lgks.periodic([0, 0.1], 2.0)))
     for arguments, options, error, words in (
         ((system,), {}, InputError, r"system\.driven\(Drive"),
         ((system.driven(lgks.Drive(Z, jnp.tanh)),), {}, InputError, "needs a period"),
@@ -349,6 +358,7 @@ def test_bad_input_is_named():
         ((flat,), {}, CorrelationError, "instantaneous=True"),
         ((energy,), {}, InputError, "energy="),
         ((single,), {}, InputError, "without dtype="),
+        ((large,), {"harmonics": 2**14}, SolverMemoryError, "16384 harmonics .* GB"),
     ):
         with pytest.raises(error, match=words):
             lgks.cycle(*arguments, **options)

@@ -55,12 +55,12 @@ def periodic_memory(
 
 
 class PeriodicState(eqx.Module):
-    """ρ(t), and how far it can be trusted. `residual`: what is left of its equation, over the fastest decay rate;
-    `slowest`: an estimate of the slowest rate at which other states relax to it, on average; `condition`: over the
-    norm of the average generator."""
+    """ρ(t), and how far it can be trusted. `error`: what is left of its equation through the approximate inverse, over
+    the largest element; `slowest`: an estimate of the slowest rate at which other states relax to it, on average;
+    `condition`: over the norm of the average generator."""
 
     states: Complex[Array, "t d d"]
-    residual: Float[Array, ""]
+    error: Float[Array, ""]
     slowest: Float[Array, ""]
     condition: Float[Array, ""]
     finite: Bool[Array, ""]
@@ -85,8 +85,8 @@ def periodic_state(
 
     b = jnp.broadcast_to(packed(fastest * one), H.shape)
     P = iterated_solve(apply, b, prepare, RESTART, CYCLES)
-    left = jax.lax.stop_gradient(jnp.max(jnp.abs(apply(P) - b)) / fastest)
-    return PeriodicState(jax.vmap(unpacked)(P), left, slowest, slowest / norm, jnp.isfinite(norm))
+    error = jax.lax.stop_gradient(jnp.max(jnp.abs(prepare(apply(P) - b))) / jnp.max(jnp.abs(P)))
+    return PeriodicState(jax.vmap(unpacked)(P), error, slowest, slowest / norm, jnp.isfinite(norm))
 
 
 def _on(D: Dissipator, X: Array) -> Array:
