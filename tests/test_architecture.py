@@ -200,6 +200,7 @@ def test_models_and_methods_of_the_public_face_exist():
         lgks.Local: ["fixed"],
         lgks.LinearResponse: ["static", "impulse", "step", "susceptibility"],
         lgks.Evolution: ["expect"],
+        lgks.DrivenEvolution: ["expect"],
     }.items():
         for name in names:
             assert callable(getattr(owner, name)), f"{owner.__name__}.{name}"

@@ -233,8 +233,8 @@ def rectangle(t):
 
 @pytest.mark.slow
 def test_slow_drives_are_adiabatic():
-    """A ramp of the level spacing and angle, from the steady state: the instantaneous Redfield and Davies forms tend to
-    the full equation as it slows down; the first in proportion to its speed, in states and total heat."""
+    """A ramp of the level spacing and angle, from the steady state: the instantaneous form tends to the full
+    equation as it slows down, in proportion to its speed, in states and heat."""
     errors = []
     for duration in (200.0, 800.0):
         ts = np.linspace(0.0, duration, 13)
@@ -242,21 +242,19 @@ def test_slow_drives_are_adiabatic():
         driven = qubit(0.02, X + Z, pulse)
         full = lgks.evolve(driven, None, ts, REDFIELD, stationary=True)
         slow = lgks.evolve(driven, None, ts, REDFIELD, instantaneous=True)
-        davies = lgks.evolve(driven, None, ts, lgks.Davies(), instantaneous=True)
         assert np.array_equal(slow.bath_currents, slow.heat_currents)
         size = np.max(np.abs(full.heat))
         errors.append(
             [np.max(np.abs(slow.states - full.states)), np.max(np.abs(slow.bath_heat - full.bath_heat)) / size]
         )
-        assert np.max(np.abs(davies.states - full.states)) < 0.05
     assert np.all(np.array(errors[1]) < 0.35 * np.array(errors[0])), errors
     assert np.max(errors[0]) < 0.05
 
 
 @pytest.mark.slow
 def test_gradients_in_all_parameters_of_a_batch():
-    """Reverse mode under vmap over amplitudes, in the splitting, a coupling, a temperature, a density, the drive:
-    against Richardson's differences of the values, by one program."""
+    """Reverse mode under vmap over amplitudes, in the splitting, a coupling, a temperature, a density and the drive,
+    along one direction of all: against Richardson's differences of the values, by one program."""
 
     def values(p, height):
         baths = [lgks.Bath(X + p[1] * Z, p[2], lgks.DrudeLorentz(p[3], CUTOFF)), lgks.Bath(X, 0.3, OTHER)]
@@ -266,19 +264,12 @@ def test_gradients_in_all_parameters_of_a_batch():
 
     OTHER = lgks.DrudeLorentz(0.01, 1.0)
     both = jax.jit(jax.vmap(jax.value_and_grad(values, argnums=(0, 1)), in_axes=(None, 0)))
-    p, heights = jnp.array([1.0, 0.3, 0.5, 0.02, 2.0]), jnp.array([0.0, 0.3])
-    _, (gradient, along) = both(p, heights)
-    h = 1e-3
-
-    def richardson(f):
-        return (8 * (f(h) - f(-h)) - (f(2 * h) - f(-2 * h))) / (12 * h)
-
-    for k in range(len(p)):
-        scale = 0.01 if k == 3 else 1.0  # the strength itself is 0.02
-        found = richardson(lambda x, k=k, scale=scale: np.asarray(both(p.at[k].add(scale * x), heights)[0])) / scale
-        np.testing.assert_allclose(gradient[:, k], found, rtol=0, atol=2e-8 / scale)
-    found = richardson(lambda x: np.asarray(both(p, heights + x)[0]))
-    np.testing.assert_allclose(along, found, rtol=0, atol=2e-8)
+    p, heights, h = jnp.array([1.0, 0.3, 0.5, 0.02, 2.0]), jnp.array([0.0, 0.3]), 1e-3
+    along = jnp.array([0.7, -0.4, 0.5, 0.02, 0.8])  # each in proportion to its parameter
+    gradient, slope = both(p, heights)[1]
+    f = {k: np.asarray(both(p + k * h * along, heights + k * h)[0]) for k in (-2, -1, 1, 2)}
+    found = (8 * (f[1] - f[-1]) - (f[2] - f[-2])) / (12 * h)
+    np.testing.assert_allclose(gradient @ along + slope, found, rtol=0, atol=1e-8)
 
 
 def shape_of(height, width) -> Shape:

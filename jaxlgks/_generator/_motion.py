@@ -41,8 +41,10 @@ class Motion(eqx.Module):
 
     def slope(self, t: Array, y: Any) -> Any:
         """dy/dt."""
-        rho, memory, _ = y
-        H, kernel = self.hamiltonian(t), self.baths.kernel(t, memory)
+        return self._slope(t, y, self.baths.kernel(t, y[1]))
+
+    def _slope(self, t: Array, y: Any, kernel: Any) -> Any:
+        (rho, memory, _), H = y, self.hamiltonian(t)
         flow = jnp.sum(self.baths.dissipators(kernel, rho), axis=0)
         change = -1j * (H @ rho - rho @ H) + flow
         return change, self.baths.slope(H, memory), self.currents(H, kernel, rho)
@@ -50,7 +52,8 @@ class Motion(eqx.Module):
     def reading(self, t: Array, y: Any) -> Reading:
         """What is reported of a time."""
         rho, memory, heat = y
-        kernel, (change, memory_change, currents) = self.baths.kernel(t, memory), self.slope(t, y)
+        kernel = self.baths.kernel(t, memory)
+        change, memory_change, currents = self._slope(t, y, kernel)
         energy, power = (jnp.einsum("ij,ji->", A, rho).real for A in (self.driven.hamiltonian(t), self.driven.rate(t)))
         if memory is None:
             held = rate = jnp.zeros_like(currents)
