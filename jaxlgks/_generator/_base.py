@@ -161,6 +161,13 @@ class AbstractGenerator(AbstractForm):
         parts of operators that need not be Hermitian."""
 
     @abc.abstractmethod
+    def spectrum(self, A: Any, B: Any, X: State, omegas: Float[Array, " w"], *, instantaneous: bool) -> Array:
+        """∫ dt e^{iωt} (⟨A(t)B(0)⟩ − ⟨A⟩⟨B⟩) at each frequency, [w], of operators that need not be Hermitian: with the
+        memory of the baths, or by `regression`.
+
+        **Raises:** by name, where a bath has no memory."""
+
+    @abc.abstractmethod
     def resolvent(self, B: State, omegas: Float[Array, " w"], A: Observables) -> Array:
         """Tr[A (L + iω)⁻¹ B] at each frequency for a stack of B without trace, [w, k, *a]."""
 

@@ -194,9 +194,14 @@ def _carried(delay: PolynomialDelay) -> tuple[Functional, Array, Array]:
 
 def with_memory(L: Any, X: Functional, change: Change, quantity: Any) -> PolynomialDelay:
     """The response of a quantity; see `AbstractGenerator.delayed`. L: a `PolynomialGenerator`."""
-    if L.equation.regroups and is_concrete(L.model, L.at, change.energy):
-        warn_of_near(float(_nearest(L.at, L.model, change.energy)), "modes", L.equation)
+    warn_of_near_modes(L, change.energy)
     return _delayed(L, X, change, quantity, exponentials_of(one_noise_each(L.model)))
+
+
+def warn_of_near_modes(L: Any, V: Symbol) -> None:
+    """Where V joins modes that a secular equation treats apart and that lie within few decay rates."""
+    if L.equation.regroups and is_concrete(L.model, L.at, V):
+        warn_of_near(float(_nearest(L.at, L.model, V)), "modes", L.equation)
 
 
 @eqx.filter_jit

@@ -31,20 +31,23 @@ from ._frame import Frame
 
 
 class Retarded(eqx.Module):
-    """D_α⁽¹⁾π of each bath with memory, in two parts, rotation and shift.
+    """D_α⁽¹⁾π of each bath with memory, for parts of V: that off Bohr frequency zero, rotation, and at it, shift.
 
-    - `rates`: z_jp of each bath. `amplitudes`: a_jp for the part of V off Bohr frequency zero, and at it.
+    - `rates`: z_jp of each bath. `amplitudes`: a_jp for each part of V.
     - `units`: Q_p of each bath, tensors with leading axes [baths, p].
     """
 
     rates: Complex[Array, "baths j p"]
-    amplitudes: Complex[Array, "2 baths j p"]
+    amplitudes: Complex[Array, "m baths j p"]
     units: Symbol
 
     def at(self, omega: Array) -> Symbol:
-        """For δ(t) = e^{−iωt}, with leading axes [2, baths]."""
-        half, other = (self._summed(1 / (self.rates - 1j * w)) for w in (omega, -omega))
-        return jax.tree.map(jnp.add, half, adjoint(other))
+        """For δ(t) = e^{−iωt}, with leading axes [m, baths]."""
+        return jax.tree.map(jnp.add, self.on_left(omega), adjoint(self.on_left(-omega)))
+
+    def on_left(self, omega: Array) -> Symbol:
+        """Without the Hermitian conjugate: X ↦ ⟨[S, X] Λ⁽¹⁾(ω)⟩."""
+        return self._summed(1 / (self.rates - 1j * omega))
 
     def after(self, u: Array) -> Symbol:
         """A time u after a kick."""
@@ -63,11 +66,10 @@ def retarded(
     at: Frame,
     couplings: Complex[Array, "baths n"],
     exponentials: tuple[Complex[Array, "baths j"], Complex[Array, "baths j"]],
-    V: tuple[Symbol, Symbol],
+    V: tuple[Symbol, ...],
     degree: int,
 ) -> Retarded:
-    """From s, the coefficients c and rates ν of each bath, and V in Bohr's frame off Bohr frequency zero and at it, for
-    X up to a degree."""
+    """From s, the coefficients c and rates ν of each bath, and V in Bohr's frame in parts, for X up to a degree."""
     J = jnp.asarray(commutators(at.nominal.size), complex)
     c, nu = exponentials
     at_rest = c[:, :, None] * couplings[:, None] / (nu[:, :, None] - 1j * at.signed)

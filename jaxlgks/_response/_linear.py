@@ -212,9 +212,9 @@ def _at(values: tuple[Array, Array], where: Array, shape: tuple[int, ...]) -> tu
     return kubo, rotation, shift, beside
 
 
-def as_frequencies(omega: Numbers) -> Array:
+def as_frequencies(omega: Numbers, who: str = "susceptibility") -> Array:
     """Real frequencies, a scalar or [w]."""
     omega = as_real(omega, "omega")
     if omega.ndim > 1:
-        raise ShapeError(f"susceptibility: omega must be a scalar or [w]; got shape {tuple(omega.shape)}.")
+        raise ShapeError(f"{who}: omega must be a scalar or [w]; got shape {tuple(omega.shape)}.")
     return omega
