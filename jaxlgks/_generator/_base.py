@@ -229,6 +229,10 @@ class AbstractDelay(eqx.Module):
         """The highest frequency with which it turns, that of the baths' memory included."""
 
     @abc.abstractmethod
+    def at_infinity(self) -> Array:
+        """Tr[A r], [*a], of what the equation keeps of its own first order r beside −i[V, π₀] when ω → ∞."""
+
+    @abc.abstractmethod
     def interaction(self) -> "AbstractInteraction":
         """The energy of the interaction with each bath.
 

@@ -117,6 +117,9 @@ class MatrixDelay(AbstractDelay):
     def bandwidth(self) -> Float[Array, ""]:
         return jnp.ptp(self.source.energies) + jnp.max(jnp.abs(self.source.rates.imag))
 
+    def at_infinity(self) -> Array:
+        return self._shaped(averaged(self.remainder.changes(self.remainder.slow)[0], self.rows))
+
     def interaction(self) -> Interaction:
         return interaction(self.source)
 

@@ -92,6 +92,10 @@ class PolynomialDelay(AbstractDelay):
     def bandwidth(self) -> Float[Array, ""]:
         return 4 * jnp.max(jnp.abs(self.at.signed)) + jnp.max(jnp.abs(self.source.rates.imag))
 
+    def at_infinity(self) -> Array:
+        at_once = averaged(_summed(self.remainder.at_once, 0), self.rows)
+        return self._shaped(at_once - averaged(self.kubo, self.rows) - averaged(self.kubo, self.remainder.dressed))
+
     def interaction(self) -> AbstractInteraction:
         raise InputError(
             "bath_currents: the energy of the interaction is known for matrices; got oscillators without truncation. "
