@@ -137,9 +137,10 @@ class LinearResponse(eqx.Module):
             φ(0⁺) − i⟨[V, A]⟩ = lim_{ω→∞} −iω χ(ω) − i⟨[V, A]⟩.
 
         For populations, and whatever turns slowly, Tr[A (D₁(0) − D₁^Redfield(0)) π₀] less Tr[A N x_K(0)], what the
-        equation averages away (N) of the coherences that V makes (x_K). For fast coherences i Tr[A [V, Mπ₀]]: the kick acts on the true state, (1 − M)π₀, of which a secular equation has π₀. Zero for
-        `Redfield(lamb_shift=True)`, otherwise of the order of the coupling: what φ near t = 0, and ω χ at large ω, may
-        be wrong by. At once (`instantaneous=True`) all of Tr[A D₁π₀]. Of a heat current, the part through the state."""
+        equation averages away (N) of the coherences that V makes (x_K). For fast coherences i Tr[A [V, Mπ₀]]: the kick
+        acts on the true state, (1 − M)π₀, of which a secular equation has π₀. Zero for `Redfield(lamb_shift=True)`,
+        otherwise of the order of the coupling: what φ near t = 0, and ω χ at large ω, may be wrong by. At once
+        (`instantaneous=True`) all of Tr[A D₁π₀]. Of a heat current, the part through the state."""
         if self.instantaneous:
             return jnp.sum(self.generator.average(self.observables, self.sources)[1:], axis=0).real
         return self._delay().at_infinity().real
