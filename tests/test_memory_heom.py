@@ -137,7 +137,8 @@ def test_what_the_second_order_leaves_falls_with_the_coupling(case):
 @pytest.mark.slow
 def test_what_the_baths_give_in_time_and_frequency_is_one_response():
     """Φ_bath − Φ_J is the answer of ⟨H_I⟩ to a kick: its transform is (χ_bath − χ_J)/(−iω), which the hierarchy judges.
-    By Simpson's rule on intervals that grow from 1e−4, since the memory of a Drude bath has no shortest time."""
+    By Simpson's rule on intervals that grow from 1e−4, since the memory of a Drude bath has no shortest time. And the
+    impulse response, with the weight of its δ(τ), convolved with a drive that stays on, is the step again, to 1e−13."""
     system, V, _ = mode(0.05)
     r = lgks.thermodynamic_response(system, V, REDFIELD)
     s, h = np.linspace(0.0, 1.0, 6001, retstep=True)
@@ -150,3 +151,6 @@ def test_what_the_baths_give_in_time_and_frequency_is_one_response():
     chi = (one.susceptibility(OMEGAS[1:]).total for one in (r.bath_currents, r.heat_currents))
     expected = np.asarray(next(chi) - next(chi)) / (-1j * OMEGAS[1:, None])
     np.testing.assert_allclose(transformed, expected, rtol=0, atol=1e-4 * np.max(np.abs(expected)))
+    late = np.linspace(0.0, 300.0, 31)
+    switched, step = r.bath_currents.to_drive(np.ones(31), late).total, r.bath_currents.step(late).total
+    np.testing.assert_allclose(switched, step, rtol=0, atol=1e-13)

@@ -223,6 +223,10 @@ class AbstractDelay(eqx.Module):
     def step(self, ts: Float[Array, " t"]) -> tuple[Array, Array]:
         """Φ(t) by part, [t, 3, *a], and what of it is not through the state, [t, *a]."""
 
+    @abc.abstractmethod
+    def slope(self, ts: Float[Array, " t"]) -> Array:
+        """dφ/dt by part, [t, 3, *a], of observables."""
+
     @property
     @abc.abstractmethod
     def bandwidth(self) -> Float[Array, ""]:
@@ -252,6 +256,10 @@ class AbstractInteraction(eqx.Module):
     @abc.abstractmethod
     def after(self, ts: Float[Array, " t"]) -> Array:
         """Times after a kick, [t, baths]."""
+
+    @abc.abstractmethod
+    def slope(self, ts: Float[Array, " t"]) -> Array:
+        """d/dt of `after`, [t, baths]."""
 
 
 class AbstractSuperoperator(eqx.Module):

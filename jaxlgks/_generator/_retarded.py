@@ -82,6 +82,11 @@ class Retarded(eqx.Module):
         """Its `after` is ∫_u^∞ of that of this one."""
         return eqx.tree_at(lambda r: r.kicked, self, self._divided(jnp.zeros(())))
 
+    def slope(self) -> "Retarded":
+        """Its `after` is d/du of that of this one."""
+        decay, X = self.rates[:, :, None, None] * self.kicked, self.kicked
+        return eqx.tree_at(lambda r: r.kicked, self, 1j * (X @ self.hamiltonian - self.hamiltonian @ X) - decay)
+
     @property
     def memory(self) -> Float[Array, ""]:
         """The time after which nothing is left."""

@@ -88,6 +88,9 @@ class PolynomialDelay(AbstractDelay):
         values, explicit = _in_time(self, ts, steps=True)
         return self._shaped(values), self._shaped(explicit + self.weight)
 
+    def slope(self, ts: Float[Array, " t"]) -> Array:
+        raise NotImplementedError  # asked of what `interaction` gives
+
     @property
     def bandwidth(self) -> Float[Array, ""]:
         return 4 * jnp.max(jnp.abs(self.at.signed)) + jnp.max(jnp.abs(self.source.rates.imag))

@@ -12,6 +12,7 @@ An explicit part acts at once: a constant in Φ and χ, a δ(τ) in φ. So writt
 only Φ(∞) = χ(0) is right; with the memory of the baths L₁ depends on ω, and φ follows (`MatrixDelay`).
 """
 
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 import equinox as eqx
@@ -182,14 +183,21 @@ class LinearResponse(eqx.Module):
 
         **Raises:** `ShapeError`, `InputError` for times or samples of another kind, samples too far apart, functions
         too fast between the times, and steps in which the response itself turns too often."""
-        on = grid(t, self.generator.bandwidth if self.instantaneous else self._delay().bandwidth)
-        drive, phi = as_drive(delta, on), self.impulse(on.delays)
-        now, early, inside = (drive(x) for x in (on.times, on.early, on.inside))
-        kubo, rotation, shift, delayed = (
-            on.convolved(x, early, inside) for x in (phi.kubo, phi.rotation, phi.shift, phi.delayed)
-        )
-        explicit = delayed + jnp.multiply.outer(now, phi.explicit[0])
-        return Parts(kubo, rotation, shift, explicit)
+        return under_drive(self.impulse, self.bandwidth, delta, t)
+
+    @property
+    def bandwidth(self) -> Float[Array, ""]:
+        """The highest frequency with which φ turns."""
+        return self.generator.bandwidth if self.instantaneous else self._delay().bandwidth
+
+    def slope(self, t: Numbers) -> Array:
+        """dφ/dτ by part, kubo, rotation and shift, [*t, 3, *a], of observables with the memory of the baths. `t` ≥ 0:
+        scalar or [t]."""
+        t = as_delays(t)
+        ascending, where = in_order(t, self.explicit.dtype)
+        values = self._delay().slope(ascending)
+        require_known(values, "response in time")
+        return values[where].real.reshape(t.shape + values.shape[1:])
 
     def interaction(self) -> AbstractInteraction:
         """The energy of the interaction with each bath under the drive.
@@ -204,6 +212,17 @@ class LinearResponse(eqx.Module):
 
     def _delay(self) -> AbstractDelay:
         return self.generator.delayed(self.state, self.change, self.quantity)
+
+
+def under_drive(impulse: Callable[[Any], Impulse], bandwidth: Array, delta: Any, t: Numbers) -> Parts:
+    """`LinearResponse.to_drive` from an impulse response."""
+    on = grid(t, bandwidth)
+    drive, phi = as_drive(delta, on), impulse(on.delays)
+    now, early, inside = (drive(x) for x in (on.times, on.early, on.inside))
+    kubo, rotation, shift, delayed = (
+        on.convolved(x, early, inside) for x in (phi.kubo, phi.rotation, phi.shift, phi.delayed)
+    )
+    return Parts(kubo, rotation, shift, delayed + jnp.multiply.outer(now, phi.explicit[0]))
 
 
 @eqx.filter_jit
