@@ -69,6 +69,7 @@ def test_regression_by_hand(equation):
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:.*treats levels apart:UserWarning")  # of many quanta, whose decay is fast
 @pytest.mark.parametrize("equation", [REDFIELD, lgks.Davies(lamb_shift=True)], ids=lambda e: type(e).__name__)
 def test_oscillators_have_the_spectrum_of_a_fock_space(equation):
     """Squeezed, displaced, between two baths; A and B quadratic, B not Hermitian: by polynomials and by matrices of 14

@@ -16,8 +16,8 @@ from jaxtyping import Array, Complex, Float
 
 from .._generator import APART, Exponentials, converged, exponentials_of
 from .._polynomials import Polynomial, Symbol, contracted, product, symmetrised
-from ._delayed import warn_of_near_modes
-from ._dynamics import coupling_form, damping_rates, one_noise_each
+from ._delayed import couplings_of, warn_of_near_modes
+from ._dynamics import damping_rates, one_noise_each
 from ._first_order import functional
 from ._flow import Functional, averaged, resolvents
 from ._frame import Frame
@@ -57,9 +57,8 @@ def _fluctuations(L: Any, A: Polynomial, B: Polynomial, exponentials: Exponentia
     b = _connected([jax.vmap(functools.partial(_multiplied, at, k))(x) for k, x in enumerate(first)])
     if exponentials is None:
         return Fluctuations(at, later, b)
-    couplings = jnp.stack([at.modes.forms.T @ coupling_form(noise)[0] for noise in one_noise_each(L.model)])
     kicks = [at.to_bohr(tuple(1j * x[i] for x in first)) for i in range(2)]
-    memory = retarded(at, couplings.astype(complex), exponentials, tuple(kicks), len(every) - 1)
+    memory = retarded(at, couplings_of(at, L.model), exponentials, tuple(kicks), len(every) - 1)
     if L.equation.second_order:
         return Fluctuations(at, later, b, memory)
     M = dressing(L.model, L.equation, at, APART * jnp.max(damping_rates(at.modes, L.model)))
