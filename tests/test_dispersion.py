@@ -78,7 +78,7 @@ def kernel_at_rest(density, S, T) -> np.ndarray:
     [
         (lgks.DrudeLorentz(0.02, 1.5), 1.0),
         (lgks.Ohmic(0.02, 1.5), None),
-        (lgks.UnderdampedBrownian(0.1, 0.6, 1.6), 0.1),
+        pytest.param(lgks.UnderdampedBrownian(0.1, 0.6, 1.6), 0.1, marks=pytest.mark.slow),
     ],
     ids=["drude", "exponential", "brownian"],
 )
@@ -131,7 +131,9 @@ def test_absorbed_power_at_a_line_is_the_golden_rule():
 
 
 @pytest.mark.parametrize(
-    "equation", [lgks.Davies(), lgks.UniversalLindblad(), REDFIELD], ids=lambda e: type(e).__name__
+    "equation",
+    [lgks.Davies(), pytest.param(lgks.UniversalLindblad(), marks=pytest.mark.slow), REDFIELD],
+    ids=lambda e: type(e).__name__,
 )
 def test_what_an_equation_keeps_of_its_own(equation):
     """`remainder` is what is left of −iωχ beside i⟨[V, A]⟩ at ω = 1e8 and 1e9: of the order of the coupling for a

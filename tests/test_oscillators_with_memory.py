@@ -179,6 +179,24 @@ def test_what_the_baths_of_oscillators_give_in_time():
 
 
 @pytest.mark.slow
+def test_the_driven_equation_of_moments():
+    """A heat current at a frequency and some time after V was switched on, explicitly and through the driven equation
+    of means, covariances and Λ_j, which knows no normal mode: 1e−11 and better; differences 1e−9. Both routes have the
+    same exponentials only."""
+    for current, where in ((lgks.HeatCurrent("hot"), {"omega": 0.7}), (lgks.HeatCurrent("cold"), {"t": 9.0})):
+        table = lgks.cross_validate(model(0.02), V, current, REDFIELD, **where)
+        assert np.max(table.autodiff_difference) < 5e-11
+        assert np.max(table.finite_difference_difference) < 1e-9
+
+
+def test_what_has_no_driven_equation_is_named():
+    """A secular equation, and a V after which no state stays Gaussian."""
+    for equation, what, message in ((lgks.Davies(), V, "Davies is derived"), (REDFIELD, X**3, "degree 2 at most")):
+        with pytest.raises(InputError, match=message):
+            lgks.cross_validate(model(0.02), what, X, equation, omega=1.0)
+
+
+@pytest.mark.slow
 def test_near_modes_that_a_secular_equation_treats_apart_are_warned_of():
     """Davies is off by 20 % there."""
     a, b = lgks.modes(2)

@@ -25,7 +25,15 @@ from ._channels import Channels as Channels
 from ._choice import generator as generator, known_blocks as known_blocks
 from ._delayed import Explicit as Explicit
 from ._dense import DenseGenerator as DenseGenerator, dense_generator as dense_generator
-from ._driven import Driven as Driven
+from ._driven import (
+    HARMONICS as HARMONICS,
+    NEIGHBOURS as NEIGHBOURS,
+    AbstractDriven as AbstractDriven,
+    Driven as Driven,
+    first_harmonic as first_harmonic,
+    followed as followed,
+    require_driven as require_driven,
+)
 from ._facts import NEGLIGIBLE as NEGLIGIBLE, Facts as Facts
 from ._gth import UNROLLED as UNROLLED, scalars as scalars, stationary as stationary
 from ._linear import linear_solve as linear_solve, matrix_exponential as matrix_exponential
