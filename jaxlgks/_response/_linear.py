@@ -192,7 +192,9 @@ class LinearResponse(eqx.Module):
 
     def slope(self, t: Numbers) -> Array:
         """dφ/dτ by part, kubo, rotation and shift, [*t, 3, *a], of observables with the memory of the baths. `t` ≥ 0:
-        scalar or [t]."""
+        scalar or [t]. Raises `InputError` for anything else."""
+        if self.instantaneous or self.quantity.dissipated:
+            raise InputError("slope: the derivative of φ is known for observables with the memory of the baths only.")
         t = as_delays(t)
         ascending, where = in_order(t, self.explicit.dtype)
         values = self._delay().slope(ascending)
