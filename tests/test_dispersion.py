@@ -77,7 +77,7 @@ def kernel_at_rest(density, S, T) -> np.ndarray:
     ("density", "steps"),
     [
         (lgks.DrudeLorentz(0.02, 1.5), 1.0),
-        (lgks.Ohmic(0.02, 1.5), None),
+        pytest.param(lgks.Ohmic(0.02, 1.5), None, marks=pytest.mark.slow),
         pytest.param(lgks.UnderdampedBrownian(0.1, 0.6, 1.6), 0.1, marks=pytest.mark.slow),
     ],
     ids=["drude", "exponential", "brownian"],

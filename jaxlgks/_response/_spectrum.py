@@ -48,8 +48,8 @@ def spectrum(
     - `omega`: real, scalar or [w]. `equation`: the master equation. `solver`: as for `response`.
     - `instantaneous`: without the memory of the baths. The dissipators of `Local` have none to begin with.
 
-    **Returns:** complex, the shape of `omega`. With memory, derivatives in H are those of
-    `Redfield(lamb_shift=True)`; NaN for other equations.
+    **Returns:** complex, the shape of `omega`. With memory derivatives in H exist for
+    `Redfield(lamb_shift=True)`; those of other equations are NaN.
 
     **Raises:** as `steady_state`; `ShapeError`, `InputError`; `CorrelationError` where a bath has no memory (`Flat`),
     unless `instantaneous=True`. Warns as `response` does where A or B joins near levels.
