@@ -8,8 +8,9 @@ import os
 import resource
 from importlib.metadata import version
 
-# Leave out what makes programs fast, and compile each on one thread: the workers fill the cores. (XLA stops at a flag
-# that it does not know, hence the version; `XLA_FLAGS= python -m pytest` tests the programs as users get them.)
+# Leave out what makes programs fast, and compile each on one thread: the workers fill the cores. With these flags, what
+# runs once is not compiled at all (`interpreter.py`). (XLA stops at a flag that it does not know, hence the version;
+# `XLA_FLAGS= python -m pytest` tests the programs as users get them.)
 if version("jaxlib").startswith("0.9."):
     os.environ.setdefault(
         "XLA_FLAGS",

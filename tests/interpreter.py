@@ -49,7 +49,7 @@ def _run_or_compile(*args: Any, jaxpr: Any, **params: Any) -> Any:
 def _as_result(x: Any, aval: Any) -> jax.Array:
     if aval.weak_type:
         return jax._src.lax.lax._convert_element_type(x, aval.dtype, weak_type=True)
-    return x if isinstance(x, jax.Array) else jax.device_put(np.array(x, aval.dtype))
+    return _on_device(np.asarray(x, aval.dtype)) if isinstance(x, np.ndarray) else x
 
 
 _calls: "weakref.WeakKeyDictionary[Any, int]" = weakref.WeakKeyDictionary()
@@ -249,8 +249,12 @@ def _by_xla(eqn: Any, ins: list[Any]) -> list[Any]:
         count = int(np.prod(shape))
         padded = [_padded(np.broadcast_to(x, shape), count) for x in ins]
         return [np.asarray(eqn.primitive.bind(*padded, **params))[:count].reshape(shape)]
-    outs = eqn.primitive.bind(*ins, **params)
+    outs = eqn.primitive.bind(*map(_on_device, ins), **params)
     return outs if eqn.primitive.multiple_results else [outs]
+
+
+def _on_device(x: Any) -> jax.Array:
+    return x if isinstance(x, jax.Array) else jax.device_put(x)
 
 
 def _padded(x: np.ndarray, count: int) -> np.ndarray:
@@ -282,7 +286,7 @@ def _scan(ins: list[Any], params: Any) -> list[Any]:
     length, body = params["length"], params["jaxpr"]
     first, last = params["num_consts"], params["num_consts"] + params["num_carry"]
     if length > TURNS or length == 0:
-        return jax.lax.scan_p.bind(*ins, **params)
+        return jax.lax.scan_p.bind(*map(_on_device, ins), **params)
     consts, carry, xs = ins[:first], list(ins[first:last]), [np.asarray(x) for x in ins[last:]]
     rows: list[Any] = [None] * length
     for i in range(length)[:: -1 if params["reverse"] else 1]:
@@ -296,12 +300,12 @@ def _while(ins: list[Any], params: Any) -> list[Any]:
     first, last = params["cond_nconsts"], params["cond_nconsts"] + params["body_nconsts"]
     of_test, of_body, carry = ins[:first], ins[first:last], ins[last:]
     if test.out_avals[0].shape:  # a batch, of which each ends when it will
-        return jax.lax.while_p.bind(*ins, **params)
+        return jax.lax.while_p.bind(*map(_on_device, ins), **params)
     for _ in range(TURNS):
         if not bool(_run(test.jaxpr, test.consts, [*of_test, *carry])[0]):
             return carry
         carry = _run(body.jaxpr, body.consts, [*of_body, *carry])
-    return jax.lax.while_p.bind(*of_test, *of_body, *carry, **params)
+    return jax.lax.while_p.bind(*map(_on_device, (*of_test, *of_body, *carry)), **params)
 
 
 def _solved(ins: list[Any], params: Any) -> list[Any]:
