@@ -2,8 +2,10 @@
 
 from importlib.metadata import version as _version
 
-from . import errors as errors, models as models
+from . import errors as errors, models as models, pulses as pulses
 from ._cumulant import Cumulant as Cumulant, cumulant_map as cumulant_map
+from ._driven_evolution import DrivenEvolution as DrivenEvolution
+from ._drives import Drive as Drive, DrivenSystem as DrivenSystem
 from ._entropy import von_neumann_entropy as von_neumann_entropy
 from ._equations import (
     Davies as Davies,
@@ -94,5 +96,6 @@ from ._sweeps import sweep as sweep
 from ._system import Bath as Bath, System as System
 from ._validity import validity as validity
 from .errors import FitWarning as FitWarning, SweepWarning as SweepWarning, ValidityWarning as ValidityWarning
+from .pulses import periodic as periodic
 
 __version__ = _version("jaxlgks")

@@ -8,16 +8,15 @@ interaction picture, or for oscillators in closed form.
 from typing import Any, Literal
 
 import equinox as eqx
-import jax.numpy as jnp
-import numpy as np
-from jaxtyping import Array, Float
 
 from ._cumulant import Cumulant, cumulant_states
+from ._driven_evolution import OPTIONS, evolve_driven
+from ._drives import DrivenSystem
 from ._equations import AbstractEquation, Davies
 from ._generator import AbstractGenerator, Evolution, require_known, resolve, tell
-from ._inputs import Numbers, as_real, as_state, as_word, is_concrete
+from ._inputs import Numbers, as_state, as_times, as_word, is_concrete
 from ._system import require_matrices
-from .errors import InputError, ShapeError
+from .errors import InputError
 
 
 def evolve(
@@ -44,15 +43,27 @@ def evolve(
     - `options` of "diffrax": `rtol` (1e−10), `atol` (1e−12), `max_steps` (100,000), `progress` (a text bar), `adjoint`
       (how it is differentiated; reverse mode by default, `diffrax.ForwardMode()` for `jvp` and `jacfwd`).
 
+    For a driven system (`system.driven(...)`) dissipators follow H(t) with the memory of the baths, which is exact to
+    second order in the coupling for any drive: `equation=Redfield(lamb_shift=True)`. It is integrated by collocation of
+    order 13, whose steps follow H(t), none longer than the largest interval of `ts`: a pulse that is much shorter than
+    1/|H| needs times around it. `method` is not used; `options`:
+
+    - `stationary`: False: at ts[0] system and baths have just met, a product state. True: the baths have long been in
+      contact with the system under H(ts[0]); `rho0` may then be None, the steady state there.
+    - `instantaneous`: True for the adiabatic form of any equation, at each time its generator for the H(t) of that
+      time; right for drives much slower than transitions and baths. Groups of Bohr frequencies are those of H(t), or
+      those of `equation.fixed(...)`.
+    - `rtol` (1e−9), `atol` (1e−10), `max_steps` (100,000), `progress`, `adjoint` (as above; not `BacksolveAdjoint`).
+
     For a `QuasiFree` model `rho0` is a `GaussianState`, which stays one: mean and covariance in closed form, at any
     occupation.
 
-    **Returns:** `Evolution`, of a `QuasiFree` model `GaussianEvolution`. `.validity` has the numbers by which the
-    equation is judged, inside `jit` as well.
+    **Returns:** `Evolution`, of a driven system `DrivenEvolution`, of a `QuasiFree` model `GaussianEvolution`.
+    `.validity` has the numbers by which the equation is judged, inside `jit` as well.
 
     **Raises:** `InputError` (times not ascending, unknown method or option), `ShapeError`, `NotHermitianError`;
-    `DensityError`, `LambShiftError`, `SingularDensityError` where a density has no rate, or no Lamb shift, at a
-    frequency of the system.
+    `CorrelationError` where a bath of a driven system has no memory; `DensityError`, `LambShiftError`,
+    `SingularDensityError` where a density has no rate, or no Lamb shift, at a frequency of the system.
     **Warns:** `ValidityWarning`, as `steady_state`.
 
     ```python
@@ -61,9 +72,19 @@ def evolve(
     system = lgks.models.two_qubits(omega=1.0, g=0.2, gamma=0.01, temperatures=(0.5, 0.4))
     rho0 = jnp.diag(jnp.array([1.0, 0.0, 0.0, 0.0]))
     lgks.evolve(system, rho0, jnp.linspace(0.0, 100.0, 11)).expect(system.hamiltonian)
+
+    Z, bath = lgks.models.pauli("Z"), lgks.Bath(lgks.models.pauli("X"), 0.5, lgks.DrudeLorentz(0.01, 2.0))
+    driven = lgks.System(0.5 * Z, bath).driven(lgks.Drive(Z, lgks.pulses.Gaussian(0.3, centre=10.0, width=3.0)))
+    redfield = lgks.Redfield(lamb_shift=True)
+    pulse = lgks.evolve(driven, None, jnp.linspace(0.0, 20.0, 41), redfield, stationary=True)
+    pulse.expect(Z), pulse.work[-1], pulse.bath_currents
     ```
     """
     as_word(method, "evolve: method", ("expm", "diffrax"))
+    if isinstance(system, DrivenSystem):
+        if unknown := sorted(set(options) - set(OPTIONS)):
+            raise InputError(f"evolve: for a driven system the options are {', '.join(OPTIONS)}; got {unknown}.")
+        return evolve_driven(system, rho0, ts, equation, options)
     unknown = sorted(set(options) - {"rtol", "atol", "max_steps", "progress", "adjoint"})
     if unknown or (options and method == "expm"):
         raise InputError(
@@ -85,16 +106,3 @@ def evolve(
     validity = problem.validity(problem.visited(evolution))
     tell(problem, validity)
     return eqx.tree_at(lambda e: e.validity, evolution, validity, is_leaf=lambda x: x is None)
-
-
-def as_times(ts: Numbers, name: str) -> Float[Array, " t"]:
-    """Ascending real times [t], known ones inside `jit` as well."""
-    ts = as_real(ts, name)
-    if ts.ndim != 1 or ts.size == 0:
-        raise ShapeError(f"{name} must be a real array [t] with at least one time; got {ts.dtype}{tuple(ts.shape)}.")
-    if is_concrete(ts):
-        rises = np.diff(ts) >= 0
-        if not np.all(rises):
-            raise InputError(f"{name} must ascend; the first descent is at index {int(np.argmin(rises)) + 1}.")
-        return ts
-    return jnp.where(jnp.all(jnp.diff(ts) >= 0), ts, jnp.nan)

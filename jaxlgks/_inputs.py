@@ -231,6 +231,19 @@ def as_delays(t: Any, name: str = "t") -> Array:
     return t
 
 
+def as_times(ts: Numbers, name: str) -> Array:
+    """Ascending real times [t], known ones inside `jit` as well."""
+    ts = as_real(ts, name)
+    if ts.ndim != 1 or ts.size == 0:
+        raise ShapeError(f"{name} must be a real array [t] with at least one time; got {ts.dtype}{tuple(ts.shape)}.")
+    if is_concrete(ts):
+        rises = np.diff(ts) >= 0
+        if not np.all(rises):
+            raise InputError(f"{name} must ascend; the first descent is at index {int(np.argmin(rises)) + 1}.")
+        return ts
+    return jnp.where(jnp.all(jnp.diff(ts) >= 0), ts, jnp.nan)
+
+
 def as_temperature(value: Any, name: str) -> Array:
     """A temperature T > 0 in units of energy."""
     return as_positive(value, name, TemperatureError, "in units of energy, k_B = 1")

@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Complex, Float, Inexact
 
+from ._drives import DOORS, Drive, DrivenSystem, driven_by
 from ._frame import RotatingFrame
 from ._inputs import (
     Numbers,
@@ -243,6 +244,25 @@ class System(eqx.Module):
         H = self.hamiltonian + as_scalar(delta, "the strength delta of the perturbation") * V
         return eqx.tree_at(lambda s: s.hamiltonian, self, H.astype(self.hamiltonian.dtype))
 
+    def driven(self, *drives: Drive) -> DrivenSystem:
+        """The system under drives, H(t) = H + Σ_k f_k(t) V_k; baths and couplings stay.
+
+        **Raises:** `InputError` for what is no `Drive`, `ShapeError`; `InputError` in a rotating frame, where H(t)
+        of the laboratory was turned into a constant already.
+
+        ```python
+        import jax; jax.config.update("jax_enable_x64", True)
+        import jaxlgks as lgks
+        system = lgks.models.two_qubits(omega=1.0, g=0.2, gamma=0.01, temperatures=(0.5, 0.4))
+        system.driven(lgks.Drive(lgks.models.pauli("ZI"), lgks.periodic([0.0, 0.1], omega=1.3))).period
+        ```
+        """
+        if any(noise.quanta is not None for bath in self.baths for noise in bath.noises):
+            raise InputError(
+                "driven: the system is in a rotating frame. Give H, baths and drives of the laboratory, without frame=."
+            )
+        return driven_by(self, drives)
+
 
 def as_baths(baths: Any, who: str) -> tuple[Bath, ...]:
     """One bath or a sequence of them, as a tuple. Baths without a name may be several; a name belongs to one."""
@@ -321,6 +341,8 @@ def _as_mixing(mixing, coupling: Array | Polynomial, label: str) -> Array:
 
 def require_matrices(system, who: str) -> None:
     """Raise `InputError` for a model that is not a `System`."""
+    if isinstance(system, DrivenSystem):
+        raise InputError(f"{who}: {DOORS}")
     if not isinstance(system, System):
         raise InputError(
             f"{who} is for a System of matrices; got {type(system).__name__}. Of a QuasiFree model, "

@@ -26,13 +26,15 @@ STAGES = [
     ["errors"],
     ["_inputs"],
     ["_spectra", "_polynomials"],
-    ["_frame"],
+    ["_frame", "pulses"],
+    ["_drives"],
     ["_system"],
     ["_bohr", "_entropy"],
     ["_equations"],
     ["_generator"],
     ["_quasifree"],
     ["_steady", "_cumulant", "_validity"],
+    ["_driven_evolution"],
     ["_evolution"],
     ["_observables"],
     ["_response"],
@@ -197,6 +199,7 @@ def test_models_and_methods_of_the_public_face_exist():
         lgks.Local: ["fixed"],
         lgks.LinearResponse: ["static", "impulse", "step", "susceptibility"],
         lgks.Evolution: ["expect"],
+        lgks.DrivenEvolution: ["expect"],
     }.items():
         for name in names:
             assert callable(getattr(owner, name)), f"{owner.__name__}.{name}"

@@ -35,6 +35,7 @@ from ._driven import (
     require_driven as require_driven,
 )
 from ._facts import NEGLIGIBLE as NEGLIGIBLE, Facts as Facts
+from ._following import AtOnce as AtOnce, Following as Following, following as following
 from ._gth import UNROLLED as UNROLLED, scalars as scalars, stationary as stationary
 from ._linear import linear_solve as linear_solve, matrix_exponential as matrix_exponential
 from ._liouvillian import liouvillian as liouvillian, unvec as unvec, vec as vec
@@ -45,6 +46,7 @@ from ._memory import (
     require_memory as require_memory,
     require_states as require_states,
 )
+from ._motion import Motion as Motion, Reading as Reading
 from ._operators import (
     OperatorCore as OperatorCore,
     OperatorGenerator as OperatorGenerator,

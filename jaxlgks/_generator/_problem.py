@@ -14,6 +14,7 @@ import jax
 import numpy as np
 from jaxtyping import Array, Float
 
+from .._drives import DOORS, DrivenSystem
 from .._equations import AbstractEquation, Validity
 from .._inputs import described, is_concrete
 from ..errors import RESULTS, InputError, JaxlgksError
@@ -173,4 +174,6 @@ class AbstractProblem(eqx.Module):
 @functools.singledispatch
 def resolve(model: Any, equation: AbstractEquation) -> AbstractProblem:
     """The problem of a model and a master equation."""
+    if isinstance(model, DrivenSystem):
+        raise InputError(DOORS)
     raise InputError(f"a model must be a System or a QuasiFree; got {described(model)}.")

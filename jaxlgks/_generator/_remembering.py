@@ -136,8 +136,9 @@ def _of_any(noise: Noise) -> tuple[Array, Array]:
         return spectrum.exponentials(T, tolerances[1])
     except CorrelationError as error:
         raise CorrelationError(
-            f"The response in time or frequency needs the memory of {noise.label}. {error} With instantaneous=True "
-            "dissipators follow the drive at once: right for drives much slower than the transitions, and in static()."
+            f"A response in time or frequency, and a system under a drive, needs the memory of {noise.label}. {error} "
+            "With instantaneous=True dissipators follow the drive at once: right for drives much slower than the "
+            "transitions, and in static()."
         ) from error
 
 

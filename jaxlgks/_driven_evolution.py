@@ -1,0 +1,236 @@
+"""A driven system in time, with the energy and entropy that it exchanges.
+
+Takes: a driven system, an initial state, times, an equation. Returns: states, heat currents of both sides, power, and
+work and heat up to each time.
+
+To second order in the coupling, at any strength and speed of the drive, dissipators follow H(t) with the memory of the
+baths (`Following`). The instantaneous form takes at each time the generator that an equation has for the H(t) of that
+time (`AtOnce`): the limit of slow drives, d⟨H_I⟩/dt left out.
+"""
+
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool, Complex, Float
+
+from ._drives import DrivenSystem
+from ._entropy import entropy, log_state
+from ._equations import AbstractEquation, Validity
+from ._generator import (
+    AbstractProblem,
+    AtOnce,
+    Motion,
+    Reading,
+    following,
+    require_states,
+    resolve,
+    tell,
+)
+from ._inputs import as_flag, as_operator, as_times, described, is_concrete
+from ._steady import steady_state
+from .errors import InputError
+
+OPTIONS = ("rtol", "atol", "max_steps", "progress", "adjoint", "stationary", "instantaneous")
+
+
+class DrivenEvolution(eqx.Module):
+    """A driven system at the times `ts`, [t]. A heat current is positive into the system.
+
+    - `states`: ρ, [t, d, d]. `energy`: Tr[H(t)ρ]. `power`: Tr[(dH/dt)ρ], what the drives put in.
+    - `heat_currents`: J^α = Tr[H(t) D_α ρ], the energy that flows into the system, [t, baths]. `bath_currents`:
+      −d⟨H_B^α⟩/dt, what each bath gives, which is J^α + d⟨H_I^α⟩/dt, [t, baths]: both are of the same order, and agree
+      at rest and on average over a cycle. In the instantaneous form they are the same.
+    - `interaction`: ⟨H_I^α⟩, [t, baths].
+    - `heat`: ∫J^α from the first time on, [t, baths], integrated along with the state.
+    - `temperatures`: of the baths. `validity`: how far the equation can be trusted on the way (`Validity`), with the H
+      of the first time.
+    """
+
+    ts: Float[Array, " t"]
+    states: Complex[Array, "t d d"]
+    energy: Float[Array, " t"]
+    power: Float[Array, " t"]
+    heat_currents: Float[Array, "t baths"]
+    bath_currents: Float[Array, "t baths"]
+    interaction: Float[Array, "t baths"]
+    heat: Float[Array, "t baths"]
+    temperatures: Float[Array, " baths"]
+    rates: Complex[Array, "t d d"]
+    """dρ/dt."""
+    validity: Validity | None = None
+
+    def expect(self, A: Any) -> Float[Array, " t"]:
+        """Tr[A ρ(t)] of a Hermitian A, [t]."""
+        A = as_operator(A, "the observable A", self.states.shape[-1])
+        return jnp.einsum("ij,tji->t", A, self.states).real
+
+    @property
+    def work(self) -> Float[Array, " t"]:
+        """The work that the drives have done since the first time, E(t) − E(0) − Σ_α heat, [t]: ∫P, and where H(t)
+        jumps what a jump does as well."""
+        return self.energy - self.energy[0] - jnp.sum(self.heat, axis=1)
+
+    @property
+    def bath_heat(self) -> Float[Array, "t baths"]:
+        """What each bath has given since the first time, ∫ −d⟨H_B^α⟩, [t, baths]."""
+        return self.heat + self.interaction - self.interaction[0]
+
+    @property
+    def entropy(self) -> Float[Array, " t"]:
+        """S = −Tr[ρ ln ρ], [t]; NaN where a state has an eigenvalue below −1e−8."""
+        return jax.vmap(entropy)(self.states)
+
+    @property
+    def entropy_production(self) -> Float[Array, " t"]:
+        """σ = dS/dt − Σ_α J_bath^α/T_α, with the heat that the baths give, [t]. Of a state that is pure, or nearly,
+        dS/dt has no limit."""
+        return self._entropy_rate - self.bath_currents @ (1 / self.temperatures)
+
+    @property
+    def system_entropy_production(self) -> Float[Array, " t"]:
+        """dS/dt − Σ_α J^α/T_α, with the heat that flows into the system, [t]: negative at times, where energy goes
+        into the interaction and comes back."""
+        return self._entropy_rate - self.heat_currents @ (1 / self.temperatures)
+
+    @property
+    def entropy_produced(self) -> Float[Array, " t"]:
+        """S(t) − S(0) − Σ_α Q_α/T_α, with the heat Q that the baths have given since the first time, [t]."""
+        S = self.entropy
+        return S - S[0] - self.bath_heat @ (1 / self.temperatures)
+
+    @property
+    def efficiency(self) -> Float[Array, ""]:
+        """Of an engine, −W/Q_hot: the work given out over the heat that the hottest bath gave, from the first to the
+        last time. NaN where no work comes out or the hottest bath gives nothing. It is that of a machine where the
+        state comes back to what it was."""
+        work, Q = -self.work[-1], self.bath_heat[-1][jnp.argmax(self.temperatures)]
+        return _ratio(work, Q, (work > 0) & (Q > 0))
+
+    @property
+    def cop(self) -> Float[Array, ""]:
+        """Of a refrigerator, Q_cold/W: the heat that the coldest bath gave over the work put in, from the first to the
+        last time. NaN where no work is put in or the coldest bath gives nothing."""
+        work, Q = self.work[-1], self.bath_heat[-1][jnp.argmin(self.temperatures)]
+        return _ratio(Q, work, (work > 0) & (Q > 0))
+
+    @property
+    def _entropy_rate(self) -> Float[Array, " t"]:
+        logs = jax.vmap(log_state)(self.states)
+        return -jnp.einsum("tij,tji->t", self.rates, logs).real
+
+
+def _ratio(above: Array, below: Array, good: Bool[Array, ""]) -> Array:
+    return jnp.where(good, above / jnp.where(good, below, 1.0), jnp.nan)
+
+
+def evolve_driven(driven: DrivenSystem, rho0: Any, ts: Any, equation: Any, options: dict[str, Any]) -> DrivenEvolution:
+    """`evolve` of a driven system."""
+    stationary, instantaneous = (
+        as_flag(options.pop(name, False), f"evolve: {name}") for name in ("stationary", "instantaneous")
+    )
+    _require_equation(equation, instantaneous)
+    _require_own_energy(driven)
+    ts = as_times(ts, "evolve: ts")
+    _require_drives(driven, ts)
+    begin = driven.at(ts[0])
+    problem = resolve(begin, equation)
+    rho = _initial(begin, problem, equation, rho0, stationary or instantaneous)
+    require_states("evolve", len(ts), driven.system)
+    if instantaneous:
+        motion, memory = Motion(driven, AtOnce(driven, equation)), None
+    else:
+        baths = following(driven.system)
+        motion, memory = Motion(driven, baths), baths.start(begin.hamiltonian, stationary)
+    evolution = _reported(ts, motion.through(rho, memory, ts, **options), driven.system.temperatures)
+    _require_known(problem.finite(evolution, "evolve"))
+    validity = problem.validity(evolution.states)
+    tell(problem, validity)
+    return eqx.tree_at(lambda e: e.validity, evolution, validity, is_leaf=lambda x: x is None)
+
+
+def _reported(ts: Array, read: Reading, temperatures: Array) -> DrivenEvolution:
+    rho = (read.rho + read.rho.conj().swapaxes(-1, -2)) / 2
+    return DrivenEvolution(
+        ts=ts,
+        states=rho,
+        energy=read.energy,
+        power=read.power,
+        heat_currents=read.currents,
+        bath_currents=read.currents + read.interaction_rate,
+        interaction=read.interaction,
+        heat=read.heat,
+        temperatures=temperatures,
+        rates=read.change,
+    )
+
+
+def _require_known(evolution: DrivenEvolution) -> None:
+    """Raise for states that are known to be no numbers."""
+    if is_concrete(evolution.states) and not np.all(np.isfinite(evolution.states)):
+        raise InputError(
+            "evolve: the result is not finite: the integrator took max_steps steps and was not at the last time, or "
+            "H(t) is not finite between the times. Allow more steps, ask for fewer times, or look at the drives."
+        )
+
+
+def _require_equation(equation: Any, instantaneous: bool) -> None:
+    if not isinstance(equation, AbstractEquation):
+        raise InputError(
+            "evolve: a driven system takes Redfield(lamb_shift=True), or with instantaneous=True any master equation; "
+            f"got {described(equation)}."
+        )
+    if instantaneous:
+        equation.require_own_frame("evolve of a driven system")
+    elif not equation.second_order:
+        raise InputError(
+            f"evolve: {type(equation).__name__}{'()' if not equation.lamb_shift else '(lamb_shift=True)'} is derived "
+            "for a Hamiltonian at rest. A driven system takes equation=Redfield(lamb_shift=True), whose baths follow "
+            "any drive with their memory; or set instantaneous=True for the generator that an equation has at each "
+            "moment, right for drives much slower than the transitions."
+        )
+
+
+def _require_own_energy(driven: DrivenSystem) -> None:
+    if driven.system.energy is not None:
+        raise InputError(
+            "evolve: heat and work of a driven system are counted with H(t); this system has an operator of its own, "
+            "energy=. Leave it out."
+        )
+    if driven.system.hamiltonian.dtype != jnp.complex128:
+        raise InputError(
+            "evolve: a driven system is integrated to 1e-9, which single precision does not hold; this one has "
+            f"{driven.system.hamiltonian.dtype}. Make the System without dtype=."
+        )
+
+
+def _require_drives(driven: DrivenSystem, ts: Array) -> None:
+    """Raise where H(t) is known not to be finite at one of the times."""
+    if not is_concrete(driven, ts):
+        return
+    with jax.ensure_compile_time_eval():
+        good = np.isfinite(_hamiltonians(driven, ts)).all(axis=(1, 2))
+    if not np.all(good):
+        raise InputError(
+            f"evolve: H(t) is not finite at t = {float(ts[np.argmin(good)]):.6g}. Samples have values between their "
+            "first and their last time only, unless they have a period; ask for times among them."
+        )
+
+
+@eqx.filter_jit
+def _hamiltonians(driven: DrivenSystem, ts: Array) -> Array:
+    return jax.lax.map(driven.hamiltonian, ts)
+
+
+def _initial(begin: Any, problem: AbstractProblem, equation: Any, rho0: Any, found: bool) -> Complex[Array, "d d"]:
+    """The state of the user's, or the steady state under the first Hamiltonian."""
+    if rho0 is not None:
+        return problem.initial(rho0, "evolve: rho0", "diffrax")
+    if not found:
+        raise InputError(
+            "evolve: rho0 must be a state, [d, d]. Where baths and system have long been in contact, stationary=True, "
+            "it may be None: the steady state under H(ts[0])."
+        )
+    return steady_state(begin, equation).rho
