@@ -80,6 +80,7 @@ from ._response import (
     diagnose as diagnose,
     onsager_matrix as onsager_matrix,
     response as response,
+    spectrum as spectrum,
     thermal_response as thermal_response,
     thermodynamic_response as thermodynamic_response,
 )

@@ -234,7 +234,8 @@ def cycle(
     system = lgks.System(0.5 * Z, lgks.Bath(X + 0.3 * Z, 0.5, lgks.DrudeLorentz(0.002, 1.5)))
     driven = system.driven(lgks.Drive(Z, lgks.periodic([0.0, 0.4j], omega=2.0)))     # 0.4 sin 2t
     c = lgks.cycle(driven)
-    c.mean(Z), c.harmonic(Z, 1), c.heat_currents, c.power       # the mean is -0.7080
+    c.mean(Z)                                      # -0.7080
+    c.harmonic(Z, 1), c.heat_currents, c.power
     ```
     """
     if not isinstance(driven, DrivenSystem):

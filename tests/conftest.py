@@ -8,8 +8,9 @@ import os
 import resource
 from importlib.metadata import version
 
-# Leave out what makes programs fast, and compile each on one thread: the workers fill the cores. (XLA stops at a flag
-# that it does not know, hence the version; `XLA_FLAGS= python -m pytest` tests the programs as users get them.)
+# Leave out what makes programs fast, and compile each on one thread: the workers fill the cores. With these flags, what
+# runs once is not compiled at all (`interpreter.py`). (XLA stops at a flag that it does not know, hence the version;
+# `XLA_FLAGS= python -m pytest` tests the programs as users get them.)
 if version("jaxlib").startswith("0.9."):
     os.environ.setdefault(
         "XLA_FLAGS",
@@ -27,10 +28,12 @@ import mpmath
 import pytest
 from jaxtyping import install_import_hook
 
+from tests.interpreter import begin_test, interpret
 from tests.lowering import forget_context, share_context
 
 jax.config.update("jax_enable_x64", True)
 share_context()
+interpret()
 
 # Before anything imports the package: every annotated shape is checked on every call. (It costs a twentieth.)
 install_import_hook("jaxlgks", "beartype.beartype")
@@ -40,11 +43,16 @@ def pytest_configure(config: pytest.Config) -> None:
     """All workers, the processes that tests start, and the next run share what has been compiled: a program's key is
     its text, its flags and the versions, so that nothing old can be taken for new. `--cache-clear` empties it."""
     folder = os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(config.cache.mkdir("programs")))
-    os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
+    os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.1")
     os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
     jax.config.update("jax_compilation_cache_dir", folder)
-    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
     jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+
+
+def pytest_sessionfinish() -> None:
+    """What is left is not looked through at the end: pytest collects five times, ten seconds of a worker."""
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)
@@ -71,6 +79,7 @@ gc.disable()
 def _programs_are_kept(request):
     """What has been traced and compiled is kept from test to test and module to module, while there is room; not for
     or from a test that changes a setting of the package, which programs know from when they were traced."""
+    begin_test()
     changes = "monkeypatch" in request.fixturenames
     if changes:
         jax.clear_caches()

@@ -26,6 +26,7 @@ def everything(
         "changes with the baths": thermal.sources,
         "first-order states": L.core.solve(change.sources, jnp.asarray(0.4)),
         "response": L.resolvent(change.sources, jnp.array([0.4]), L.observable(A[None])),
+        "spectrum": L.spectrum(A, V, X, jnp.array([0.4]), instantaneous=True),
         "step": L.propagate(jnp.zeros_like(change.sources), TIMES, L.observable(A[None]), change.sources),
         "L† A": L.adjoint(L.observable(A)),
         "D† H": jnp.stack([D.adjoint(H) for D in L.dissipators()]),

@@ -26,9 +26,11 @@ import jaxlgks as lgks
 from jaxlgks import models
 from jaxlgks._configs import sweep_arguments
 from jaxlgks.errors import JaxlgksError
+from tests.interpreter import interpret
 from tests.lowering import share_context
 
 share_context()
+interpret()
 
 X, Z = np.array([[0.0, 1.0], [1.0, 0.0]]), np.diag([1.0, -1.0])
 DRUDE, DAVIES, HALF = lgks.DrudeLorentz(0.05, 2.0), lgks.Davies(), np.eye(2) / 2

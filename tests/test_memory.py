@@ -274,6 +274,8 @@ def test_near_levels_are_warned_of():
     r = lgks.response(near, S, S)
     with pytest.raises(lgks.ValidityWarning, match=r"V joins.*Redfield\(lamb_shift=True\)"):  # warnings are errors here
         r.susceptibility(0.3)
+    with pytest.raises(lgks.ValidityWarning, match=r"V joins"):
+        lgks.spectrum(near, np.diag([0.0, 1, 2]), S, 0.3)
 
 
 def test_kernels_as_functions_of_the_hamiltonian():

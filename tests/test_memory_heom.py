@@ -29,19 +29,27 @@ def in_qutip(bath: lgks.Bath, tag: int):
     return UnderDampedBath(S, gamma=float(density.width), w0=float(density.resonance), Nk=3, **numbers)
 
 
-def exact(system: lgks.System, V: np.ndarray, observables: np.ndarray) -> np.ndarray:
-    """χ(ω) of observables, of the heat currents into the system, J, and of those that the baths give, J − iω⟨H_I⟩,
-    [w, a + 2 baths]."""
-    H, d = np.asarray(system.hamiltonian), system.dim
+def hierarchy(system: lgks.System) -> tuple[HEOMSolver, sp.csc_matrix, np.ndarray]:
+    """Its generator and the steady state, on all matrices, stacked by columns."""
+    d = system.dim
     baths = [in_qutip(bath, tag) for tag, bath in enumerate(system.baths)]
-    solver = HEOMSolver(qutip.Qobj(H), baths, max_depth=2)
+    solver = HEOMSolver(qutip.Qobj(np.asarray(system.hamiltonian)), baths, max_depth=2)
     L = solver.rhs(0).to("CSR").data.as_scipy().tolil()
-    count = L.shape[0] // d**2
     trace = np.zeros(L.shape[0])
     trace[: d**2] = np.eye(d).ravel()
     kept, L[0] = L[0].copy(), trace
     rest = spsolve(L.tocsc(), np.eye(1, L.shape[0])[0].astype(complex))
     L[0] = kept
+    return solver, L, rest
+
+
+def exact(system: lgks.System, V: np.ndarray, observables: np.ndarray) -> np.ndarray:
+    """χ(ω) of observables, of the heat currents into the system, J, and of those that the baths give, J − iω⟨H_I⟩,
+    [w, a + 2 baths]."""
+    H, d = np.asarray(system.hamiltonian), system.dim
+    solver, L, rest = hierarchy(system)
+    count = L.shape[0] // d**2
+    baths = system.baths
     kick = sp.kron(sp.eye(count), -1j * (np.kron(np.eye(d), V) - np.kron(V.T, np.eye(d)))) @ rest
     forces = [[solver.ados.idx(label) for label in solver.ados.filter(level=1, tags=[b])] for b in range(len(baths))]
 
@@ -52,12 +60,45 @@ def exact(system: lgks.System, V: np.ndarray, observables: np.ndarray) -> np.nda
     for omega in OMEGAS:
         x = matrices(spsolve((L + 1j * omega * sp.eye(L.shape[0])).tocsc(), -kick))
         currents, held = [], []
-        for bath, tier in zip(system.baths, forces, strict=True):
+        for bath, tier in zip(baths, forces, strict=True):
             S, moved, still = np.asarray(bath.coupling), x[tier].sum(axis=0), matrices(rest)[tier].sum(axis=0)
             currents.append(1j * np.trace((S @ H - H @ S) @ moved + (S @ V - V @ S) @ still))
             held.append(-1j * omega * np.trace(S @ moved))
         rows.append([*np.einsum("aij,ji->a", observables, x[0]), *currents, *np.add(currents, held)])
     return np.array(rows)
+
+
+def exact_spectrum(system: lgks.System, A: np.ndarray, B: np.ndarray) -> np.ndarray:
+    """S_AB(ω): B acts on the system alone, which is B from the left on every matrix; A and B Hermitian."""
+    d = system.dim
+    _, L, rest = hierarchy(system)
+    values = []
+    for later, first in ((A, B), (B, A)):
+        mean = np.trace(first @ rest[: d**2].reshape(d, d).T)
+        kick = sp.kron(sp.eye(L.shape[0] // d**2), np.kron(np.eye(d), first - mean * np.eye(d))) @ rest
+        states = [spsolve((L + 1j * w * sp.eye(L.shape[0])).tocsc(), -kick)[: d**2] for w in OMEGAS]
+        values.append([np.trace(later @ x.reshape(d, d).T) for x in states])
+    return np.array(values[0]) + np.conj(values[1])
+
+
+@pytest.mark.parametrize("equation", [REDFIELD, lgks.Davies()], ids=lambda e: type(e).__name__)
+def test_a_spectrum_between_two_baths(equation):
+    """⟨δA(t)δB(0)⟩ of a qubit that carries heat, A ≠ B, below, near and far above its line: with the memory of the
+    baths to 2 % at each frequency, and falling as the coupling does; by regression wrong by a factor of ten, whatever
+    the coupling. The one judge of a spectrum that no law of one temperature fixes."""
+    A, B = X + 0.5 * Z, Z - 0.3 * X
+    worst = []
+    for strength in (0.004, 0.001):
+        density = lgks.DrudeLorentz(strength, 1.5)
+        baths = [lgks.Bath(X, 0.7, density, "a"), lgks.Bath(0.6 * X + 0.4 * Z, 0.4, density, "b")]
+        system = lgks.System(Z / 2, baths)
+        expected = exact_spectrum(system, A, B)
+        both = [np.asarray(lgks.spectrum(system, A, B, OMEGAS, equation, instantaneous=now)) for now in (False, True)]
+        worst.append([np.max(np.abs(S - expected) / np.abs(expected)) for S in both])
+    (coarse, _), (fine, regression) = worst
+    assert fine < 0.025
+    assert fine < 0.3 * coarse
+    assert regression > 10
 
 
 def levels(strength: float) -> tuple[lgks.System, np.ndarray, np.ndarray]:
@@ -96,7 +137,8 @@ def test_what_the_second_order_leaves_falls_with_the_coupling(case):
 @pytest.mark.slow
 def test_what_the_baths_give_in_time_and_frequency_is_one_response():
     """Φ_bath − Φ_J is the answer of ⟨H_I⟩ to a kick: its transform is (χ_bath − χ_J)/(−iω), which the hierarchy judges.
-    By Simpson's rule on intervals that grow from 1e−4, since the memory of a Drude bath has no shortest time."""
+    By Simpson's rule on intervals that grow from 1e−4, since the memory of a Drude bath has no shortest time. And the
+    impulse response, with the weight of its δ(τ), convolved with a drive that stays on, is the step again, to 1e−13."""
     system, V, _ = mode(0.05)
     r = lgks.thermodynamic_response(system, V, REDFIELD)
     s, h = np.linspace(0.0, 1.0, 6001, retstep=True)
@@ -109,3 +151,6 @@ def test_what_the_baths_give_in_time_and_frequency_is_one_response():
     chi = (one.susceptibility(OMEGAS[1:]).total for one in (r.bath_currents, r.heat_currents))
     expected = np.asarray(next(chi) - next(chi)) / (-1j * OMEGAS[1:, None])
     np.testing.assert_allclose(transformed, expected, rtol=0, atol=1e-4 * np.max(np.abs(expected)))
+    late = np.linspace(0.0, 300.0, 31)
+    switched, step = r.bath_currents.to_drive(np.ones(31), late).total, r.bath_currents.step(late).total
+    np.testing.assert_allclose(switched, step, rtol=0, atol=1e-13)

@@ -8,9 +8,9 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
-# As in conftest.py: no search for garbage, one context of programs.
-CHEAP = f"import gc, sys; gc.disable(); sys.path.append({str(ROOT)!r}); import tests.lowering as lowering; "
-CHEAP += "lowering.share_context(); del gc, sys, lowering"
+# As in conftest.py: no search for garbage, one context of programs, which run one operation at a time.
+CHEAP = f"import gc, sys; gc.disable(); sys.path.append({str(ROOT)!r}); from tests import interpreter, lowering; "
+CHEAP += "lowering.share_context(); interpreter.interpret(); del gc, sys, interpreter, lowering"
 
 
 def test_there_are_notebooks():

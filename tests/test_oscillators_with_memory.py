@@ -115,30 +115,29 @@ def test_other_equations_take_the_memory_of_redfield(equation, least, law):
 
 
 def _on_a_fock_space(m: lgks.QuasiFree, V: lgks.Polynomial, observables, quanta: int) -> tuple:
-    """χ with memory of observables, and of heat currents: by polynomials, and by matrices."""
+    """χ with memory of observables, of heat currents, and of what the baths give: by polynomials, and by matrices."""
     few = lgks.truncated(m, quanta)
     W, matrices = few.operator(V), np.stack([few.operator(one) for one in observables])
     cases = (m, V, observables), (few.system, W, matrices)
-    return tuple(
-        (
-            lgks.response(*case, REDFIELD).susceptibility(OMEGAS),
-            lgks.thermodynamic_response(*case[:2], REDFIELD).heat_currents.susceptibility(OMEGAS),
-        )
-        for case in cases
-    )
+    each = []
+    for case in cases:
+        r = lgks.thermodynamic_response(*case[:2], REDFIELD)
+        quantities = lgks.response(*case, REDFIELD), r.heat_currents, r.bath_currents
+        each.append([one.susceptibility(OMEGAS) for one in quantities])
+    return tuple(each)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("modes", [1, 2])
 def test_the_same_on_a_fock_space(modes):
-    """By matrices with memory, part by part, observables and heat currents: what 14 quanta of one mode, or 8 of two
-    coupled ones, leave out. Quadratic V and A, terms of first degree among them."""
+    """By matrices with memory, part by part, observables, heat currents and what the baths give: what 14 quanta of one
+    mode, or 8 of two coupled ones, leave out. Quadratic V and A, terms of first degree among them."""
     case, quanta = (model(0.004), V, OBSERVABLES), 14
     if modes == 2:
         a, b = lgks.modes(2)
         x, y, density = a + a.dag, b + b.dag, lgks.DrudeLorentz(0.002, 2.0)
         both = 1.0 * a.dag * a + 1.4 * b.dag * b + 0.1 * (a.dag * b + b.dag * a) + 0.05 * x
-        m = lgks.QuasiFree(both, [lgks.Bath(x, 0.3, density), lgks.Bath(y + 0.2 * x, 0.25, density)])
+        m = lgks.QuasiFree(both, [lgks.Bath(x + 0.3, 0.3, density), lgks.Bath(y + 0.2 * x, 0.25, density)])
         case, quanta = (m, x * x + 0.3 * x * y + 0.2j * (a - a.dag) + 0.5 * b.dag * b, (a.dag * a, x * y + x)), 8
     for found, expected in zip(*_on_a_fock_space(*case, quanta), strict=True):
         for part in ("kubo", "rotation", "shift", "explicit", "total"):
@@ -165,6 +164,36 @@ def test_limits_and_identities():
     around = steps[1:].reshape(4, t.size, 2)
     slope = (8 * (around[2] - around[1]) - (around[3] - around[0])) / (12 * h)
     np.testing.assert_allclose(slope, phi[1:], rtol=0, atol=1e-9)
+
+
+@pytest.mark.slow
+def test_what_the_baths_of_oscillators_give_in_time():
+    """The impulse response with the weight of its δ(τ), convolved with a drive that stays on, is the step, and that
+    ends at the static response."""
+    r = lgks.thermodynamic_response(model(0.004), V, REDFIELD)
+    t = np.linspace(0.0, 60.0, 61)
+    step = np.asarray(r.bath_currents.step(t).total)
+    np.testing.assert_allclose(r.bath_currents.to_drive(np.ones(61), t).total, step, rtol=0, atol=1e-13)
+    late, static = r.bath_currents.step(1e4).total, r.heat_currents.static().total
+    np.testing.assert_allclose(late, static, rtol=0, atol=1e-10)
+
+
+@pytest.mark.slow
+def test_the_driven_equation_of_moments():
+    """A heat current at a frequency and some time after V was switched on, explicitly and through the driven equation
+    of means, covariances and Λ_j, which knows no normal mode: 1e−11 and better; differences 1e−9. Both routes have the
+    same exponentials only."""
+    for current, where in ((lgks.HeatCurrent("hot"), {"omega": 0.7}), (lgks.HeatCurrent("cold"), {"t": 9.0})):
+        table = lgks.cross_validate(model(0.02), V, current, REDFIELD, **where)
+        assert np.max(table.autodiff_difference) < 5e-11
+        assert np.max(table.finite_difference_difference) < 1e-9
+
+
+def test_what_has_no_driven_equation_is_named():
+    """A secular equation, and a V after which no state stays Gaussian."""
+    for equation, what, message in ((lgks.Davies(), V, "Davies is derived"), (REDFIELD, X**3, "degree 2 at most")):
+        with pytest.raises(InputError, match=message):
+            lgks.cross_validate(model(0.02), what, X, equation, omega=1.0)
 
 
 @pytest.mark.slow

@@ -26,7 +26,15 @@ from ._choice import generator as generator, known_blocks as known_blocks
 from ._cycle import multipliers as multipliers, periodic_memory as periodic_memory, periodic_state as periodic_state
 from ._delayed import Explicit as Explicit
 from ._dense import DenseGenerator as DenseGenerator, dense_generator as dense_generator
-from ._driven import Driven as Driven
+from ._driven import (
+    HARMONICS as HARMONICS,
+    NEIGHBOURS as NEIGHBOURS,
+    AbstractDriven as AbstractDriven,
+    Driven as Driven,
+    first_harmonic as first_harmonic,
+    followed as followed,
+    require_driven as require_driven,
+)
 from ._facts import NEGLIGIBLE as NEGLIGIBLE, Facts as Facts
 from ._floquet import floquet as floquet, rate_of_change as rate_of_change
 from ._following import AtOnce as AtOnce, Following as Following, following as following

@@ -161,6 +161,13 @@ class AbstractGenerator(AbstractForm):
         parts of operators that need not be Hermitian."""
 
     @abc.abstractmethod
+    def spectrum(self, A: Any, B: Any, X: State, omegas: Float[Array, " w"], *, instantaneous: bool) -> Array:
+        """∫ dt e^{iωt} (⟨A(t)B(0)⟩ − ⟨A⟩⟨B⟩) at each frequency, [w], of operators that need not be Hermitian: with the
+        memory of the baths, or by `regression`.
+
+        **Raises:** by name, where a bath has no memory."""
+
+    @abc.abstractmethod
     def resolvent(self, B: State, omegas: Float[Array, " w"], A: Observables) -> Array:
         """Tr[A (L + iω)⁻¹ B] at each frequency for a stack of B without trace, [w, k, *a]."""
 
@@ -216,10 +223,18 @@ class AbstractDelay(eqx.Module):
     def step(self, ts: Float[Array, " t"]) -> tuple[Array, Array]:
         """Φ(t) by part, [t, 3, *a], and what of it is not through the state, [t, *a]."""
 
+    @abc.abstractmethod
+    def slope(self, ts: Float[Array, " t"]) -> Array:
+        """dφ/dt by part, [t, 3, *a], of observables."""
+
     @property
     @abc.abstractmethod
     def bandwidth(self) -> Float[Array, ""]:
         """The highest frequency with which it turns, that of the baths' memory included."""
+
+    @abc.abstractmethod
+    def at_infinity(self) -> Array:
+        """Tr[A r], [*a], of what the equation keeps of its own first order r beside −i[V, π₀] when ω → ∞."""
 
     @abc.abstractmethod
     def interaction(self) -> "AbstractInteraction":
@@ -241,6 +256,10 @@ class AbstractInteraction(eqx.Module):
     @abc.abstractmethod
     def after(self, ts: Float[Array, " t"]) -> Array:
         """Times after a kick, [t, baths]."""
+
+    @abc.abstractmethod
+    def slope(self, ts: Float[Array, " t"]) -> Array:
+        """d/dt of `after`, [t, baths]."""
 
 
 class AbstractSuperoperator(eqx.Module):

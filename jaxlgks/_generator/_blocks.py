@@ -28,6 +28,7 @@ from .._equations import AbstractSecular, Dissipation, Slope, product_within
 from .._system import Noise
 from ._base import AbstractSuperoperator, Change, NullState
 from ._delayed import MatrixDelay
+from ._fluctuations import spectrum
 from ._linear import exponential, linear_solve, null_state, pinned_generator, trace_kept
 from ._matrices import MatrixGenerator, rows_of, thermal_change
 from ._populations import uncertain_rates
@@ -182,6 +183,9 @@ class BlockGenerator(MatrixGenerator):
 
     def delayed(self, X: Array, change: Change, quantity: Any) -> MatrixDelay:
         return with_memory(self, X, change, quantity)
+
+    def spectrum(self, A: Array, B: Array, X: Array, omegas: Array, *, instantaneous: bool) -> Array:
+        return spectrum(self, A, B, X, omegas, instantaneous=instantaneous)
 
     def thermal_changes(self, X: Array) -> Change:
         def of(alone: Dissipation) -> tuple[Array, Array]:

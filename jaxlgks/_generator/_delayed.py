@@ -113,9 +113,16 @@ class MatrixDelay(AbstractDelay):
         values, explicit, weight = _in_time(self, ts, steps=True)
         return self._shaped(values), self._shaped(explicit + weight)
 
+    def slope(self, ts: Float[Array, " t"]) -> Array:
+        moving, sources = _moving(self, ts)
+        return self._shaped(_in_time(moving, ts, steps=False)[0] + sources)
+
     @property
     def bandwidth(self) -> Float[Array, ""]:
         return jnp.ptp(self.source.energies) + jnp.max(jnp.abs(self.source.rates.imag))
+
+    def at_infinity(self) -> Array:
+        return self._shaped(averaged(self.remainder.changes(self.remainder.slow)[0], self.rows))
 
     def interaction(self) -> Interaction:
         return interaction(self.source)
@@ -168,6 +175,23 @@ def _at_frequencies(delay: MatrixDelay, omegas: Float[Array, " w"], few: Interpo
 
     values, explicit = jax.lax.map(some, (few.chunked(omegas), few.weights))
     return tuple(x.reshape(-1, *x.shape[2:])[: len(omegas)] for x in (values, explicit))  # pyright: ignore
+
+
+@eqx.filter_jit
+def _moving(delay: MatrixDelay, ts: Float[Array, " t"]) -> tuple[MatrixDelay, Array]:
+    """What φ moves by, with dx/dt = L₀x + source(t): the response of L₀†A, and Tr[A source(t)] for t > 0, [t, 3, a]."""
+    rest, adjoint = delay.remainder, jax.vmap(delay.explicit.L.adjoint)
+    rows = None if rest.rows is None else (adjoint(rest.rows[0]), jnp.zeros_like(rest.rows[1]))
+    moving = eqx.tree_at(
+        lambda d: (d.rows, d.remainder.rows), delay, (adjoint(delay.rows), rows), is_leaf=lambda x: x is None
+    )
+    late = averaged(rest.decay * rest.follower(), delay.rows)
+
+    def sources(t: Array) -> Array:
+        kernel = averaged(jnp.sum(delay.source.after(t[None])[0], axis=1), delay.rows)
+        return (jnp.exp(-rest.decay * t) * late).at[1:].add(kernel)
+
+    return moving, jax.lax.map(sources, ts)
 
 
 def _in_time(delay: MatrixDelay, ts: Float[Array, " t"], *, steps: bool) -> tuple[Array, Array, Array]:

@@ -14,6 +14,7 @@ from jaxtyping import Array, Complex, Float, Inexact
 from .._equations import Dissipation
 from ._base import Change, NullState
 from ._delayed import MatrixDelay
+from ._fluctuations import spectrum
 from ._linear import exponential, linear_solve, null_state, pinned_generator, trace_kept
 from ._liouvillian import commutator_matrix, dressed, frame_change, unvec, vec
 from ._matrices import MatrixGenerator, OperatorDissipator, averaged, rotated_dissipators
@@ -49,6 +50,9 @@ class DenseGenerator(MatrixGenerator):
 
     def delayed(self, X: Array, change: Change, quantity: Any) -> MatrixDelay:
         return with_memory(self, X, change, quantity)
+
+    def spectrum(self, A: Array, B: Array, X: Array, omegas: Array, *, instantaneous: bool) -> Array:
+        return spectrum(self, A, B, X, omegas, instantaneous=instantaneous)
 
     @property
     def core(self) -> "DenseCore":

@@ -15,6 +15,8 @@ their error.
 Matrices are stacked by columns, vec(AXB) = (Bᵀ ⊗ A) vec(X).
 """
 
+import abc
+from collections.abc import Callable
 from typing import Any
 
 import equinox as eqx
@@ -25,7 +27,8 @@ from jaxtyping import Array, Complex, Float
 
 from .._bohr import dagger, traceless
 from .._entropy import entropy
-from .._equations import Dissipation, dissipation, relaxation_rate
+from .._equations import AbstractEquation, Dissipation, dissipation, relaxation_rate
+from ..errors import InputError
 from ._base import AbstractMoment
 from ._liouvillian import commutator_matrix, unvec, vec
 from ._remembering import ABOVE, Exponentials
@@ -66,16 +69,37 @@ class Moment(AbstractMoment):
         return entropy(X)
 
 
-class Driven(eqx.Module):
+class AbstractDriven(eqx.Module):
+    """The equation of a driven system: a quantity as a function of the strength δ of the drive."""
+
+    @property
+    @abc.abstractmethod
+    def size(self) -> Float[Array, ""]:
+        """Of V."""
+
+    @abc.abstractmethod
+    def at_frequency(self, delta: Array, omega: Array, quantity: Any) -> Array:
+        """The coefficient of e^{−iωt} of a quantity under the drive δ(e^{−iωt} + e^{iωt})V, harmonics above the first
+        left out: right to first order in δ."""
+
+    @abc.abstractmethod
+    def after(self, t: Array, delta: Array, quantity: Any) -> tuple[Array, Array]:
+        """A quantity a time t after V was switched on with strength δ, and its derivative in δ, which is carried along
+        so that steps follow both."""
+
+
+class Driven(AbstractDriven):
     """The equation; `exponentials`: c and ν of each noise, [n, j]."""
 
     resolved: Dissipation
     V: Complex[Array, "d d"]
     exponentials: Exponentials
 
+    @property
+    def size(self) -> Float[Array, ""]:
+        return jnp.linalg.norm(self.V)
+
     def at_frequency(self, delta: Array, omega: Array, quantity: Any) -> Array:
-        """The coefficient of e^{−iωt} of a quantity under the drive δ(e^{−iωt} + e^{iωt})V, harmonics above the first
-        left out: right to first order in δ."""
         own, drive = commutator_matrix(self._hamiltonian(0.0)), commutator_matrix(delta * self.V)
         balance = jnp.kron(jnp.eye(3), own) + jnp.kron(NEIGHBOURS, drive)
         balance = balance + 1j * omega * jnp.kron(jnp.diag(HARMONICS), jnp.eye(len(own)))
@@ -94,34 +118,15 @@ class Driven(eqx.Module):
             moment = Moment(energy, jnp.tensordot(turned, baths, 1), self.resolved.system.temperatures)
             return quantity.value(moment, jnp.tensordot(turned, states, 1))
 
-        angles = 2 * jnp.pi * jnp.arange(SAMPLES) / SAMPLES
-        return jnp.tensordot(jnp.exp(1j * angles), jax.lax.map(value, angles), 1) / SAMPLES
+        return first_harmonic(value)
 
     def after(self, t: Array, delta: Array, quantity: Any) -> tuple[Array, Array]:
-        """A quantity a time t after V was switched on with strength δ, and its derivative in δ, which is carried along
-        so that steps follow both."""
-        import diffrax  # a third of the time of importing jaxlgks
-
         unit = 1 / jnp.max(jnp.abs(self.V))  # a tangent of the order of one
         switched, change = jax.jvp(self._switched, (delta,), (unit,))
 
-        def field(u: Array, y: Any, _: Any) -> Any:
-            return jax.jvp(lambda y, s: s.slope(u, y), (y[0], switched), (y[1], change))
-
         rho = _at_rest(commutator_matrix(self._hamiltonian(0.0)) + jnp.sum(self._own(0.0), axis=0), len(self.V))[0]
         start = tuple(jnp.stack([x.real, x.imag]) for x in (rho, jnp.eye(len(rho), dtype=rho.dtype)))
-        solution = diffrax.diffeqsolve(
-            diffrax.ODETerm(field),  # pyright: ignore[reportArgumentType]
-            diffrax.Dopri8(),
-            t0=jnp.zeros_like(t),
-            t1=t,
-            dt0=None,
-            y0=(start, jax.tree.map(jnp.zeros_like, start)),
-            stepsize_controller=diffrax.PIDController(rtol=1e-11, atol=1e-14),
-            max_steps=1_000_000,
-        )
-        assert solution.ys is not None
-        y, tangent = jax.tree.map(lambda x: x[0], solution.ys)
+        y, tangent = followed(switched, change, start, t)
 
         def value(y: Any, switched: Switched, delta: Array) -> Array:
             rho, U = (part[0] + 1j * part[1] for part in y)
@@ -206,6 +211,43 @@ class Switched(eqx.Module):
         L = commutator_matrix(self.hamiltonian) + jnp.sum(self.baths(u, U), axis=0)
         changes = unvec(L @ vec(rho)), -1j * self.hamiltonian @ U
         return tuple(jnp.stack([x.real, x.imag]) for x in changes)
+
+
+def require_driven(equation: AbstractEquation) -> None:
+    """Raise for an equation that is not exact to second order under a drive."""
+    if not equation.second_order:
+        raise InputError(
+            f"{type(equation).__name__} is derived for a Hamiltonian at rest and has no driven equation to be "
+            "differentiated: its response in time and frequency takes the memory of its baths from "
+            "Redfield(lamb_shift=True), which has one. Ask for that, or for the static response."
+        )
+
+
+def first_harmonic(value: Callable[[Array], Array]) -> Array:
+    """The coefficient of e^{−iθ} of a function of the phase θ of a drive."""
+    angles = 2 * jnp.pi * jnp.arange(SAMPLES) / SAMPLES
+    return jnp.tensordot(jnp.exp(1j * angles), jax.lax.map(value, angles), 1) / SAMPLES
+
+
+def followed(switched: Any, change: Any, start: Any, t: Array) -> tuple[Any, Any]:
+    """y(t) with dy/du = switched.slope(u, y) from `start`, and its derivative along a change of the equation."""
+    import diffrax  # a third of the time of importing jaxlgks
+
+    def field(u: Array, y: Any, _: Any) -> Any:
+        return jax.jvp(lambda y, s: s.slope(u, y), (y[0], switched), (y[1], change))
+
+    solution = diffrax.diffeqsolve(
+        diffrax.ODETerm(field),  # pyright: ignore[reportArgumentType]
+        diffrax.Dopri8(),
+        t0=jnp.zeros_like(t),
+        t1=t,
+        dt0=None,
+        y0=(start, jax.tree.map(jnp.zeros_like, start)),
+        stepsize_controller=diffrax.PIDController(rtol=1e-11, atol=1e-14),
+        max_steps=1_000_000,
+    )
+    assert solution.ys is not None
+    return jax.tree.map(lambda x: x[0], solution.ys)
 
 
 def _at_rest(L: Complex[Array, "m m"], dim: int) -> Complex[Array, "k d d"]:

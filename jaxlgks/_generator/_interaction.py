@@ -43,6 +43,9 @@ class Interaction(AbstractInteraction):
 
         return jax.lax.map(of, ts) @ self._owners.real
 
+    def slope(self, ts: Float[Array, " t"]) -> Float[Array, "t baths"]:
+        return Interaction(self.observables, self.source.slope()).after(ts)
+
     @property
     def _owners(self) -> Complex[Array, "n baths"]:
         owners = jnp.asarray(self.source.owners)

@@ -31,6 +31,7 @@ from .._equations import Dissipation, Dissipator, combined
 from .._inputs import as_known, is_concrete, nan_where
 from ._base import Change, NullState
 from ._delayed import MatrixDelay
+from ._fluctuations import spectrum
 from ._linear import iterated_solve
 from ._matrices import (
     AbstractCore,
@@ -252,6 +253,9 @@ class OperatorGenerator(MatrixGenerator):
 
     def delayed(self, X: Array, change: Change, quantity: Any) -> MatrixDelay:
         return with_memory(self, X, change, quantity)
+
+    def spectrum(self, A: Array, B: Array, X: Array, omegas: Array, *, instantaneous: bool) -> Array:
+        return spectrum(self, A, B, X, omegas, instantaneous=instantaneous)
 
     def adjoint(self, A: Complex[Array, "d d"]) -> Complex[Array, "d d"]:
         return self.core.action.adjoint(A)

@@ -20,7 +20,7 @@ from .._inputs import described, is_concrete
 from ..errors import RESULTS, InputError, JaxlgksError
 from ._base import AbstractForm, AbstractGenerator, NullState
 from ._channels import Channels
-from ._driven import Driven
+from ._driven import AbstractDriven
 from ._facts import Facts
 from ._solvers import AbstractSolver
 from ._verdict import AbstractSteadyState
@@ -157,7 +157,7 @@ class AbstractProblem(eqx.Module):
         """The problem of H + δV, resolved anew with the pinned groups."""
 
     @abc.abstractmethod
-    def driven(self, V: Any) -> Driven:
+    def driven(self, V: Any) -> AbstractDriven:
         """The equation of the system under a drive, whose baths remember.
 
         **Raises:** `InputError` where there is none."""

@@ -70,11 +70,11 @@ def _filled_up(each: list[tuple[Array, Array]]) -> "Exponentials":
 def with_memory(L: Any, X: Complex[Array, "d d"], change: Change, quantity: Any) -> MatrixDelay:
     """The response of a quantity; see `AbstractGenerator.delayed`."""
     _require_known(L.resolved, quantity)
-    _warn_of_near_levels(L.resolved, change.energy)
+    warn_of_near_levels(L.resolved, change.energy)
     return _delayed(L, X, change, quantity, exponentials_of(L.resolved.noises))
 
 
-def _warn_of_near_levels(resolved: Dissipation, V: Array) -> None:
+def warn_of_near_levels(resolved: Dissipation, V: Array) -> None:
     """Warn where V joins levels that a secular equation treats apart and that lie within few decay rates: it turns them
     into each other at any frequency, as only a slow drive does."""
     if resolved.equation.regroups and is_concrete(resolved, V):
@@ -103,13 +103,13 @@ def _nearest(resolved: Dissipation, V: Array) -> Float[Array, ""]:
 
 
 @eqx.filter_custom_jvp
-def _constant_in(H: Array, V: Array) -> Array:
+def constant_in(H: Array, V: Array) -> Array:
     """V, whose derivative in H is NaN: how what an equation averages away turns with H is not known."""
     return V
 
 
-@_constant_in.def_jvp
-def _constant_in_jvp(primals, tangents):
+@constant_in.def_jvp
+def constant_in_jvp(primals, tangents):
     (_, V), (dH, dV) = primals, tangents
     lost = jnp.zeros(()) if dH is None else jnp.nan * jnp.sum(dH).real
     return V, (jnp.zeros_like(V) if dV is None else dV) + lost
@@ -152,10 +152,8 @@ def _delayed(
     """The response of a quantity. `change`: at ω = 0, of V in the eigenbasis."""
     resolved: Dissipation = L.resolved
     structure, explicit, exact = resolved.structure, Explicit(L, X, quantity), resolved.equation.second_order
-    couplings = jnp.stack([structure.to_eigenbasis(noise.coupling) for noise in resolved.noises])
-    V = change.energy if exact else _constant_in(structure.hamiltonian, change.energy)
-    owners = tuple(b for b, bath in enumerate(resolved.system.baths) for _ in bath.noises)
-    source = retarded(structure, couplings, exponentials, _by_levels(resolved, V), X, owners)
+    V = change.energy if exact else constant_in(structure.hamiltonian, change.energy)
+    source = kernel_of(resolved, exponentials, _by_levels(resolved, V), X)
     observables = quantity.linear(L, X)
     rows = observables.reshape(-1, *X.shape)
     still = source.at(jnp.zeros(()))
@@ -170,11 +168,20 @@ def _delayed(
     return MatrixDelay(L.core, source, still, k, rows, explicit, constant, remainder, observables.shape[:-2])
 
 
-def _by_levels(resolved: Dissipation, V: Complex[Array, "d d"]) -> tuple[Array, Array]:
+def kernel_of(
+    resolved: Dissipation, exponentials: Exponentials, V: Complex[Array, "p d d"], X: Complex[Array, "d d"]
+) -> Retarded:
+    """The memory of all baths, for V in parts, all in the eigenbasis of H."""
+    couplings = jnp.stack([resolved.structure.to_eigenbasis(noise.coupling) for noise in resolved.noises])
+    owners = tuple(b for b, bath in enumerate(resolved.system.baths) for _ in bath.noises)
+    return retarded(resolved.structure, couplings, exponentials, V, X, owners)
+
+
+def _by_levels(resolved: Dissipation, V: Complex[Array, "d d"]) -> Complex[Array, "2 d d"]:
     """V between the levels of H, which stay levels in derivatives, and inside them."""
     structure, level = resolved.structure, Groups(resolved.one_level().astype(int), 2)
     inside = structure.to_eigenbasis(bohr_filter(structure, structure.from_eigenbasis(V), jnp.ones_like, level)[1])
-    return V - inside, inside
+    return jnp.stack([V - inside, inside])
 
 
 def _of_exponentials(resolved: Dissipation, k: Array, own: tuple[Array, Array]) -> Remainder:
@@ -199,7 +206,7 @@ def _remainder(
 ) -> Remainder:
     resolved, (V, k) = L.resolved, kubo
     decay = relaxation_rate(resolved.structure, resolved.system)
-    dressing = Dressing(_missing(resolved, source, exponentials, APART * decay), L.dissipators())
+    dressing = Dressing(missing(resolved, source, exponentials, APART * decay), L.dissipators())
     dressed, still = dressing.changes(jnp.stack([X, k]), -L.core.solve(k[None], jnp.zeros(()))[0])
     return Remainder(
         slow=jnp.abs(source.frequencies) <= APART * decay,
@@ -221,7 +228,7 @@ def _rows(explicit: Explicit, baths: Complex[Array, "baths d d"], count: int) ->
     return jnp.swapaxes(transposed, -1, -2)
 
 
-def _missing(resolved: Dissipation, source: Retarded, exponentials: Exponentials, gap: Array) -> tuple[Missing, ...]:
+def missing(resolved: Dissipation, source: Retarded, exponentials: Exponentials, gap: Array) -> tuple[Missing, ...]:
     """N of each bath: what Redfield's dissipator has beside the equation's."""
     c, rates = exponentials
     S = source.couplings

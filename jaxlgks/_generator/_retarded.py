@@ -35,10 +35,10 @@ DEAD = 37.0
 
 
 class Retarded(eqx.Module):
-    """D_α⁽¹⁾π of each bath with memory, in two parts, rotation and shift.
+    """D_α⁽¹⁾π of each bath with memory, for parts p of V: that between levels, rotation, and inside them, shift.
 
     - `hamiltonian`: H, in value diag(E). `energies`: E. `couplings`: S of each noise n. `rates`: its ν_j.
-    - `at_rest`: Λ⁽⁰⁾ of each noise. `kicked`: −i[V, Λ_j⁽⁰⁾] for the part of V between levels, and inside them.
+    - `at_rest`: Λ⁽⁰⁾ of each noise. `kicked`: −i[V, Λ_j⁽⁰⁾] for each part.
     - `state`: π.
     - `owners`: the bath that each noise belongs to.
     """
@@ -48,7 +48,7 @@ class Retarded(eqx.Module):
     couplings: Complex[Array, "n d d"]
     rates: Complex[Array, "n j"]
     at_rest: Complex[Array, "n d d"]
-    kicked: Complex[Array, "2 n j d d"]
+    kicked: Complex[Array, "p n j d d"]
     state: Complex[Array, "d d"]
     owners: tuple[int, ...] = eqx.field(static=True)
 
@@ -57,19 +57,22 @@ class Retarded(eqx.Module):
         """ω_mn = E_n − E_m."""
         return _frequencies(self.energies)
 
-    def at(self, omega: Array) -> Complex[Array, "2 baths d d"]:
+    def at(self, omega: Array) -> Complex[Array, "p baths d d"]:
         """For δ(t) = e^{−iωt}, with Λ⁽¹⁾(ω) on the left of π and Λ⁽¹⁾(−ω)† on the right."""
-        S, left = self.couplings, self.kernel(omega) @ self.state
-        right = self.state @ dagger(self.kernel(-omega))
-        return self.by_bath(left @ dagger(S) - dagger(S) @ left + S @ right - right @ S)
+        return self.on_left(omega) + dagger(self.on_left(-omega))
 
-    def after(self, us: Float[Array, " u"]) -> Complex[Array, "u 2 baths d d"]:
+    def on_left(self, omega: Array) -> Complex[Array, "p baths d d"]:
+        """What stands on the left of π alone, −[S†, Λ⁽¹⁾(ω)π]."""
+        left, S = self.kernel(omega) @ self.state, dagger(self.couplings)
+        return self.by_bath(left @ S - S @ left)
+
+    def after(self, us: Float[Array, " u"]) -> Complex[Array, "u p baths d d"]:
         """Times u after a kick."""
         moved, S = self.kernel_after(us) @ self.state, dagger(self.couplings)
         half = moved @ S - S @ moved
         return self.by_bath(half + dagger(half))
 
-    def kernel_after(self, us: Float[Array, " u"]) -> Complex[Array, "u 2 n d d"]:
+    def kernel_after(self, us: Float[Array, " u"]) -> Complex[Array, "u p n d d"]:
         """Λ⁽¹⁾(u) of each noise."""
         decay = jnp.exp(-self.rates * us[:, None, None])
         kernel = jnp.einsum("pnjab,unj->upnab", self.kicked, decay)
@@ -79,16 +82,21 @@ class Retarded(eqx.Module):
         """Its `after` is ∫_u^∞ of that of this one."""
         return eqx.tree_at(lambda r: r.kicked, self, self._divided(jnp.zeros(())))
 
+    def slope(self) -> "Retarded":
+        """Its `after` is d/du of that of this one."""
+        decay, X = self.rates[:, :, None, None] * self.kicked, self.kicked
+        return eqx.tree_at(lambda r: r.kicked, self, 1j * (X @ self.hamiltonian - self.hamiltonian @ X) - decay)
+
     @property
     def memory(self) -> Float[Array, ""]:
         """The time after which nothing is left."""
         return DEAD / jnp.min(self.rates.real)
 
-    def kernel(self, omega: Array) -> Complex[Array, "2 n d d"]:
+    def kernel(self, omega: Array) -> Complex[Array, "p n d d"]:
         """Λ⁽¹⁾(ω) of each noise."""
         return jnp.sum(self._divided(omega), axis=2)
 
-    def _divided(self, omega: Array) -> Complex[Array, "2 n j d d"]:
+    def _divided(self, omega: Array) -> Complex[Array, "p n j d d"]:
         return divided(self.hamiltonian, self.energies, self.rates - 1j * omega, self.kicked)
 
     def by_bath(self, each: Complex[Array, "*_ n d d"]) -> Complex[Array, "*_ baths d d"]:
@@ -100,11 +108,11 @@ def retarded(
     structure: Structure,
     couplings: Complex[Array, "n d d"],
     exponentials: tuple[Complex[Array, "n j"], Complex[Array, "n j"]],
-    V: tuple[Complex[Array, "d d"], Complex[Array, "d d"]],
+    V: Complex[Array, "p d d"],
     state: Complex[Array, "d d"],
     owners: tuple[int, ...],
 ) -> Retarded:
-    """From coefficients c and rates ν of each noise, and V between levels and inside them."""
+    """From coefficients c and rates ν of each noise, and V in parts."""
     (c, rates), energies = exponentials, structure.energies
     H = structure.to_eigenbasis(structure.hamiltonian).astype(couplings.dtype)
     at_rest = divided(H, energies, rates, c[:, :, None, None] * couplings[:, None])

@@ -24,13 +24,13 @@ from .._equations import (
 )
 from .._inputs import as_operator, as_state, is_concrete
 from .._system import System
-from ..errors import RESULTS, InputError, JaxlgksError
+from ..errors import RESULTS, JaxlgksError
 from ._base import AbstractForm, AbstractGenerator, NullState
 from ._blocks import BlockGenerator, BlockStructure
 from ._channels import Channels, channel_currents
 from ._choice import few_operators, generator, known_blocks
 from ._dense import DenseGenerator
-from ._driven import Driven
+from ._driven import Driven, require_driven
 from ._facts import Facts, level_facts
 from ._matrices import Evolution
 from ._memory import ALLOWED, FEWER, matrix_bytes, operator_bytes, require_memory
@@ -262,13 +262,8 @@ class SystemProblem(AbstractProblem):
         return SystemProblem(dissipation(self.model.perturbed(V, delta), self.equation))
 
     def driven(self, V: Complex[Array, "d d"]) -> Driven:
-        name, size = type(self.equation).__name__, 3 * self.model.dim**2
-        if not self.equation.second_order:
-            raise InputError(
-                f"{name} is derived for a Hamiltonian at rest and has no driven equation to be differentiated: its "
-                "response in time and frequency takes the memory of its baths from Redfield(lamb_shift=True), which "
-                "has one. Ask for that, or for the static response."
-            )
+        require_driven(self.equation)
+        size = 3 * self.model.dim**2
         needed = 64.0 * size**2
         require_memory(f"a driven equation of dimension {self.model.dim}", needed, ALLOWED, "Use a smaller system.")
         resolved = self.dissipation

@@ -32,12 +32,12 @@ from .._generator import (
 )
 from .._inputs import is_concrete
 from .._polynomials import Symbol, symmetrised
-from ..errors import InputError
 from ._dynamics import coupling_form, damping_rates, one_noise_each
 from ._expansion import rate_scale
 from ._first_order import nominal_of, secular
-from ._flow import Functional, averaged, propagated, resolvents, solved, sums
+from ._flow import Functional, averaged, on_each_slot, propagated, resolvents, solved, sums
 from ._frame import Frame
+from ._interaction import interaction
 from ._missing import dressing, kicked
 from ._model import QuasiFree
 from ._modes import MERGED
@@ -88,15 +88,19 @@ class PolynomialDelay(AbstractDelay):
         values, explicit = _in_time(self, ts, steps=True)
         return self._shaped(values), self._shaped(explicit + self.weight)
 
+    def slope(self, ts: Float[Array, " t"]) -> Array:
+        return self._shaped(_slope(self, ts))
+
     @property
     def bandwidth(self) -> Float[Array, ""]:
         return 4 * jnp.max(jnp.abs(self.at.signed)) + jnp.max(jnp.abs(self.source.rates.imag))
 
+    def at_infinity(self) -> Array:
+        at_once = averaged(_summed(self.remainder.at_once, 0), self.rows)
+        return self._shaped(at_once - averaged(self.kubo, self.rows) - averaged(self.kubo, self.remainder.dressed))
+
     def interaction(self) -> AbstractInteraction:
-        raise InputError(
-            "bath_currents: the energy of the interaction is known for matrices; got oscillators without truncation. "
-            "Ask for heat_currents, or for the truncated system."
-        )
+        return interaction(self.at, self.source)
 
     def _shaped(self, values: Array) -> Array:
         return values.reshape(*values.shape[:-1], *self.shape)
@@ -176,6 +180,23 @@ def _in_time(delay: PolynomialDelay, ts: Float[Array, " t"], *, steps: bool) -> 
     return values - beside, explicit + at_once
 
 
+@eqx.filter_jit
+def _slope(delay: PolynomialDelay, ts: Float[Array, " t"]) -> Array:
+    """The derivative of the impulse response of observables by part, [t, 3, a]."""
+    at, source, rest = delay.at, delay.source, delay.remainder
+    followed, weights, late = _carried(delay)
+    start = _joined(_plus(rest.at_once, followed), _stack(delay.kubo))
+    rows = jax.vmap(lambda *A: tuple(on_each_slot(at.drift, A, 0)))(*delay.all_rows())
+    values = delay.apart(propagated(at.drift, at.diagonal, start, ts, rows, None))[0]
+
+    def one(t: Array) -> Array:
+        decaying = (source.rates * jnp.exp(-source.rates * t)).reshape(-1)
+        each = 2 * jnp.tensordot(decaying, weights, axes=([0], [0])).real
+        return (rest.decay * jnp.exp(-rest.decay * t) * late).at[1:].add(each)
+
+    return values + jax.vmap(one)(ts)
+
+
 def _carried(delay: PolynomialDelay) -> tuple[Functional, Array, Array]:
     """ΣG by part, [3], which L₀ carries on; A in each G of the kernel, [z, 2, a], and in that of Γ, [3, a]."""
     at, source, rest = delay.at, delay.source, delay.remainder
@@ -194,9 +215,14 @@ def _carried(delay: PolynomialDelay) -> tuple[Functional, Array, Array]:
 
 def with_memory(L: Any, X: Functional, change: Change, quantity: Any) -> PolynomialDelay:
     """The response of a quantity; see `AbstractGenerator.delayed`. L: a `PolynomialGenerator`."""
-    if L.equation.regroups and is_concrete(L.model, L.at, change.energy):
-        warn_of_near(float(_nearest(L.at, L.model, change.energy)), "modes", L.equation)
+    warn_of_near_modes(L, change.energy)
     return _delayed(L, X, change, quantity, exponentials_of(one_noise_each(L.model)))
+
+
+def warn_of_near_modes(L: Any, V: Symbol) -> None:
+    """Where V joins modes that a secular equation treats apart and that lie within few decay rates."""
+    if L.equation.regroups and is_concrete(L.model, L.at, V):
+        warn_of_near(float(_nearest(L.at, L.model, V)), "modes", L.equation)
 
 
 @eqx.filter_jit
@@ -239,11 +265,17 @@ def _symmetric(f: Functional) -> Functional:
 
 
 def _source(at: Frame, model: QuasiFree, change: Change, exponentials: Exponentials) -> Retarded:
-    couplings = [at.modes.forms.T @ coupling_form(noise)[0] for noise in one_noise_each(model)]
     V, scale = at.to_bohr(change.energy), rate_scale(model)
     inside = tuple(jnp.asarray(jnp.where(secular(at, scale, k), v, 0.0)) for k, v in enumerate(V))
     outside = _plus(V, inside, -1.0)
-    return retarded(at, jnp.stack(couplings).astype(complex), exponentials, (outside, inside), len(change.sources) - 1)
+    return retarded(at, couplings_of(at, model), exponentials, (outside, inside), len(change.sources) - 1)
+
+
+def couplings_of(at: Frame, model: QuasiFree) -> tuple[Complex[Array, "baths n"], Complex[Array, " baths"]]:
+    """S of each bath about the minimum of H: its form in β, and its constant."""
+    each = [coupling_form(noise) for noise in one_noise_each(model)]
+    forms, constants = (jnp.stack(x) for x in zip(*each, strict=True))
+    return (forms @ at.modes.forms).astype(complex), (constants + forms @ at.modes.centre).astype(complex)
 
 
 def _of_exponentials(L: Any, k: Functional, V: Symbol, own: Own, fastest: Array, explicit: Explicit, rows: Symbol):

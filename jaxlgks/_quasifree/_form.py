@@ -31,6 +31,7 @@ from ._dynamics import Dynamics, dynamics
 from ._evolution import GaussianEvolution, gaussian_evolution
 from ._expansion import expanded, total
 from ._flow import BathFlow, Functional, averaged, on_each_slot, propagated, resolvents
+from ._fluctuations import spectrum
 from ._frame import Frame, frame_noise
 from ._model import QuasiFree
 from ._state import GaussianState, expectation, lowest_pivot, lyapunov, slowest_rate
@@ -186,6 +187,11 @@ class PolynomialGenerator(AbstractGenerator):
         later, first = self.at.wick(A.coefficients), self.at.wick(B.coefficients)
         start = [math.factorial(k) * contracted(b, self.at.contraction, k)[None] for k, b in enumerate(first)]
         return tuple(map(jnp.asarray, start)), tuple(a[None] for a in later), jnp.ones((1, 1), complex)
+
+    def spectrum(
+        self, A: Polynomial, B: Polynomial, X: Functional, omegas: Float[Array, " w"], *, instantaneous: bool
+    ) -> Array:
+        return spectrum(self, A, B, omegas, instantaneous=instantaneous)
 
     def resolvent(self, B: Functional, omegas: Float[Array, " w"], A: Symbol) -> Array:
         return converged(resolvents(self.at.drift, self.at.diagonal, B, omegas, A), B)

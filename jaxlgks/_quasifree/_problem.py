@@ -17,9 +17,10 @@ from .._generator import (
     AbstractProblem,
     AbstractSolver,
     Channels,
-    Driven,
     Facts,
     NullState,
+    exponentials_of,
+    require_driven,
     resolve,
     warnings_of,
 )
@@ -36,6 +37,7 @@ from ..errors import (
     TruncationError,
 )
 from ._currents import gaussian_channels, same_channel
+from ._driven import GaussianDriven
 from ._dynamics import (
     Dynamics,
     damping_rates,
@@ -272,11 +274,15 @@ class ModesProblem(AbstractProblem):
     def perturbed(self, V: Polynomial, delta: Array) -> "ModesProblem":
         return self.displaced(V, delta)
 
-    def driven(self, V: Polynomial) -> Driven:
-        raise InputError(
-            "The driven equation, which cross_validate differentiates at a frequency or a time, is one of matrices; "
-            "got oscillators without truncation. Use their truncated system, or leave out omega and t."
-        )
+    def driven(self, V: Polynomial) -> GaussianDriven:
+        require_driven(self.equation)
+        if V.degree > 2:
+            raise InputError(
+                "The driven equation, which cross_validate differentiates at a frequency or a time, is Gaussian: it "
+                f"takes V of degree 2 at most; got degree {V.degree}. Use the truncated system, or leave out omega "
+                "and t."
+            )
+        return GaussianDriven(self.model, V, self.equation, self.nominal, exponentials_of(one_noise_each(self.model)))
 
     def with_baths(self, temperatures: Array, strengths: Array) -> "ModesProblem":
         model, reference = (m.with_baths(temperatures, strengths) for m in (self.model, self.reference))

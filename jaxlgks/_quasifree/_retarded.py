@@ -31,20 +31,27 @@ from ._frame import Frame
 
 
 class Retarded(eqx.Module):
-    """D_α⁽¹⁾π of each bath with memory, in two parts, rotation and shift.
+    """D_α⁽¹⁾π of each bath with memory, for parts of V: that off Bohr frequency zero, rotation, and at it, shift.
 
-    - `rates`: z_jp of each bath. `amplitudes`: a_jp for the part of V off Bohr frequency zero, and at it.
-    - `units`: Q_p of each bath, tensors with leading axes [baths, p].
+    - `rates`: z_jp of each bath. `amplitudes`: a_jp for each part of V.
+    - `units`: Q_p of each bath, tensors with leading axes [baths, p]. `held`: ⟨S (monomial p)⟩.
+    - `coupling`, `at_rest`: S and Λ⁽⁰⁾ of each bath, symbols of degree one in Wick's order.
     """
 
     rates: Complex[Array, "baths j p"]
-    amplitudes: Complex[Array, "2 baths j p"]
+    amplitudes: Complex[Array, "m baths j p"]
     units: Symbol
+    held: Complex[Array, "baths p"]
+    coupling: Symbol
+    at_rest: Symbol
 
     def at(self, omega: Array) -> Symbol:
-        """For δ(t) = e^{−iωt}, with leading axes [2, baths]."""
-        half, other = (self._summed(1 / (self.rates - 1j * w)) for w in (omega, -omega))
-        return jax.tree.map(jnp.add, half, adjoint(other))
+        """For δ(t) = e^{−iωt}, with leading axes [m, baths]."""
+        return jax.tree.map(jnp.add, self.on_left(omega), adjoint(self.on_left(-omega)))
+
+    def on_left(self, omega: Array) -> Symbol:
+        """Without the Hermitian conjugate: X ↦ ⟨[S, X] Λ⁽¹⁾(ω)⟩."""
+        return self._summed(1 / (self.rates - 1j * omega))
 
     def after(self, u: Array) -> Symbol:
         """A time u after a kick."""
@@ -61,16 +68,16 @@ class Retarded(eqx.Module):
 
 def retarded(
     at: Frame,
-    couplings: Complex[Array, "baths n"],
+    couplings: tuple[Complex[Array, "baths n"], Complex[Array, " baths"]],
     exponentials: tuple[Complex[Array, "baths j"], Complex[Array, "baths j"]],
-    V: tuple[Symbol, Symbol],
+    V: tuple[Symbol, ...],
     degree: int,
 ) -> Retarded:
-    """From s, the coefficients c and rates ν of each bath, and V in Bohr's frame off Bohr frequency zero and at it, for
-    X up to a degree."""
+    """From s and the constant of each S about the minimum of H, the coefficients c and rates ν of each bath, and V in
+    Bohr's frame in parts, for X up to a degree."""
     J = jnp.asarray(commutators(at.nominal.size), complex)
-    c, nu = exponentials
-    at_rest = c[:, :, None] * couplings[:, None] / (nu[:, :, None] - 1j * at.signed)
+    (c, nu), (forms, constants) = exponentials, couplings
+    at_rest = c[:, :, None] * forms[:, None] / (nu[:, :, None] - 1j * at.signed)
     highest = max(len(V[0]) - 2, 0)
     index, weight, _ = _monomials(at.signed.size, highest)
 
@@ -81,13 +88,29 @@ def retarded(
 
     amplitudes = jnp.stack([jax.vmap(jax.vmap(functools.partial(kicked, W)))(at_rest) for W in V])
     frequencies = jnp.concatenate([sums(at.signed, k)[i].reshape(-1) for k, i in enumerate(index)])
-    return Retarded(nu[:, :, None] - 1j * frequencies, amplitudes, _units(at, couplings, J, highest, degree))
+    monomial = _in_wick_order(at, highest)
+    held = (constants + forms @ at.shift)[:, None] * monomial[0]
+    if highest:
+        held = held + forms @ at.contraction @ monomial[1].T
+    rest, still = jnp.sum(at_rest, axis=1), constants * jnp.sum(c / nu, axis=1)
+    return Retarded(
+        nu[:, :, None] - 1j * frequencies,
+        amplitudes,
+        _units(at, forms, J, monomial, degree),
+        held,
+        (constants + forms @ at.shift, forms),
+        (still + rest @ at.shift, rest),
+    )
 
 
-def _units(at: Frame, couplings: Array, J: Array, highest: int, degree: int) -> Symbol:
-    """Q_p, that is (k+1)! times the symmetric part of sJ ⊗ C^{⊗k}K^(k), K the monomial in Wick's order."""
+def _in_wick_order(at: Frame, highest: int) -> Symbol:
+    """Every monomial up to a degree, tensors with a leading axis p."""
     single = tuple(jnp.asarray(one, complex) for one in _monomials(at.signed.size, highest)[2])
-    moved = jax.vmap(lambda *K: at.from_bohr(K))(*single)
+    return jax.vmap(lambda *K: at.from_bohr(K))(*single)
+
+
+def _units(at: Frame, forms: Array, J: Array, monomial: Symbol, degree: int) -> Symbol:
+    """Q_p, that is (k+1)! times the symmetric part of sJ ⊗ C^{⊗k}K^(k), K the monomial in Wick's order."""
 
     def of(s: Array, *K: Array) -> Symbol:
         out: list[Any] = [jnp.zeros((at.signed.size,) * k, complex) for k in range(degree + 1)]
@@ -96,7 +119,7 @@ def _units(at: Frame, couplings: Array, J: Array, highest: int, degree: int) -> 
             out[k + 1] = np.prod(np.arange(1.0, k + 2)) * symmetrised(joined, k)
         return tuple(out)
 
-    return jax.vmap(lambda s: jax.vmap(functools.partial(of, s))(*moved))(couplings)
+    return jax.vmap(lambda s: jax.vmap(functools.partial(of, s))(*monomial))(forms)
 
 
 @functools.cache

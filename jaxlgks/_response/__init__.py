@@ -8,6 +8,7 @@ from ._expansion import Expansion as Expansion, expand as expand
 from ._explicit import response as response
 from ._harmonics import Harmonics as Harmonics
 from ._linear import Impulse as Impulse, LinearResponse as LinearResponse, Parts as Parts
+from ._spectrum import spectrum as spectrum
 from ._thermal import (
     ThermalResponse as ThermalResponse,
     autodiff_thermal_response as autodiff_thermal_response,

@@ -5,6 +5,8 @@ Takes: the response of the heat currents into the system, and of the energy of t
 the coupling: J_bath(ω) = J(ω) − iω⟨H_I⟩₁(ω).
 """
 
+from typing import Any
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -13,7 +15,7 @@ from .._generator import AbstractInteraction, in_order
 from .._inputs import Numbers, as_delays, as_known
 from .._observables import Perturbation
 from ..errors import InputError
-from ._linear import LinearResponse, Parts, as_frequencies
+from ._linear import Impulse, LinearResponse, Parts, as_frequencies, under_drive
 
 
 class BathCurrents(eqx.Module):
@@ -36,6 +38,26 @@ class BathCurrents(eqx.Module):
         held = eqx.tree_at(lambda p: p.explicit, held, self.interaction.at(omegas))
         total = jax.tree.map(lambda J, E: J - 1j * omegas[:, None] * E, flow, held)
         return total if omega.ndim else jax.tree.map(lambda x: x[0], total)
+
+    def impulse(self, t: Numbers) -> Impulse:
+        """φ(τ) after a kick δ(t)V. `t` ≥ 0: scalar or [t]. A bath whose C(τ) diverges at τ = 0 (`DrudeLorentz`) lets it
+        diverge as ln τ there. `explicit`, the weight of δ(τ), has what the kick stores in the interaction."""
+        t = as_delays(t)
+        flow, kick = self.currents.impulse(t), self.stored.impulse(0.0)
+        ascending, where = in_order(t, flow.explicit.dtype)
+        kubo, rotation, shift = jnp.moveaxis(self.stored.slope(t), -2, 0)
+        changed = self.interaction.slope(ascending)[where].reshape(flow.explicit.shape)
+        return Impulse(
+            flow.kubo + kubo,
+            flow.rotation + rotation,
+            flow.shift + shift,
+            flow.explicit + kick.total + self.interaction.after(ascending[:1])[0],
+            flow.delayed + changed,
+        )
+
+    def to_drive(self, delta: Any, t: Numbers) -> Parts:
+        """As `LinearResponse.to_drive`; what a kick stores in the interaction at once counts as explicit."""
+        return under_drive(self.impulse, self.currents.bandwidth, delta, t)
 
     def step(self, t: Numbers) -> Parts:
         """Φ(t) after V is switched on. `t` ≥ 0: scalar or [t]."""

@@ -12,6 +12,7 @@ An explicit part acts at once: a constant in Φ and χ, a δ(τ) in φ. So writt
 only Φ(∞) = χ(0) is right; with the memory of the baths L₁ depends on ω, and φ follows (`MatrixDelay`).
 """
 
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 import equinox as eqx
@@ -130,6 +131,21 @@ class LinearResponse(eqx.Module):
             values, explicit = self._delay().susceptibility(omegas)
         return _susceptibility(values, explicit, omega.ndim)
 
+    @property
+    def remainder(self) -> Array:
+        """What an equation keeps of its own when a drive is too fast for any bath, [*a]:
+
+            φ(0⁺) − i⟨[V, A]⟩ = lim_{ω→∞} −iω χ(ω) − i⟨[V, A]⟩.
+
+        For populations, and whatever turns slowly, Tr[A (D₁(0) − D₁^Redfield(0)) π₀] less Tr[A N x_K(0)], what the
+        equation averages away (N) of the coherences that V makes (x_K). For fast coherences i Tr[A [V, Mπ₀]]: the kick
+        acts on the true state, (1 − M)π₀, of which a secular equation has π₀. Zero for `Redfield(lamb_shift=True)`,
+        otherwise of the order of the coupling: what φ near t = 0, and ω χ at large ω, may be wrong by. At once
+        (`instantaneous=True`) all of Tr[A D₁π₀]. Of a heat current, the part through the state."""
+        if self.instantaneous:
+            return jnp.sum(self.generator.average(self.observables, self.sources)[1:], axis=0).real
+        return self._delay().at_infinity().real
+
     def to_harmonics(self, h: Any, omega: Numbers) -> Harmonics:
         """The answer to a weak drive δ(t) = Re Σ_n h_n e^{−inωt}, n = 0, 1, ...
 
@@ -167,14 +183,23 @@ class LinearResponse(eqx.Module):
 
         **Raises:** `ShapeError`, `InputError` for times or samples of another kind, samples too far apart, functions
         too fast between the times, and steps in which the response itself turns too often."""
-        on = grid(t, self.generator.bandwidth if self.instantaneous else self._delay().bandwidth)
-        drive, phi = as_drive(delta, on), self.impulse(on.delays)
-        now, early, inside = (drive(x) for x in (on.times, on.early, on.inside))
-        kubo, rotation, shift, delayed = (
-            on.convolved(x, early, inside) for x in (phi.kubo, phi.rotation, phi.shift, phi.delayed)
-        )
-        explicit = delayed + jnp.multiply.outer(now, phi.explicit[0])
-        return Parts(kubo, rotation, shift, explicit)
+        return under_drive(self.impulse, self.bandwidth, delta, t)
+
+    @property
+    def bandwidth(self) -> Float[Array, ""]:
+        """The highest frequency with which φ turns."""
+        return self.generator.bandwidth if self.instantaneous else self._delay().bandwidth
+
+    def slope(self, t: Numbers) -> Array:
+        """dφ/dτ by part, kubo, rotation and shift, [*t, 3, *a], of observables with the memory of the baths. `t` ≥ 0:
+        scalar or [t]. Raises `InputError` for anything else."""
+        if self.instantaneous or self.quantity.dissipated:
+            raise InputError("slope: the derivative of φ is known for observables with the memory of the baths only.")
+        t = as_delays(t)
+        ascending, where = in_order(t, self.explicit.dtype)
+        values = self._delay().slope(ascending)
+        require_known(values, "response in time")
+        return values[where].real.reshape(t.shape + values.shape[1:])
 
     def interaction(self) -> AbstractInteraction:
         """The energy of the interaction with each bath under the drive.
@@ -189,6 +214,17 @@ class LinearResponse(eqx.Module):
 
     def _delay(self) -> AbstractDelay:
         return self.generator.delayed(self.state, self.change, self.quantity)
+
+
+def under_drive(impulse: Callable[[Any], Impulse], bandwidth: Array, delta: Any, t: Numbers) -> Parts:
+    """`LinearResponse.to_drive` from an impulse response."""
+    on = grid(t, bandwidth)
+    drive, phi = as_drive(delta, on), impulse(on.delays)
+    now, early, inside = (drive(x) for x in (on.times, on.early, on.inside))
+    kubo, rotation, shift, delayed = (
+        on.convolved(x, early, inside) for x in (phi.kubo, phi.rotation, phi.shift, phi.delayed)
+    )
+    return Parts(kubo, rotation, shift, delayed + jnp.multiply.outer(now, phi.explicit[0]))
 
 
 @eqx.filter_jit
@@ -212,9 +248,9 @@ def _at(values: tuple[Array, Array], where: Array, shape: tuple[int, ...]) -> tu
     return kubo, rotation, shift, beside
 
 
-def as_frequencies(omega: Numbers) -> Array:
+def as_frequencies(omega: Numbers, who: str = "susceptibility") -> Array:
     """Real frequencies, a scalar or [w]."""
     omega = as_real(omega, "omega")
     if omega.ndim > 1:
-        raise ShapeError(f"susceptibility: omega must be a scalar or [w]; got shape {tuple(omega.shape)}.")
+        raise ShapeError(f"{who}: omega must be a scalar or [w]; got shape {tuple(omega.shape)}.")
     return omega

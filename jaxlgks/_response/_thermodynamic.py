@@ -32,8 +32,8 @@ class ThermodynamicResponse(eqx.Module):
     @property
     def bath_currents(self) -> BathCurrents:
         """What the baths give, −d⟨H_B^α⟩/dt: J₁^α and the change of the energy of the interaction, `.static()`,
-        `.step(t)`, `.susceptibility(omega)`. Raises `InputError` where dissipators follow at once, and for `QuasiFree`
-        models."""
+        `.impulse(t)`, `.step(t)`, `.susceptibility(omega)`, `.to_drive(delta, t)`. Raises `InputError` where
+        dissipators follow at once."""
         return bath_currents(self.heat_currents)
 
     @property

@@ -101,8 +101,8 @@ def cross_validate(
     susceptibility χ(ω). `t`: a time > 0: the step response Φ(t). One of them at most, scalars; they need
     `Redfield(lamb_shift=True)`, the equation that is exact to second order under a drive.
 
-    For a `QuasiFree` model routes 2 and 3 are Gaussian for a V of degree two at most, on a truncated Fock space
-    otherwise.
+    For a `QuasiFree` model routes 2 and 3 are Gaussian for a V of degree two at most; otherwise at rest on a truncated
+    Fock space, and at a frequency or a time not available.
 
     **Returns:** `CrossValidation`.
 
@@ -162,7 +162,7 @@ def _driven(
         )
     driven = problem.driven(V)
     response = expand(problem, V, quantity.degree, rest).linear(quantity)
-    size: Array = jnp.linalg.norm(V)
+    size = driven.size
     if omega is not None:
         omega = as_positive(omega, "cross_validate: omega", InputError, "a frequency; leave it out for ω = 0")
         explicit, at = response.susceptibility(omega), (_at_frequency, omega)
