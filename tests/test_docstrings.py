@@ -26,7 +26,7 @@ def _documented(module):
         yield f"{module.__name__}.{name}", thing.__doc__
         if inspect.isclass(thing):
             for method, body in vars(thing).items():
-                if not method.startswith("_"):
+                if not method.startswith("_") and not inspect.isclass(body):  # a class of another library
                     yield f"{module.__name__}.{name}.{method}", getattr(body, "__doc__", None)
 
 
