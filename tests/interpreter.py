@@ -24,8 +24,9 @@ from jax._src.sharding_impls import UnspecifiedValue
 PATIENCE, PERSISTENCE = 8, 12
 """So many times a program is run one operation at a time before later tests find it compiled; within one test, which
 sees the same numbers to the last digit as long as nothing changes."""
-TURNS = 24
-"""So many turns of a loop are run so; what is left of it is compiled."""
+TURNS, SHORT = 24, 150
+"""So many turns of a loop are run so; and, where their number is not known, only if a turn has so few operations, none
+of them a loop: what an integrator or a Krylov space does is compiled."""
 
 _compile = pjit._pjit_call_impl_python
 
@@ -94,6 +95,22 @@ def _is_program(jaxpr: Any) -> bool:
     return plain and (len(eqns) > 1 or (len(eqns) == 1 and eqns[0].primitive.name in _CALLS.keys() - {"scan", "while"}))
 
 
+@_weakly_kept
+def _operations(jaxpr: Any) -> float:
+    """How many, those of called programs counted, too many where there are loops."""
+
+    def of(eqn: Any) -> float:
+        held = [x for v in eqn.params.values() for x in (v if isinstance(v, tuple | list) else (v,))]
+        held = [getattr(x, "jaxpr", x) for x in held]
+        looped = eqn.primitive.name in ("while", "scan")
+        return np.inf if looped else 1 + sum(map(_counted, (x for x in held if isinstance(x, core.Jaxpr))))
+
+    def _counted(plain: Any) -> float:
+        return sum(map(of, plain.eqns))
+
+    return _counted(jaxpr.jaxpr)
+
+
 def _variables(jaxpr: Any) -> list[Any]:
     return [*jaxpr.jaxpr.invars, *(v for eqn in jaxpr.jaxpr.eqns for v in eqn.outvars)]
 
@@ -131,7 +148,7 @@ def _is_exact(name: str, eqn: Any) -> bool:
     kinds = [v.aval.dtype.kind for v in (*eqn.invars, *eqn.outvars)]
     if name == "convert_element_type":
         return "buifc".index(kinds[0]) <= "buifc".index(kinds[1])
-    return not set(kinds) & set(_NOT_FOR.get(name, ""))
+    return not set(kinds) & set(_NOT_FOR.get(name, "")) and not (name in _EMPTY and 0 in eqn.invars[0].aval.shape)
 
 
 def _broadcast(x, *, shape, broadcast_dimensions, sharding):
@@ -231,6 +248,7 @@ _NUMPY |= {
         "not": np.invert,
     }.items()
 }
+_EMPTY = {"reduce_max", "reduce_min"}
 _NOT_FOR = {"div": "ciu", "sqrt": "c", "abs": "c", "max": "c", "min": "c", "reduce_max": "c", "reduce_min": "c"}
 
 
@@ -299,7 +317,7 @@ def _while(ins: list[Any], params: Any) -> list[Any]:
     test, body = params["cond_jaxpr"], params["body_jaxpr"]
     first, last = params["cond_nconsts"], params["cond_nconsts"] + params["body_nconsts"]
     of_test, of_body, carry = ins[:first], ins[first:last], ins[last:]
-    if test.out_avals[0].shape:  # a batch, of which each ends when it will
+    if test.out_avals[0].shape or _operations(body) > SHORT:  # a batch, of which each ends when it will
         return jax.lax.while_p.bind(*map(_on_device, ins), **params)
     for _ in range(TURNS):
         if not bool(_run(test.jaxpr, test.consts, [*of_test, *carry])[0]):
