@@ -94,3 +94,29 @@ def test_what_has_no_spectrum_is_named():
     assert np.all(np.isfinite(lgks.spectrum(flat, X, X, OMEGAS, instantaneous=True)))
     with pytest.raises(ShapeError, match="spectrum: omega"):
         lgks.spectrum(flat, X, X, [OMEGAS])
+
+
+def test_linear_observables_of_oscillators_by_a_secular_equation():
+    """q and p of one displaced oscillator between two temperatures: S_qp = iω S_qq, since p = q̇/Ω; and a kick acts on
+    the system alone, −iωχ → i⟨[V, A]⟩. What an equation averages away has terms of degree two, here beyond those of
+    A and B."""
+    (a,) = lgks.modes(1)
+    q, p = a + a.dag, 1j * (a.dag - a)
+    baths = [lgks.Bath(q, 0.7, lgks.DrudeLorentz(0.001, 1.5)), lgks.Bath(0.8 * q, 0.4, lgks.DrudeLorentz(0.001, 2.2))]
+    model, davies = lgks.QuasiFree(a.dag * a + 0.3 * q, baths), lgks.Davies(lamb_shift=True)
+    omegas = np.array([-0.3, 0.4, 2.1])
+    qp, qq = (np.asarray(lgks.spectrum(model, q, x, omegas, davies)) for x in (p, q))
+    np.testing.assert_allclose(qp, 1j * omegas * qq, rtol=0.02)
+    fast = lgks.response(model, q * q + 0.3 * p, q, davies)
+    np.testing.assert_allclose([(-1e8j * fast.susceptibility(1e8).total).real, fast.impulse(0.0).total], 0.6, rtol=1e-6)
+
+
+def test_single_precision_responds_as_double_does():
+    """In frequency and in time, with memory: exponentials come in double precision and must not mix with it."""
+
+    found = []
+    for kind in (np.complex64, np.complex128):
+        system = lgks.System(Z / 2, lgks.Bath(X, 0.7, lgks.DrudeLorentz(0.002, 1.5)), dtype=kind)
+        r = lgks.response(system, X, X, lgks.Redfield(lamb_shift=True))
+        found.append([r.susceptibility(0.3).total.real, r.impulse(0.3).total])
+    np.testing.assert_allclose(found[0], found[1], rtol=1e-5)

@@ -54,15 +54,16 @@ def exponentials_of(noises: tuple[Noise, ...]) -> "Exponentials":
     """Coefficients and rates of each noise, in arrays: the shorter ones end with terms of coefficient zero.
 
     **Raises:** `CorrelationError`, which says what else can be asked for."""
-    return _filled_up([_exponentials(noise) for noise in noises])
+    return _filled_up([_exponentials(noise) for noise in noises], jnp.result_type(noises[0].temperature, jnp.complex64))
 
 
 @eqx.filter_jit
-def _filled_up(each: list[tuple[Array, Array]]) -> "Exponentials":
+def _filled_up(each: list[tuple[Array, Array]], kind: Any) -> "Exponentials":
+    """Of the precision of the baths: `kind`."""
     longest = max(len(rates) for _, rates in each)
 
     def padded(x: Array, mode: str) -> Array:
-        return jnp.pad(x, (0, longest - len(x)), mode=mode)  # pyright: ignore[reportArgumentType]
+        return jnp.pad(x.astype(kind), (0, longest - len(x)), mode=mode)  # pyright: ignore[reportArgumentType]
 
     return jnp.stack([padded(c, "constant") for c, _ in each]), jnp.stack([padded(v, "edge") for _, v in each])
 

@@ -129,6 +129,9 @@ def divided(
 
     to any order and at any degeneracy."""
 
+    kind = jnp.result_type(H, z, X)  # frequencies can have more digits than a system
+    H, z, X = H.astype(kind), z.astype(kind), X.astype(kind)
+
     def system(Y: Array) -> Array:
         return z[:, :, None, None] * Y - 1j * (Y @ H - H @ Y)
 

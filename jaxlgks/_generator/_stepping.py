@@ -62,7 +62,7 @@ def _march(
     drive: Array | None,
 ) -> Array:
     """Through the intervals one after the other, or through those of them that `which` picks."""
-    read = stepper.reading(A)
+    read, intervals = stepper.reading(A), intervals.astype(jnp.finfo(start.dtype).dtype)
     # Scans keep the exponentials out of batched LAPACK calls.
     steps = None if which is None else jax.lax.map(lambda dt: stepper.exponential(dt, drive), intervals)
 

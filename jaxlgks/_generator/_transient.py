@@ -86,7 +86,7 @@ class Transient(eqx.Module):
             last, this = previous
             return (this, ((2 * n + 1) * x * this - n * last) / (n + 1)), this
 
-        polynomials = jax.lax.scan(step, (jnp.zeros_like(x), jnp.ones_like(x)), jnp.arange(float(ORDER)))[1]
+        polynomials = jax.lax.scan(step, (jnp.zeros_like(x), jnp.ones_like(x)), jnp.arange(ORDER, dtype=x.dtype))[1]
         return jnp.einsum("nt,tnc->tc", polynomials, self.series[which])
 
 

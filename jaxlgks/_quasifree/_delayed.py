@@ -248,6 +248,8 @@ def _delayed(L: Any, X: Functional, change: Change, quantity: Any, exponentials:
     explicit = Explicit(L, X, quantity)
     observables = quantity.linear(L, X)
     rows = tuple(a.reshape(-1, *a.shape[a.ndim - k :]) for k, a in enumerate(observables))
+    # Observables of a lower degree than the functionals have no elements of the last ranks.
+    rows += tuple(jnp.zeros((len(rows[0]), *x.shape[1:]), complex) for x in change.sources[len(rows) :])
     still = source.at(jnp.zeros(()))
     # Functionals of `first_order` need not be symmetric tensors; those that L₀ is solved for must be.
     sources, baths = (_symmetric(x) for x in (change.sources, change.baths))

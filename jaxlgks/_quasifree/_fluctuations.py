@@ -62,7 +62,8 @@ def _fluctuations(L: Any, A: Polynomial, B: Polynomial, exponentials: Exponentia
     if L.equation.second_order:
         return Fluctuations(at, later, b, memory)
     M = dressing(L.model, L.equation, at, APART * jnp.max(damping_rates(at.modes, L.model)))
-    still = M((jnp.ones((), complex), *(jnp.zeros_like(x[0]) for x in b[1:])))
+    size = at.signed.size  # Mπ₀ has ranks up to two, whatever B has
+    still = M((jnp.ones((), complex), jnp.zeros(size, complex), jnp.zeros((size, size), complex)))
     each = zip(b, jax.vmap(lambda *x: M(x))(*b), jax.vmap(lambda *B: _before(still, B, at))(*first), strict=True)
     sources = _connected([x + moved - before for x, moved, before in each])
     return Fluctuations(at, later, sources, memory, b, jax.vmap(lambda *A: M.adjoint(A))(*later))

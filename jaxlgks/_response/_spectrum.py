@@ -48,8 +48,9 @@ def spectrum(
     - `omega`: real, scalar or [w]. `equation`: the master equation. `solver`: as for `response`.
     - `instantaneous`: without the memory of the baths. The dissipators of `Local` have none to begin with.
 
-    **Returns:** complex, the shape of `omega`. With memory derivatives in H exist for
-    `Redfield(lamb_shift=True)`; those of other equations are NaN.
+    **Returns:** complex, the shape of `omega`. Of matrices, with memory, derivatives in H exist for
+    `Redfield(lamb_shift=True)` and `Local`; those of other equations are NaN. Where levels lie as close as the Lamb
+    shift, `Davies()` without it is wrong near ω = 0 by an amount that does not fall with the coupling.
 
     **Raises:** as `steady_state`; `ShapeError`, `InputError`; `CorrelationError` where a bath has no memory (`Flat`),
     unless `instantaneous=True`. Warns as `response` does where A or B joins near levels.
