@@ -63,12 +63,12 @@ def test_figures_are_chosen_by_name_in_the_papers_order():
     assert (
         _reproduce.selected(())
         == paper.FIGURES
-        == ("fig2", "fig3", "fig4", "fig5", "crossover", "resonance", "memory", "delay")
+        == ("fig2", "fig3", "fig4", "fig5", "crossover", "resonance", "memory", "delay", "drive")
     )
     assert _reproduce.selected(("fig5", "fig2")) == ("fig2", "fig5")
     assert _reproduce.selected(("crossover", "fig3")) == ("fig3", "crossover")
     assert _reproduce.selected(("fig5", "all")) == paper.FIGURES
-    message = r"unknown figure fig1, fig9; .* fig5, crossover, resonance, memory, delay and all"
+    message = r"unknown figure fig1, fig9; .* fig5, crossover, resonance, memory, delay, drive and all"
     with pytest.raises(InputError, match=message):
         _reproduce.selected(("fig1", "fig2", "fig9"))
 
@@ -144,6 +144,7 @@ CONTENTS = {
     "resonance": {"exact_coupling", "davies_detuning", "unified_detuning", "local_cold"},
     "memory": {f"{what}_{which}" for what in ("size", "phase") for which in ("at_once", "memory", "exact")},
     "delay": {"exact", "with_memory", "at_once", "closed_deviation"},
+    "drive": {f"{what}_{which}" for what in ("mean", "first", "current") for which in ("at_once", "memory", "heom")},
 }
 
 

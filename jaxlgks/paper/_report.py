@@ -43,6 +43,10 @@ CAPTIONS = {
     "rates themselves the minus mode is unstable. (a) $\\phi(\\tau)$ with a tenth of the rates; inset: its start, "
     "where a kick acts on the system alone and $\\phi(0^+) = 0$. (b) Deviation from oscillators and baths solved "
     "together. (c) Its largest value falls as the square of the coupling with memory, more slowly at once.",
+    "drive": "Steady cycles of a qubit, $H(t) = \\sigma_z/2 + \\delta \\sin(\\omega t)\\,\\sigma_z$, $\\omega = 2$, "
+    "on a Drude–Lorentz bath coupled by $\\sigma_x + 0.3\\,\\sigma_z$, from weak to strong drive. Lines: the Redfield "
+    "equation with its Lamb shift. QuTiP's solvers: `brmesolve` (instantaneous eigenstates), which follows at once, "
+    "and `fmmesolve` (Floquet modes, secular), which has the mean and no harmonic.",
 }
 
 

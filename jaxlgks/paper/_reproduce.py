@@ -35,6 +35,7 @@ BEHIND = {
     "resonance": "oscillators",
     "memory": "memory",
     "delay": "oscillators",
+    "drive": "drive",
 }
 
 

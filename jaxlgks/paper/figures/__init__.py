@@ -1,7 +1,7 @@
-"""The paper's figures and four beside them, one file a member: `compute(progress)` gives the numbers, `draw(dataset)`
+"""The paper's figures and five beside them, one file a member: `compute(progress)` gives the numbers, `draw(dataset)`
 the picture."""
 
-from . import _crossover, _delay, _fig2, _fig3, _fig4, _fig5, _memory, _resonance
+from . import _crossover, _delay, _drive, _fig2, _fig3, _fig4, _fig5, _memory, _resonance
 
 FIGURES = {
     "fig2": _fig2,
@@ -12,4 +12,5 @@ FIGURES = {
     "resonance": _resonance,
     "memory": _memory,
     "delay": _delay,
+    "drive": _drive,
 }
