@@ -111,6 +111,7 @@ def test_linear_observables_of_oscillators_by_a_secular_equation():
     np.testing.assert_allclose([(-1e8j * fast.susceptibility(1e8).total).real, fast.impulse(0.0).total], 0.6, rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_single_precision_responds_as_double_does():
     """In frequency and in time, with memory: exponentials come in double precision and must not mix with it."""
 
