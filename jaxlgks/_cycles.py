@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Complex, Float
 
+from ._bohr import traceless
 from ._driven_evolution import require_equation, require_own_energy
 from ._drives import DrivenSystem
 from ._equations import AbstractEquation, Dissipator, Redfield, Validity
@@ -26,6 +27,7 @@ from ._generator import (
     is_heard,
     mark,
     multipliers,
+    orders,
     periodic_memory,
     periodic_state,
     rate_of_change,
@@ -50,6 +52,10 @@ ACCEPTED = 1e-8
 """The largest error of an element."""
 FEWEST, MOST = 16, 1024
 """How many harmonics are tried."""
+UNSEEN = 1e-4
+"""What of H(t) may be missed between its samples, of what of it moves (root mean squares)."""
+BETWEEN = np.array([0.118, 0.309, 0.5, 0.764])
+"""Where it is looked at, in parts of the distance of samples."""
 
 
 class SteadyCycle(eqx.Module):
@@ -57,8 +63,9 @@ class SteadyCycle(eqx.Module):
 
     - `times`: 2N + 1 of a period P, [t]. `rho`: the states then, [t, d, d]; `states(t)` has them between, by Fourier
       series.
-    - `hamiltonians`: H(t), [t, d, d]. `currents`: the heat that each bath brings into the system, J^α(t) = Tr[H(t)
-      D_α(t) ρ(t)], [t, baths]. `interaction`: ⟨H_I^α⟩(t), [t, baths], None where dissipators follow at once.
+    - `hamiltonians`: H(t) without its trace, [t, d, d]. `currents`: the heat that each bath brings into the system,
+      J^α(t) = Tr[H(t) D_α(t) ρ(t)], [t, baths]. `interaction`: ⟨H_I^α⟩(t), [t, baths], None where dissipators follow
+      at once.
     - `error`: estimate of the largest error of an element, over the largest element, that solving left. `tail`: the
       largest of the last quarter of harmonics (of ρ and of the operators Λ of the baths' memory), over the largest of
       all.
@@ -281,17 +288,37 @@ def _within_memory(driven: DrivenSystem, baths: Following | None, count: int) ->
 def _expected(driven: DrivenSystem) -> int:
     """A power of two of harmonics that may be enough. Coherences turn with up to the range z ω of the levels of H(t),
     which takes z harmonics and a tail like that of Bessel functions of order z."""
-    levels = np.linalg.eigvalsh(np.asarray(_samples(driven, 2 * FEWEST)))
+    H = np.asarray(_samples(driven, 2 * MOST))
+    levels = np.linalg.eigvalsh(H[:: MOST // FEWEST])
     z = np.max(np.ptp(levels, axis=1)) * float(driven.period) / (2 * np.pi)
     needed = 6 + (z + 6 * np.cbrt(z)) / 0.75 if np.isfinite(z) else FEWEST
+    # And those of H(t) itself, of which few samples could miss all that happens.
+    power = np.sum(np.abs(np.fft.fft(H, axis=0)[: 2 * MOST + 1]) ** 2, axis=(1, 2))
+    beyond = np.append(np.cumsum(power[:0:-1])[::-1], 0.0)
+    rounding = (1e-12 * len(H) * np.max(np.abs(H))) ** 2
+    needed = max(needed, int(np.argmax(beyond <= (UNSEEN / 2) ** 2 * beyond[0] + rounding)))
     return int(2 ** np.ceil(np.log2(np.clip(needed, FEWEST, MOST))))
 
 
 @eqx.filter_jit
 def _samples(driven: DrivenSystem, count: int) -> Complex[Array, "t d d"]:
-    H = jax.vmap(driven.hamiltonian)(driven.period * jnp.arange(2 * count + 1) / (2 * count + 1))
-    trace = jnp.trace(H, axis1=1, axis2=2) / driven.dim
-    return H - trace[:, None, None] * jnp.eye(driven.dim)
+    return jax.vmap(lambda x: traceless(driven.hamiltonian(driven.period * x)))(
+        jnp.arange(2 * count + 1) / (2 * count + 1)
+    )
+
+
+def _missed(driven: DrivenSystem, H: Complex[Array, "t d d"], times: Float[Array, " t"]) -> Float[Array, ""]:
+    """What H(t) is between its samples beside their Fourier series, over what of it moves, root mean squares: a pulse
+    that no sample sees, or harmonics that look like lower ones."""
+    count, kind = len(H), jnp.finfo(H.dtype)
+    shifts = np.exp(2j * np.pi * orders(count) * BETWEEN[:, None] / count)[..., None, None]
+    series = jnp.fft.ifft(shifts * jnp.fft.fft(H, axis=0), axis=1)
+    between = (times + driven.period / count * BETWEEN[:, None]).reshape(-1)
+    exact = jax.vmap(lambda t: traceless(driven.hamiltonian(t)))(between).reshape(series.shape)
+    moving = jnp.mean(jnp.abs(exact - jnp.mean(H, axis=0)) ** 2)
+    rounding = (100 * kind.eps / UNSEEN * jnp.max(jnp.abs(H))) ** 2 + kind.tiny
+    missed = jnp.sqrt(jnp.mean(jnp.abs(exact - series) ** 2) / (moving + rounding))
+    return jax.lax.stop_gradient(missed)
 
 
 @eqx.filter_jit
@@ -313,6 +340,7 @@ def _solved(
     found = periodic_state(H, omega, dissipators, modes)
     rho, error = found.states, jnp.maximum(found.error, left)
     tail = jnp.maximum(_tail(rho), 0.0 if memory is None else _tail(memory))
+    left = jnp.where(_missed(driven, H, times) <= UNSEEN, left, jnp.inf)
     result = _verdict(found, error, left, tail, driven.system.edge)
     if throw:
         numbers = eqx.filter((driven, baths), eqx.is_inexact_array)
@@ -378,9 +406,10 @@ def _raise_or_warn(found: SteadyCycle, driven: DrivenSystem, equation: AbstractE
         )
     if found.result == RESULTS.few_harmonics:
         raise SteadyStateError(
-            f"cycle: {many} do not resolve it: the last ones are {float(found.tail):.1e} of the largest; allowed are "
-            f"{WRONG:.0e}. Give more, as many as the range of the transition energies over the frequency of the drive "
-            "at least; smoother functions f(t) need fewer. For a drive that is slower than everything else, "
+            f"cycle: {many} do not resolve it: the last ones are {float(found.tail):.1e} of the largest (allowed: "
+            f"{WRONG:.0e}), or H(t) turns between the samples. Give more, as many as the range of the transition "
+            "energies over the frequency of the drive at least; smoother functions f(t) need fewer. For a drive that "
+            "is slower than everything else, "
             "instantaneous=True."
         )
     if found.result == RESULTS.no_cycle:

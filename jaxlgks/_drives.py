@@ -70,6 +70,7 @@ class Drive(eqx.Module):
         elif times is not None:
             raise InputError("Drive: times= belongs to samples; f is a function here. Leave times out.")
         as_function(f, "Drive: f")
+        _require_same_period(f, own, self.period)
         # A bare function holds no numbers: as a Partial it is a pytree without leaves.
         held: Any = f if isinstance(f, eqx.Module) else jax.tree_util.Partial(f)
         self.f = held
@@ -108,6 +109,19 @@ class Drive(eqx.Module):
                 f"Drive: f does not have the period {float(self.period):.6g}: values a period apart are "
                 f"{early[np.argmax(np.abs(late - early))]:.6g} and {late[np.argmax(np.abs(late - early))]:.6g}."
             )
+
+
+def _require_same_period(f: Any, own: Any, period: Any) -> None:
+    """Raise where samples repeat after another time than their drive is said to."""
+    if not isinstance(f, Samples) or period is None or not is_concrete(own, period):
+        return
+    turns = 0.0 if own is None else float(period) / float(own)
+    if round(turns) < 1 or abs(turns - round(turns)) > UNEQUAL * turns:
+        got = "do not repeat" if own is None else f"repeat after {float(own):.6g}"
+        raise InputError(
+            f"Drive: the samples {got}, and the period is said to be {float(period):.6g}. Make them with the same one, "
+            "Samples(times, values, period), or pass times and values to Drive."
+        )
 
 
 class DrivenSystem(eqx.Module):

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 import jaxlgks as lgks
+from jaxlgks._cycles import _expected
 from jaxlgks.errors import (
     RESULTS,
     CorrelationError,
@@ -337,6 +338,25 @@ def test_inside_a_program_what_cannot_be_trusted_is_nan():
     a, _, _ = program(*jax.tree.map(_stacked, bad, *[good] * (BATCH - 1)))
     assert np.isnan(a[0]).all()
     assert np.isfinite(a[1:]).all()
+
+
+def test_what_happens_between_samples_is_seen():
+    """Harmonics beyond those kept, which look like lower ones; and a pulse that sixteen harmonics do not see, whose
+    number is found. Samples whose own period is another than the drive's."""
+    qubit = driven_qubit(Z / 2, [(X, [0.0] * 33 + [5.0])], 2.0, [S], (0.5,), 0.002)
+    with pytest.raises(SteadyStateError, match=r"16 harmonics .* turns between the samples"):
+        lgks.cycle(qubit, harmonics=16)
+
+    def pulses(t):
+        return 30 * jnp.exp(-(((jnp.mod(t, 6.0) - 3.0) / 0.015) ** 2))
+
+    assert _expected(qubit.system.driven(lgks.Drive(X, pulses, period=6.0))) >= 256
+    times = np.arange(10) / 10
+    wave = np.sin(2 * np.pi * times)
+    assert lgks.Drive(Z, lgks.pulses.Samples(times, wave, 1.0), period=2.0).period == 2
+    for samples in (lgks.pulses.Samples(times, wave, 1.0), lgks.pulses.Samples(times, wave)):
+        with pytest.raises(InputError, match=r"the samples .* period is said to be 1\.3"):
+            lgks.Drive(Z, samples, period=1.3)
 
 
 def test_bad_input_is_named():

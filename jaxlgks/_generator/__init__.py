@@ -36,7 +36,7 @@ from ._driven import (
     require_driven as require_driven,
 )
 from ._facts import NEGLIGIBLE as NEGLIGIBLE, Facts as Facts
-from ._floquet import floquet as floquet, rate_of_change as rate_of_change
+from ._floquet import floquet as floquet, orders as orders, rate_of_change as rate_of_change
 from ._following import AtOnce as AtOnce, Following as Following, following as following
 from ._gth import UNROLLED as UNROLLED, scalars as scalars, stationary as stationary
 from ._linear import linear_solve as linear_solve, matrix_exponential as matrix_exponential
