@@ -52,7 +52,7 @@ def test_gradients_of_the_library_are_what_is_compiled():
 
 
 @pytest.mark.skipif(not version("jax").startswith("0.9."), reason="written for JAX 0.9 alone")
-@pytest.mark.skipif("optimization_level=0" not in os.environ.get("XLA_FLAGS", ""), reason="optimised programs are compiled")
+@pytest.mark.skipif("optimization_level=0" not in os.environ.get("XLA_FLAGS", ""), reason="compiled anyway")
 def test_a_program_that_runs_often_is_compiled():
     """Not before: else nothing would be gained."""
     function = jax.jit(lambda x: jnp.sin(x) * x + 2 * jnp.where(x > 0, x, -x))
