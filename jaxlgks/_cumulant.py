@@ -26,6 +26,7 @@ import numpy as np
 from jaxtyping import Array, ArrayLike, Complex, Float
 
 from ._bohr import Structure, bohr_structure
+from ._compiled import compiled
 from ._equations import Dissipator
 from ._generator import ALLOWED, matrix_bytes, matrix_exponential, require_memory, require_states, restored, vec
 from ._inputs import as_count, as_scalar, is_concrete, nan_where
@@ -154,7 +155,7 @@ def _held_jvp(primals, tangents):
     )
 
 
-@eqx.filter_jit
+@compiled
 def _map(system: System, structure: Structure, t: Array, panels: int) -> Array:
     enough = panels >= _needed(structure, system, jax.lax.stop_gradient(t)) * (1 - 1e-9)
     total = jnp.zeros((system.dim**2,) * 2, system.hamiltonian.dtype)
@@ -234,7 +235,7 @@ def _require_rates(values: Array, system: System, structure: Structure, who: str
     raise InputError(f"{who}: the result is not finite; check the system's numbers and the density at all frequencies.")
 
 
-@eqx.filter_jit
+@compiled
 def _states(system: System, structure: Structure, rho0: Array, times: Array, panels: int) -> Array:
     def at(t: Array) -> Array:
         dim = system.dim

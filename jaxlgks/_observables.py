@@ -19,6 +19,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Complex, Float
 
+from ._compiled import compiled
 from ._equations import AbstractEquation, Davies
 from ._generator import (
     AbstractForm,
@@ -285,7 +286,7 @@ def require_logarithm(observables: Observables, quantity: AbstractQuantity) -> N
         )
 
 
-@eqx.filter_jit
+@compiled
 def _value(quantity: AbstractQuantity, form: AbstractForm, X: State) -> Array:
     return quantity.value(form, X)
 
@@ -400,21 +401,21 @@ def _thermodynamic_value(what: Any, system: Any, equation: Any, solver: Any, rho
     return problem.finite(what(form, _enter(form, rho)), who)
 
 
-@eqx.filter_jit
+@compiled
 def _enter(form: AbstractForm, rho: Any) -> State:
     return form.internal(rho)
 
 
-@eqx.filter_jit
+@compiled
 def _currents(form: AbstractForm, X: State) -> Float[Array, " baths"]:
     return form.currents(X)
 
 
-@eqx.filter_jit
+@compiled
 def _production_at_rest(form: AbstractForm, X: State) -> Float[Array, ""]:
     return EntropyProduction().value(form, X)
 
 
-@eqx.filter_jit
+@compiled
 def _production(form: AbstractForm, X: State) -> Float[Array, ""]:
     return form.entropy_rate(X) + EntropyProduction().value(form, X)

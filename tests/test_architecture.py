@@ -24,7 +24,7 @@ FILES = sorted(path.relative_to(ROOT) for path in ROOT.rglob("*.py"))
 # folder may.
 STAGES = [
     ["errors"],
-    ["_inputs"],
+    ["_inputs", "_compiled"],
     ["_spectra", "_polynomials"],
     ["_frame", "pulses"],
     ["_drives"],

@@ -46,7 +46,7 @@ def dagger(X: Inexact[Array, "*_ _ _"]) -> Inexact[Array, "*_ _ _"]:
 def diagonal(X: Inexact[Array, "*_ n n"]) -> Inexact[Array, "*_ n"]:
     """X_nn, as a sum: the transpose of taking elements out is to scatter them, one by one."""
     n = X.shape[-1]
-    return jnp.sum(jnp.where(jnp.eye(n, dtype=bool), X, 0), axis=-1) if n <= SMALL else jnp.diagonal(X, 0, -2, -1)
+    return jnp.sum(jnp.where(np.eye(n, dtype=bool), X, 0), axis=-1) if n <= SMALL else jnp.diagonal(X, 0, -2, -1)
 
 
 def reciprocal(z: Complex[Array, "..."]) -> Complex[Array, "..."]:

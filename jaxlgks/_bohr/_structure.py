@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Bool, Complex, Float, Inexact, Int
 
+from .._compiled import compiled
 from .._inputs import as_known, is_concrete
 from ..errors import StateFollowingError
 from ._product import dagger, diagonal, product
@@ -43,6 +44,10 @@ class Structure(eqx.Module):
     rounding: Float[Array, ""]  # of the energies: a few eps of the largest, offset included
 
     @property
+    def dim(self) -> int:
+        return self.energies.shape[-1]
+
+    @property
     def frequencies(self) -> Float[Array, "d d"]:
         """ω_mn = E_n − E_m: what the transition n → m gives to the bath."""
         return self.energies[None, :] - self.energies[:, None]
@@ -66,7 +71,7 @@ class Structure(eqx.Module):
         return product(self.vectors, X, dagger(self.vectors))
 
 
-@eqx.filter_jit
+@compiled
 def bohr_structure(hamiltonian: Inexact[Array, "d d"]) -> Structure:
     """Diagonalise H (its Hermitian part, so that derivatives stay within Hermitian matrices). Of a real array the
     structure is real."""
@@ -100,7 +105,7 @@ def _differentiable_jvp(primals, tangents):
     dH = tangents[0]
     energies, vectors = _differentiable(*primals)
     h = product(dagger(vectors), dH, vectors)
-    same = jnp.eye(len(energies), dtype=bool)
+    same = np.eye(len(energies), dtype=bool)
     gap = jnp.where(same, 1.0, energies[None, :] - energies[:, None])
     return (energies, vectors), (diagonal(h).real, product(vectors, jnp.where(same, 0.0, h / gap)))
 
@@ -108,7 +113,7 @@ def _differentiable_jvp(primals, tangents):
 def traceless(hamiltonian: Inexact[Array, "d d"]) -> Inexact[Array, "d d"]:
     """H − Tr(H)/d."""
     dim = hamiltonian.shape[-1]
-    return hamiltonian - jnp.sum(diagonal(hamiltonian)) / dim * jnp.eye(dim, dtype=hamiltonian.dtype)
+    return hamiltonian - jnp.sum(diagonal(hamiltonian)) / dim * np.eye(dim, dtype=hamiltonian.dtype)
 
 
 def _merged(energies: Float[Array, " d"], rounding: Float[Array, ""]) -> Float[Array, " d"]:
@@ -157,7 +162,7 @@ def find_groups(structure: Structure, tolerance: float, width: ArrayLike = 0.0) 
     return Groups(labels, dim * dim - dim + 1)
 
 
-@eqx.filter_jit
+@compiled
 def _labels(structure: Structure, tolerance: float, width: ArrayLike) -> Int[Array, "d d"]:
     omega = structure.frequencies.reshape(-1)
     gap = tolerance * (structure.energies[-1] - structure.energies[0]) + structure.rounding
@@ -209,7 +214,7 @@ class Reference(eqx.Module):
     groups: Groups
 
 
-@eqx.filter_jit
+@compiled
 def reference_to(structure: Structure, groups: Groups) -> Reference:
     """Remember the groups together with the states they belong to."""
     alike = jnp.all(groups.labels[:, None, :] == groups.labels[None, :, :], axis=-1)
@@ -234,7 +239,7 @@ def follow(reference: Reference, structure: Structure) -> Groups:
     return Groups(jnp.where(valid, labels, -1), reference.groups.count)
 
 
-@eqx.filter_jit
+@compiled
 def _follow(reference: Reference, structure: Structure) -> tuple[Array, Array, Array]:
     dim = structure.energies.size
     overlap = jnp.abs(reference.vectors.conj().T @ structure.vectors) ** 2

@@ -10,6 +10,7 @@ from collections.abc import Callable
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float, Inexact
 
 from .._bohr import Groups, Structure, dagger, derivative, product
@@ -33,7 +34,7 @@ def dephasing_rate(structure: Structure, system: System) -> Float[Array, ""]:
 
     def of_noise(noise: Noise) -> tuple[Array, Array]:
         S, weights = structure.to_eigenbasis(noise.coupling), coupling_weights(structure.vectors, noise)
-        own, same = jnp.diag(S).real, jnp.eye(system.dim, dtype=bool)
+        own, same = jnp.diag(S).real, np.eye(system.dim, dtype=bool)
         between = (own[:, None] - own[None, :]) ** 2 / 2
         between = jnp.where(between > NO_WEIGHT * jnp.max(weights), between * noise.rate(jnp.zeros(())), 0.0)
         return between, jnp.any(~same & (weights > NO_WEIGHT * jnp.max(weights)), axis=0)
@@ -62,7 +63,7 @@ def bath_rates(
     """W^α_mn = Γ_α(ω_mn)|S_mn|², the rate of n → m, an array for each bath; zero for m = n.
 
     Not one array for all: under nested `vmap`s each then has the axes of its own temperature only."""
-    same = jnp.eye(system.dim, dtype=bool)
+    same = np.eye(system.dim, dtype=bool)
     omega = between_states(frequencies)
 
     def rate(noise: Noise) -> Array:
@@ -88,7 +89,7 @@ def rate_errors(structure: Structure, system: System, turned: bool = True) -> tu
     structure, system = constant((structure, system))
     U = structure.vectors
     omega, size = jnp.abs(between_states(structure.frequencies)), jnp.abs(U)
-    eps, same = jnp.finfo(omega.dtype).eps, jnp.eye(system.dim, dtype=bool)
+    eps, same = jnp.finfo(omega.dtype).eps, np.eye(system.dim, dtype=bool)
 
     def rounding(X: Array) -> Array:
         return eps * product(size.T, jnp.abs(X), size)

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Complex, Float
 
 from .._bohr import Groups, Reference, Structure, find_groups, find_structure, follow, reference_energies
+from .._compiled import compiled
 from .._inputs import as_setting, as_word
 from .._system import Noise, System, require_matrices
 from ._base import Filter, Thunk, as_reference
@@ -142,7 +143,7 @@ class Unified(AbstractSecular):
         return find_groups(structure, 1e-9, cluster_gap(self, structure, system))
 
 
-@eqx.filter_jit
+@compiled
 def cluster_gap(equation: Unified, structure: Structure, system: System) -> Float[Array, ""]:
     """The distance of neighbours below which a cluster goes on, a frequency."""
     return equation.gap(

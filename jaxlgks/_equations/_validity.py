@@ -44,6 +44,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Inexact
 
 from .._bohr import Groups, Structure, dagger
+from .._compiled import compiled
 from .._spectra import AbstractSpectrum, Checked, Moved
 from .._system import Noise, System
 from ._base import AbstractEquation
@@ -215,7 +216,7 @@ def validity(
     return Validity(of.memory, of.force, apart, wide, negativity, type(equation).__name__, needed)
 
 
-@eqx.filter_jit
+@compiled
 def _numbers(structure: Structure, groups: Groups, system: System, populations: Any, rho: Any) -> tuple:
     of = parameters(structure, system, populations)
     lowest = jnp.zeros_like(of.memory) if rho is None else jnp.min(jnp.linalg.eigvalsh(rho))

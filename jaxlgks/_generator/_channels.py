@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Inexact
 
 from .._bohr import Groups
+from .._compiled import compiled
 from .._equations import Dissipation, Dissipator
 
 
@@ -23,7 +24,7 @@ class Channels(eqx.Module):
     currents: Float[Array, "baths c"]
 
 
-@eqx.filter_jit
+@compiled
 def channel_currents(resolved: Dissipation, rho: Array) -> tuple[Channels, Array]:
     """All possible channels, and which of them a bath couples to."""
     basis, groups = resolved.basis, resolved.groups

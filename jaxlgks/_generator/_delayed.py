@@ -28,6 +28,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Complex, Float
 
+from .._compiled import compiled
 from .._inputs import as_known, is_concrete, nan_where
 from ._base import AbstractDelay, AbstractGenerator, Change, State, converged
 from ._interaction import Interaction, interaction
@@ -146,7 +147,7 @@ class MatrixDelay(AbstractDelay):
         return self.constant + self.explicit(*self.remainder.changes(self.remainder.slow))
 
 
-@eqx.filter_jit
+@compiled
 def _at_frequencies(delay: MatrixDelay, omegas: Float[Array, " w"], few: Interpolation | None) -> tuple[Array, Array]:
     """Averages in x(ω) by part, [w, 3, a], and what changes at once, [w, a]."""
     core, rest = delay.core, delay.remainder
@@ -177,7 +178,7 @@ def _at_frequencies(delay: MatrixDelay, omegas: Float[Array, " w"], few: Interpo
     return tuple(x.reshape(-1, *x.shape[2:])[: len(omegas)] for x in (values, explicit))  # pyright: ignore
 
 
-@eqx.filter_jit
+@compiled
 def _moving(delay: MatrixDelay, ts: Float[Array, " t"]) -> tuple[MatrixDelay, Array]:
     """What φ moves by, with dx/dt = L₀x + source(t): the response of L₀†A, and Tr[A source(t)] for t > 0, [t, 3, a]."""
     rest, adjoint = delay.remainder, jax.vmap(delay.explicit.L.adjoint)
@@ -223,7 +224,7 @@ def _since(ts: Array, until: Array) -> Any:
     return xp.concatenate([xp.zeros(1, late.dtype), late])
 
 
-@eqx.filter_jit
+@compiled
 def _begun(delay: MatrixDelay, steps: bool) -> tuple[Array, Array | None, Array]:
     """Start, drive and observables of what L₀ alone carries through time: k and the three parts, but for what is left
     of the memory."""
@@ -265,7 +266,7 @@ def _while_remembered(
     return (columns[:, : 2 * count].reshape(-1, 2, count), columns[:, 2 * count :]), last
 
 
-@eqx.filter_jit
+@compiled
 def _together(
     delay: MatrixDelay, values: Array, early: tuple[Array, Array], after: Array, until: Array, ts: Array, steps: bool
 ) -> tuple[Array, Array, Array]:

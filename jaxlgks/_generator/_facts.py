@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 from .._bohr import Structure, find_structure
+from .._compiled import compiled
 from .._equations import (
     Davies,
     Dissipation,
@@ -82,12 +83,12 @@ def level_facts(resolved: Dissipation, perturbed: System, V: Array, delta: float
     )
 
 
-@eqx.filter_jit
+@compiled
 def _rates(structure: Structure, system: System) -> Array:
     return total(transition_rates(structure, system))
 
 
-@eqx.filter_jit
+@compiled
 def _timescales(structure: Structure, system: System) -> tuple[Parameters, Validity, Array]:
     """Rates and memory, the verdict on `Davies`, and the automatic width of `Unified`."""
     groups = Davies().groups(structure, system)
@@ -97,14 +98,16 @@ def _timescales(structure: Structure, system: System) -> tuple[Parameters, Valid
 
 def _first_order(structure: Structure, V: Array, delta: float) -> tuple[Structure, np.ndarray, float]:
     """The structure in the basis that diagonalises V inside each level, first-order shifts, and the rotation angle."""
-    rotated, energies = np.asarray(structure.to_eigenbasis(V)), np.asarray(structure.energies)
+    energies, vectors = np.asarray(structure.energies), np.asarray(structure.vectors)
+    rotated = vectors.conj().T @ np.asarray(V) @ vectors
     inner, shifts = np.eye(energies.size, dtype=complex), np.zeros(energies.size)
     for level in np.split(np.arange(energies.size), 1 + np.flatnonzero(np.diff(energies) > 0)):
         block = np.ix_(level, level)
         shifts[level], inner[block] = np.linalg.eigh(delta * rotated[block])
-    vectors = jnp.asarray(np.asarray(structure.vectors) @ inner)
-    gap = np.where(np.asarray(structure.levels), np.inf, np.abs(np.asarray(structure.frequencies)))
-    return eqx.tree_at(lambda s: s.vectors, structure, vectors), shifts, float(np.max(np.abs(delta * rotated) / gap))
+    apart = np.abs(energies[None, :] - energies[:, None])
+    gap = np.where(apart == 0, np.inf, apart)
+    turned = eqx.tree_at(lambda s: s.vectors, structure, jnp.asarray(vectors @ inner))
+    return turned, shifts, float(np.max(np.abs(delta * rotated) / gap))
 
 
 def _coupled(rates: np.ndarray) -> np.ndarray:

@@ -25,6 +25,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Complex, Float
 
 from .._bohr import dagger
+from .._compiled import compiled
 from .._equations import Dissipation, relaxation_rate
 from ._base import converged
 from ._matrices import AbstractCore, halves
@@ -58,13 +59,13 @@ def spectrum(
     return converged(_at_frequencies(both, omegas), both.sources)
 
 
-@eqx.filter_jit
+@compiled
 def _regression(L: Any, A: Array, B: Array, X: Array) -> Fluctuations:
     later, first = _pairs(L, A, B, X)
     return Fluctuations(L.core, later, first @ X)
 
 
-@eqx.filter_jit
+@compiled
 def _remembered(L: Any, A: Array, B: Array, X: Array, exponentials: Exponentials) -> Fluctuations:
     resolved: Dissipation = L.resolved
     exact, (later, first) = resolved.equation.second_order, _pairs(L, A, B, X)
@@ -92,7 +93,7 @@ def _of_any(M: Missing, X: Complex[Array, "k d d"]) -> Complex[Array, "k d d"]:
     return M.divided(parts[:, 0]) + 1j * M.divided(parts[:, 1])
 
 
-@eqx.filter_jit
+@compiled
 def _at_frequencies(of: Fluctuations, omegas: Float[Array, " w"]) -> Complex[Array, " w"]:
     def at(omega: Array) -> Array:
         sources, later = of.sources, of.later

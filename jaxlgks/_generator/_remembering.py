@@ -13,6 +13,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Complex, Float
 
 from .._bohr import Groups, bohr_filter
+from .._compiled import compiled
 from .._equations import AbstractEquation, Dissipation, product_within, relaxation_rate
 from .._inputs import depth_outside, is_concrete
 from .._system import Noise
@@ -94,7 +95,7 @@ def warn_of_near(nearest: float, what: str, equation: AbstractEquation) -> None:
         )
 
 
-@eqx.filter_jit
+@compiled
 def _nearest(resolved: Dissipation, V: Array) -> Float[Array, ""]:
     """The smallest distance of such levels, over the fastest decay rate."""
     structure, labels = resolved.structure, resolved.groups.labels
@@ -146,7 +147,7 @@ def _of_any(noise: Noise) -> tuple[Array, Array]:
 Exponentials = tuple[Complex[Array, "n j"], Complex[Array, "n j"]]
 
 
-@eqx.filter_jit
+@compiled
 def _delayed(
     L: Any, X: Complex[Array, "d d"], change: Change, quantity: Any, exponentials: Exponentials
 ) -> MatrixDelay:

@@ -12,6 +12,7 @@ import numpy as np
 from jaxtyping import Array, Complex, Float
 
 from .._bohr import Groups, Structure, reference_to
+from .._compiled import compiled
 from .._equations import (
     AbstractEquation,
     Dissipation,
@@ -299,18 +300,18 @@ def _tilt(basis: Structure, populations: Array, rates: tuple[Array, ...] | None)
     return largest * jnp.max(jax.lax.stop_gradient(apart)) / jnp.max(p)
 
 
-@eqx.filter_jit
+@compiled
 def _held(vectors: Array, states: Array) -> Array:
     """The largest population of each level in states [t, d, d]."""
     return jnp.max(jnp.einsum("mi,tmn,ni->ti", vectors.conj(), states, vectors).real, axis=0)
 
 
-@eqx.filter_jit
+@compiled
 def _generator(resolved: Dissipation, blocks: BlockStructure | None) -> AbstractGenerator:
     return generator(resolved, blocks)
 
 
-@eqx.filter_jit
+@compiled
 def _form(resolved: Dissipation, solver: AbstractSolver, prepared: Any) -> AbstractForm:
     return solver.form(resolved, prepared)
 

@@ -18,6 +18,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Complex, Float
 
+from .._compiled import compiled
 from .._generator import (
     ABOVE,
     APART,
@@ -139,7 +140,7 @@ def _stack(f: Functional) -> Functional:
     return tuple(x[None] for x in f)
 
 
-@eqx.filter_jit
+@compiled
 def _at_frequencies(delay: PolynomialDelay, omegas: Float[Array, " w"]) -> tuple[Array, Array]:
     """Averages in x(ω) by part, [w, 3, a], and what changes at once, [w, a]."""
     rest, rows, k = delay.remainder, delay.all_rows(), _stack(delay.kubo)
@@ -156,7 +157,7 @@ def _at_frequencies(delay: PolynomialDelay, omegas: Float[Array, " w"]) -> tuple
     return values, explicit + of_x
 
 
-@eqx.filter_jit
+@compiled
 def _in_time(delay: PolynomialDelay, ts: Float[Array, " t"], *, steps: bool) -> tuple[Array, Array]:
     """The impulse response by part, [t, 3, a], and what of it changes at once with delay, [t, a]; or the integrals of
     both from zero on."""
@@ -180,7 +181,7 @@ def _in_time(delay: PolynomialDelay, ts: Float[Array, " t"], *, steps: bool) -> 
     return values - beside, explicit + at_once
 
 
-@eqx.filter_jit
+@compiled
 def _slope(delay: PolynomialDelay, ts: Float[Array, " t"]) -> Array:
     """The derivative of the impulse response of observables by part, [t, 3, a]."""
     at, source, rest = delay.at, delay.source, delay.remainder
@@ -225,7 +226,7 @@ def warn_of_near_modes(L: Any, V: Symbol) -> None:
         warn_of_near(float(_nearest(L.at, L.model, V)), "modes", L.equation)
 
 
-@eqx.filter_jit
+@compiled
 def _nearest(at: Frame, model: QuasiFree, V: Symbol) -> Float[Array, ""]:
     """The smallest Bohr frequency of a term of V that an equation treats as large, over the fastest decay rate."""
     V = at.to_bohr(V)
@@ -241,7 +242,7 @@ def _nearest(at: Frame, model: QuasiFree, V: Symbol) -> Float[Array, ""]:
     return jnp.min(jnp.stack([jnp.min(one) for one in terms])) / jnp.max(damping_rates(at.modes, model))
 
 
-@eqx.filter_jit
+@compiled
 def _delayed(L: Any, X: Functional, change: Change, quantity: Any, exponentials: Exponentials):
     """The same, compiled."""
     at, model, source = L.at, L.model, _source(L.at, L.model, change, exponentials)

@@ -4,10 +4,10 @@ Takes: the frame of a model's steady state, a polynomial V. Returns: the functio
 whether V has secular terms at all.
 """
 
-import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from .._compiled import compiled
 from .._equations import AbstractEquation
 from .._polynomials import Symbol, plus
 from ._distinct import distinct_dissipative, distinct_kubo
@@ -33,7 +33,7 @@ def rate_scale(model: QuasiFree) -> Float[Array, ""]:
     return jnp.min(jnp.stack([noise.spectrum.scale(noise.temperature) for noise in noises]))
 
 
-@eqx.filter_jit
+@compiled
 def has_secular_terms(modes: NormalModes, V: Symbol) -> Array:
     """Whether V has terms at Bohr frequency zero beyond rounding, other than a constant; generous."""
     symbol = about_minimum(V, modes)

@@ -6,11 +6,11 @@ spaced, so a group is a normal frequency, or several that coincide; V splits it 
 where its quartic part makes the frequency depend on the occupation.
 """
 
-import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
+from .._compiled import compiled
 from .._equations import Unified, Validity
 from .._generator import NEGLIGIBLE, Facts
 from .._polynomials import Polynomial, Symbol, symmetric_average
@@ -65,7 +65,7 @@ def mode_facts(model: QuasiFree, at: Frame, V: Polynomial, delta: float, validit
     )
 
 
-@eqx.filter_jit
+@compiled
 def _measured(model: QuasiFree, V: Symbol, at: Frame) -> tuple[LevelChange, Array, Array, Array]:
     parts = level_change(at.bohr(V), at, rate_scale(model))
     wick = LevelChange(at.from_bohr(parts.G), at.from_bohr(parts.W))

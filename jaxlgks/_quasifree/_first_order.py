@@ -32,6 +32,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool
 
+from .._compiled import compiled
 from .._equations import AbstractEquation, each_noise
 from .._polynomials import (
     Symbol,
@@ -234,7 +235,7 @@ def require_first_order(
     _warn_of_neighbours(model, V, at, rates)
 
 
-@eqx.filter_jit
+@compiled
 def _at_zero(at: Frame, scale: Array, ranks: int) -> list[tuple[Array, Array]]:
     """Which monomials are at Bohr frequency zero, and their nominal ones, rank by rank."""
     return [(secular(at, scale, k), nominal_of(at, k)) for k in range(ranks)]

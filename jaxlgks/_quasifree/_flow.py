@@ -12,12 +12,12 @@ import functools
 from collections import Counter
 from typing import Any
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Complex
 
+from .._compiled import compiled
 from .._generator import AbstractSuperoperator, matrix_exponential
 from .._polynomials import Symbol, monomials, multiplicity
 from ..errors import SolverMemoryError
@@ -115,13 +115,13 @@ def averaged(X: Symbol, A: Symbol) -> Array:
     return sum(terms[1:], terms[0])
 
 
-@eqx.filter_jit
+@compiled
 def resolvents(drift: Array, diagonal: bool, B: Functional, omegas: Array, A: Symbol) -> Array:
     """B·(L₀† + iω)⁻¹A at each frequency, [w, *k, *a]."""
     return jax.vmap(lambda omega: _over(resolvent, drift, diagonal, B, omega, A))(omegas)
 
 
-@eqx.filter_jit
+@compiled
 def propagated(
     drift: Array, diagonal: bool, start: Functional | None, ts: Array, A: Symbol, drive: Functional | None
 ) -> Array:

@@ -14,6 +14,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Complex, Float
 
+from .._compiled import compiled
 from .._generator import APART, Exponentials, converged, exponentials_of
 from .._polynomials import Polynomial, Symbol, contracted, product, symmetrised
 from ._delayed import couplings_of, warn_of_near_modes
@@ -49,7 +50,7 @@ def spectrum(
     return converged(_at_frequencies(of, omegas), of.sources)
 
 
-@eqx.filter_jit
+@compiled
 def _fluctuations(L: Any, A: Polynomial, B: Polynomial, exponentials: Exponentials | None) -> Fluctuations:
     at: Frame = L.at
     every = L.observable((A, B.dag, B, A.dag))
@@ -89,7 +90,7 @@ def _before(X: Functional, B: Symbol, at: Frame) -> Functional:
     return tuple(symmetrised(x) for x in functional(value, at, len(B) - 1))  # pyright: ignore
 
 
-@eqx.filter_jit
+@compiled
 def _at_frequencies(of: Fluctuations, omegas: Float[Array, " w"]) -> Complex[Array, " w"]:
     def half(X: Functional, omega: Array, A: Symbol) -> Array:
         """−Tr[A (L₀ + iω)⁻¹ X] of each pair."""

@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from .._compiled import compiled
 from .._equations import AbstractEquation
 from .._generator import (
     AbstractDelay,
@@ -232,7 +233,7 @@ class PolynomialGenerator(AbstractGenerator):
         return thermal_change(self, *([(zero, *pair) for pair in pairs] for pairs in (warmer, stronger)))
 
 
-@eqx.filter_jit
+@compiled
 def _evolution(K: Array, steady: GaussianState, start: GaussianState, ts: Array) -> GaussianEvolution:
     return gaussian_evolution(K, steady, start, ts)
 

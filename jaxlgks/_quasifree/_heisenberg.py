@@ -4,9 +4,9 @@ Takes: a model, a master equation, a polynomial A, a time. Returns: e^{L₀†t}
 is e^{Kt} on each index of each tensor.
 """
 
-import equinox as eqx
 from jaxtyping import Array
 
+from .._compiled import compiled
 from .._equations import AbstractEquation, Davies
 from .._inputs import as_delays
 from .._polynomials import Polynomial, Symbol
@@ -44,7 +44,7 @@ def heisenberg(model: QuasiFree, A: Polynomial, t, equation: AbstractEquation = 
     return Polynomial(_heisenberg(at, A.coefficients, t), A.modes, A.limit)
 
 
-@eqx.filter_jit
+@compiled
 def _heisenberg(at: Frame, A: Symbol, t: Array) -> Symbol:
     A = at.wick(A)
     return at.back((A[0], *(evolved(T, at.drift, t, at.diagonal) for T in A[1:])))

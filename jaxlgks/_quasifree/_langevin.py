@@ -22,6 +22,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from .._compiled import compiled
 from .._inputs import is_concrete
 from .._spectra import DrudeLorentz
 from ..errors import InputError, UnstableHamiltonianError
@@ -122,7 +123,7 @@ def drude_baths(model: QuasiFree) -> DrudeBaths:
     return DrudeBaths(s, constants, strength, cutoff)
 
 
-@eqx.filter_jit
+@compiled
 def _exact(model: QuasiFree) -> tuple[ExactSteadyState, Array]:
     J, h, baths = jnp.asarray(symplectic(model.modes)), model.quadratic, drude_baths(model)
     s, strength, cutoff = baths.s, baths.strength, baths.cutoff

@@ -86,6 +86,11 @@ class QuasiFree(eqx.Module):
         return self.hamiltonian.modes
 
     @property
+    def dim(self) -> int:
+        """Dimension of phase space, 2M."""
+        return 2 * self.modes
+
+    @property
     def temperatures(self) -> Float[Array, " baths"]:
         """Bath temperatures, in the order given."""
         return jnp.stack([bath.temperature for bath in self.baths])

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from .._compiled import compiled
 from .._equations import LARGE, AbstractEquation, Davies, Local, Validity, as_equation, constant, unusable_rate
 from .._generator import (
     NOT_FINITE,
@@ -334,7 +335,7 @@ def _on(few: Truncated, equation: AbstractEquation) -> AbstractEquation:
     return Local(few.operator(equation.reference), equation.davies.tolerance, equation.lamb_shift)
 
 
-@eqx.filter_jit
+@compiled
 def _validity(problem: ModesProblem) -> Validity:
     """Of the modes in which the dissipators are made, whatever they hold."""
     modes, model, nominal = constant((normal_modes(problem.reference), problem.reference, problem.nominal))
@@ -350,43 +351,43 @@ def _validity(problem: ModesProblem) -> Validity:
     )
 
 
-@eqx.filter_jit
+@compiled
 def _form(problem: ModesProblem) -> GaussianForm:
     return GaussianSolver().form(problem, None)
 
 
-@eqx.filter_jit
+@compiled
 def _steady(form: GaussianForm) -> NullState:
     return form.steady()
 
 
-@eqx.filter_jit
+@compiled
 def _record(problem: ModesProblem, form: GaussianForm, null: NullState) -> GaussianSteadyState:
     return problem.record(form, null, problem.verdict(form, null), GaussianSolver.name)
 
 
-@eqx.filter_jit
+@compiled
 def _generator(problem: ModesProblem, motion: Dynamics, state: GaussianState, diagonal: bool) -> PolynomialGenerator:
     at = frame(problem._own_modes, problem.nominal, state, motion, diagonal)
     return PolynomialGenerator(problem.model, problem.reference, problem.equation, motion, at)
 
 
-@eqx.filter_jit
+@compiled
 def _modes(H: Polynomial) -> NormalModes:
     return oscillator_modes(H)
 
 
-@eqx.filter_jit
+@compiled
 def _checked(model: QuasiFree, V: Symbol, at: Frame) -> tuple[Symbol, Array, Array]:
     return at.bohr(V), rate_scale(model), damping_rates(at.modes, model)
 
 
-@eqx.filter_jit
+@compiled
 def _channels(problem: ModesProblem, rho: GaussianState) -> tuple[Array, Array]:
     return gaussian_channels(problem._own_modes, _form(problem).motion, rho)
 
 
-@eqx.filter_jit
+@compiled
 def _resolved(model: QuasiFree, reference: QuasiFree, equation: AbstractEquation) -> tuple[Array, NormalModes]:
     modes = normal_modes(model)
     reference_modes = normal_modes(reference) if equation.frozen(model) is not None else modes

@@ -8,11 +8,11 @@ rule of the filter (Daleckii–Krein). No perturbation theory of eigenvectors en
 from collections.abc import Callable
 from typing import Any, Literal
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from .._compiled import compiled
 from .._equations import AbstractEquation, Davies
 from .._generator import AbstractProblem, AbstractSolver, resolve
 from .._inputs import as_word
@@ -59,7 +59,7 @@ def autodiff_response(
     return derivative(problem, V, quantity, order, rest.solver)
 
 
-@eqx.filter_jit
+@compiled
 def derivative(
     problem: AbstractProblem, V: Any, quantity: AbstractQuantity, order: int, solver: AbstractSolver | None
 ) -> Array:

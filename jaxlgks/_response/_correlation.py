@@ -5,10 +5,10 @@ Takes: a model, two operators, times. Returns: ⟨A(t)B(0)⟩ = Tr[A e^{L₀t}(B
 
 from typing import Any
 
-import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Complex
 
+from .._compiled import compiled
 from .._equations import AbstractEquation, Davies
 from .._generator import AbstractGenerator, AbstractSolver, Observables, State, in_order, require_known, resolve
 from .._inputs import Numbers, as_delays
@@ -59,11 +59,11 @@ def correlation(
     return _joined(values, weights, where, t.shape)
 
 
-@eqx.filter_jit
+@compiled
 def _prepared(L: AbstractGenerator, A: Any, B: Any, state: State) -> tuple[State, Observables, Array]:
     return L.regression(A, B, state)
 
 
-@eqx.filter_jit
+@compiled
 def _joined(values: Array, weights: Array, where: Array, shape: tuple[int, ...]) -> Array:
     return jnp.einsum("tsa,sa->t", values[where], weights).reshape(shape)

@@ -13,6 +13,7 @@ from typing import Any
 
 import equinox as eqx
 
+from .._compiled import compiled
 from .._generator import AbstractGenerator, AbstractProblem, Change, State
 from .._observables import AbstractQuantity, require_logarithm
 from .._steady import Rest
@@ -46,12 +47,12 @@ def expand(problem: AbstractProblem, V: Any, degree: int, rest: Rest, *, instant
     return Expansion(L, state, _first_order(L, problem.direction(V, L), state, degree), instantaneous or not L.follows)
 
 
-@eqx.filter_jit
+@compiled
 def _first_order(L: AbstractGenerator, V: Any, state: State, degree: int) -> Change:
     return L.first_order(V, state, degree)
 
 
-@eqx.filter_jit
+@compiled
 def _linear(expansion: Expansion, quantity: AbstractQuantity) -> LinearResponse:
     L, state, change = expansion.generator, expansion.state, expansion.change
     return LinearResponse(

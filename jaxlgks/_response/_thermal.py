@@ -15,6 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from .._compiled import compiled
 from .._equations import AbstractEquation, Davies
 from .._generator import AbstractGenerator, AbstractProblem, AbstractSolver, Observables, State, resolve
 from .._inputs import is_concrete
@@ -66,7 +67,7 @@ def _explicit(problem: AbstractProblem, quantity: AbstractQuantity, solver: Abst
     return _halves(explicit - L.resolvent(sources, still, observables)[0].real)
 
 
-@eqx.filter_jit
+@compiled
 def _first_order(L: AbstractGenerator, state: State, quantity: AbstractQuantity) -> tuple[Observables, State, Array]:
     """The observables of a quantity, the source of each change of the baths, and what each changes at once."""
     changes = L.thermal_changes(state)
@@ -101,7 +102,7 @@ def autodiff_thermal_response(
     return _autodiff(problem, quantity, rest.solver)
 
 
-@eqx.filter_jit
+@compiled
 def _autodiff(problem: AbstractProblem, quantity: AbstractQuantity, solver: AbstractSolver | None) -> ThermalResponse:
     def value(temperatures: Array, strengths: Array) -> Array:
         return steady_value(problem.with_baths(temperatures, strengths), quantity, solver)

@@ -14,6 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Float, Inexact
 
+from .._compiled import compiled
 from .._equations import AbstractEquation, Davies
 from .._generator import AbstractProblem, AbstractSolver, resolve
 from .._inputs import as_positive, is_concrete
@@ -188,7 +189,7 @@ def _after(driven: Any, quantity: AbstractQuantity, t: Array, delta: Array) -> t
     return driven.after(t, delta, quantity)
 
 
-@eqx.filter_jit
+@compiled
 def _slopes(driven: Any, quantity: AbstractQuantity, value: Callable, at: Array, h: Array) -> tuple[Array, Array]:
     """The derivative in the strength of a drive, by differences and by itself."""
     points = jnp.concatenate([_points(h), jnp.zeros(1)])
@@ -196,7 +197,7 @@ def _slopes(driven: Any, quantity: AbstractQuantity, value: Callable, at: Array,
     return _extrapolated(points[:-1], values[:-1]), slopes[-1]
 
 
-@eqx.filter_jit
+@compiled
 def _romberg(
     pinned: AbstractProblem, V: Any, quantity: AbstractQuantity, h: Array, solver: AbstractSolver | None
 ) -> Array:
@@ -218,6 +219,6 @@ def _extrapolated(points: Array, values: Array) -> Array:
     return (16 * finer - fine) / 15
 
 
-@eqx.filter_jit
+@compiled
 def _step(problem: AbstractProblem, V: Any, slowest: Array) -> Array:
     return problem.difference_step(V, slowest)

@@ -11,6 +11,7 @@ import numpy as np
 from jax.nn import logsumexp
 from jaxtyping import Array, Float
 
+from .._compiled import compiled
 from .._equations import (
     AbstractEquation,
     Davies,
@@ -114,7 +115,7 @@ def _times(weight: Array, change: Array) -> Array:
     return weight * jnp.where(weight > 0, change, 0.0)
 
 
-@eqx.filter_jit
+@compiled
 def _log_populations(resolved: Dissipation) -> tuple[Array, Array, Array]:
     energies, vectors = resolved.structure.eigenstates
     same = jnp.eye(len(energies), dtype=bool)

@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool
 
+from .._compiled import compiled
 from .._equations import AbstractEquation, Davies
 from .._generator import (
     UNROLLED,
@@ -51,7 +52,7 @@ class Rest(eqx.Module):
         return L, self.state if L is self.form else _entered(L, self.form, self.state)
 
 
-@eqx.filter_jit
+@compiled
 def _entered(L: AbstractGenerator, form: AbstractForm, state: Any) -> Any:
     return L.internal(form.external(state))
 
@@ -134,7 +135,7 @@ def at_rest(
     raise AssertionError("no solver to try")
 
 
-@eqx.filter_jit
+@compiled
 def _solved(
     problem: AbstractProblem, solver: AbstractSolver, prepared: Any, throw: bool
 ) -> tuple[AbstractForm, Any, AbstractSteadyState, Bool[Array, ""], Bool[Array, ""]]:
