@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import jaxlgks as lgks
-from jaxlgks._cycles import _expected
+from jaxlgks._generator import expected
 from jaxlgks.errors import (
     RESULTS,
     CorrelationError,
@@ -350,7 +350,7 @@ def test_what_happens_between_samples_is_seen():
     def pulses(t):
         return 30 * jnp.exp(-(((jnp.mod(t, 6.0) - 3.0) / 0.015) ** 2))
 
-    assert _expected(qubit.system.driven(lgks.Drive(X, pulses, period=6.0))) >= 256
+    assert expected(qubit.system.driven(lgks.Drive(X, pulses, period=6.0))).many >= 256
     times = np.arange(10) / 10
     wave = np.sin(2 * np.pi * times)
     assert lgks.Drive(Z, lgks.pulses.Samples(times, wave, 1.0), period=2.0).period == 2
