@@ -172,8 +172,7 @@ class SteadyCycle(eqx.Module):
         phase, are not among them. (On CPUs: it takes eigenvalues of a matrix that is not symmetric.)
 
         **Raises:** `InputError` inside jit for a slow drive, where the times that it takes cannot be counted."""
-        known = is_concrete(self.hamiltonians, self.omega)
-        if self.slow and not known:
+        if self.slow and not is_concrete(self.hamiltonians, self.omega):
             raise InputError(
                 "multipliers: phases turn many times from one time of a slow drive to the next, and how often must be "
                 "known. Ask for them outside jit, or make the cycle without slow=True and with more harmonics."
@@ -233,10 +232,9 @@ def cycle(
     - `harmonics`: how many are kept on each side, N. None: as many as it takes until the last are below 1e−10 of the
       largest, at most 1,024. Inside `jit`, `vmap`, `grad` they must be given; `SteadyCycle.harmonics` (and `.slow`)
       of a case at hand is a good choice.
-    - `slow`: solve as for a drive that is much slower than the transitions, in the basis of the levels of H(t). Then
-      few harmonics do, however slow it is, where levels stay further apart than the last of them, Nω; else it takes
-      some N = (range of the transition energies)/ω. Nothing is approximated. With `harmonics=None` it is tried by
-      itself.
+    - `slow`: solve in the basis of the levels of H(t); nothing is approximated. Few harmonics then do, however slow the
+      drive is, where levels stay further apart than the last of them, Nω; else it takes some N = (range of the
+      transition energies)/ω. With `harmonics=None` it is tried by itself.
     - `instantaneous`: dissipators are those of H(t) at rest at each time, as for a drive that is slow compared with the
       transitions and the memory of the baths; Flat baths have no other.
     - `throw`: raise where the result cannot be trusted; otherwise the verdict is in `.result`.
@@ -339,7 +337,8 @@ def _solved(
     found = periodic_state(H, omega, dissipators, basis)
     rho, error = found.states, jnp.maximum(found.error, left)
     tail = jnp.maximum(_tail(rho), 0.0 if memory is None else _tail(memory))
-    left = jnp.where(missed(driven, H, times) <= UNSEEN, left, jnp.inf)
+    seen = (missed(driven, H, times) <= UNSEEN) & basis.resolved
+    left = jnp.where(seen | ~jnp.all(jnp.isfinite(H)), left, jnp.inf)
     result = _verdict(found, error, left, tail, driven.system.edge)
     if throw:
         numbers = eqx.filter((driven, baths), eqx.is_inexact_array)
@@ -382,7 +381,9 @@ def _verdict(found: Any, error: Array, left: Array, tail: Array, edge: Array | N
     result = RESULTS.where(error <= ACCEPTED, result, RESULTS.no_cycle)
     result = RESULTS.where(left <= ACCEPTED, result, RESULTS.few_harmonics)
     unique = found.condition > 100 * jnp.finfo(found.condition.dtype).eps
-    return RESULTS.where(found.finite, RESULTS.where(unique, result, RESULTS.non_unique), RESULTS.not_finite)
+    untold = left > ACCEPTED  # nothing is known of dissipators whose memory is not
+    result = RESULTS.where(unique | untold, result, RESULTS.non_unique)
+    return RESULTS.where(found.finite | untold, result, RESULTS.not_finite)
 
 
 def _raise_or_warn(found: SteadyCycle, driven: DrivenSystem, equation: AbstractEquation) -> None:
@@ -432,7 +433,7 @@ def _advice(found: SteadyCycle, plan: Plan) -> str:
     if found.harmonics < plan.many:
         return (
             f"About {plan.many:,} are expected, the range of the transition energies over the frequency of the drive; "
-            "if levels never come near each other, few with slow=True."
+            "where levels never come near each other, few with slow=True."
         )
     return "Give more, or smoother functions f(t); couple more weakly; or use evolve."
 

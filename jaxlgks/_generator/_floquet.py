@@ -17,7 +17,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Complex, Float
+from jaxtyping import Array, Bool, Complex, Float
 
 from .._bohr import dagger
 from .._equations import Dissipator
@@ -29,6 +29,8 @@ NODES = 0.5 + np.sqrt(0.15) * np.array([-1.0, 0.0, 1.0])
 """Gauss's, in a substep."""
 HALVED, TERMS = 3, 14
 """Exponents are halved so often and summed to this order: to rounding up to a norm of 4."""
+OVERTURNED = 30.0
+"""A norm at which these sums are no longer unitary."""
 TURN = 1.2345
 """A phase without meaning, see `floquet`."""
 
@@ -56,11 +58,13 @@ class Inverse(NamedTuple):
 
 
 class Modes(eqx.Module):
-    """`modes`: φ_a(t) in the columns. `energies`: ε_a, between −ω/2 and ω/2."""
+    """`modes`: φ_a(t) in the columns. `energies`: ε_a, between −ω/2 and ω/2. `resolved`: whether the times are not too
+    few by far."""
 
     modes: Complex[Array, "t d d"]
     energies: Float[Array, " d"]
     omega: Float[Array, ""]
+    resolved: Bool[Array, ""]
     passes: ClassVar[int] = 1
     """Of a division that is exact but for what the modes are off."""
 
@@ -123,12 +127,16 @@ def floquet(H: Complex[Array, "t d d"], omega: Float[Array, ""]) -> Modes:
     The eigenvectors of U, the propagator over the period, are those of the Hermitian part of e^{iχ}U: cos(θ_a + χ)
     coincides for two eigenvalues only where these do, or by chance."""
     H, omega = jax.lax.stop_gradient((H, omega))
+    # Where samples are too few by far, exponentials overflow.
+    turned = 2 * jnp.pi / (omega * len(H) * SUBSTEPS) * jnp.max(jnp.linalg.norm(H, axis=(1, 2)))
+    lost = turned > OVERTURNED
+    H = jnp.where(lost, 0.0, H)
     after, whole = propagators(-1j * H, omega)
     turned = jnp.exp(1j * TURN) * whole
     vectors = jnp.linalg.eigh((turned + dagger(turned)) / 2)[1]
     angles = jnp.angle(jnp.einsum("ia,ij,ja->a", vectors.conj(), whole, vectors))
     phases = jnp.exp(-1j * jnp.arange(len(H))[:, None] * angles / len(H))
-    return Modes((after @ vectors) * phases[:, None, :], -angles * omega / (2 * jnp.pi), omega)
+    return Modes((after @ vectors) * phases[:, None, :], -angles * omega / (2 * jnp.pi), omega, ~lost)
 
 
 def propagators(A: Complex[Array, "t n n"], omega: Float[Array, ""]) -> tuple[Array, Array]:

@@ -25,11 +25,12 @@ from ._linear import lu_factors
 
 
 class Levels(eqx.Module):
-    """`vectors`: the eigenvectors of H(t) in columns. `energies`: E_a(t)."""
+    """`vectors`: the eigenvectors of H(t) in columns. `energies`: E_a(t). `resolved`: whether the times are enough."""
 
     vectors: Complex[Array, "t d d"]
     energies: Float[Array, "t d"]
     omega: Float[Array, ""]
+    resolved: ClassVar[bool] = True
     passes: ClassVar[int] = 8
     """Of a division that leaves N ω/ν at most, and less of what has few harmonics."""
 
