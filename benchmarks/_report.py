@@ -86,6 +86,7 @@ def machine() -> dict[str, str]:
         "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
         "processor": f"{cpu}, {os.cpu_count()} cores",
         "device": f"{jax.local_device_count()} × {jax.devices()[0].device_kind} ({jax.default_backend()})",
+        "load": f"{os.getloadavg()[1]:.1f} processes at a time, the measured one among them, in the last 5 minutes",
         "system": f"{platform.system()}, Python {platform.python_version()}",
         "commit": commit.stdout.strip() or "unknown",
         "versions": ", ".join(f"{name} {installed(name)}" for name in PACKAGES),

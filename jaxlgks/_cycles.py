@@ -13,26 +13,33 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Complex, Float
 
-from ._bohr import traceless
 from ._driven_evolution import require_equation, require_own_energy
 from ._drives import DrivenSystem
 from ._equations import AbstractEquation, Dissipator, Redfield, Validity
 from ._generator import (
     ALLOWED,
     EDGE_LIMIT,
+    FEW,
+    MOST,
+    UNSEEN,
     AtOnce,
     Following,
+    Plan,
+    enough,
+    expected,
     floquet,
     following,
     is_heard,
+    levels,
     mark,
+    missed,
     multipliers,
-    orders,
     periodic_memory,
     periodic_state,
     rate_of_change,
     require_memory,
     resolve,
+    samples_of,
     tell,
 )
 from ._inputs import Numbers, as_count, as_flag, as_operator, as_real, depth_outside, described, is_concrete, nan_where
@@ -50,12 +57,6 @@ RESOLVED, DOUBTFUL, WRONG = 1e-10, 1e-8, 1e-6
 is doubted, and refused."""
 ACCEPTED = 1e-8
 """The largest error of an element."""
-FEWEST, MOST = 16, 1024
-"""How many harmonics are tried."""
-UNSEEN = 1e-4
-"""What of H(t) may be missed between its samples, of what of it moves (root mean squares)."""
-BETWEEN = np.array([0.118, 0.309, 0.5, 0.764])
-"""Where it is looked at, in parts of the distance of samples."""
 
 
 class SteadyCycle(eqx.Module):
@@ -89,6 +90,8 @@ class SteadyCycle(eqx.Module):
     validity: Validity | None
     result: RESULTS
     _dissipators: tuple[Dissipator, ...]
+    slow: bool = eqx.field(static=True, default=False)
+    """Whether it was solved as that of a slow drive."""
 
     @property
     def harmonics(self) -> int:
@@ -166,8 +169,16 @@ class SteadyCycle(eqx.Module):
     def multipliers(self) -> Complex[Array, " n"]:
         """Floquet's multipliers, [d²]: the eigenvalues of the map of a state over one period, the largest first. The
         first is 1; ln|m|/P of the second is minus the slowest rate. Those of the operators Λ_j, e^{−ν_j P} times a
-        phase, are not among them. (On CPUs: it takes eigenvalues of a matrix that is not symmetric.)"""
-        return multipliers(self.hamiltonians, self._dissipators, self.omega)
+        phase, are not among them. (On CPUs: it takes eigenvalues of a matrix that is not symmetric.)
+
+        **Raises:** `InputError` inside jit for a slow drive, where the times that it takes cannot be counted."""
+        if self.slow and not is_concrete(self.hamiltonians, self.omega):
+            raise InputError(
+                "multipliers: phases turn many times from one time of a slow drive to the next, and how often must be "
+                "known. Ask for them outside jit, or make the cycle without slow=True and with more harmonics."
+            )
+        count = enough(self.hamiltonians, self.omega) if self.slow else len(self.times)
+        return multipliers(self.hamiltonians, self._dissipators, self.omega, count)
 
     def _averages(self, A: Any) -> Float[Array, " t"]:
         A = as_operator(A, "the observable A", self.rho.shape[-1])
@@ -200,6 +211,7 @@ def cycle(
     equation: Any = Redfield(lamb_shift=True),
     *,
     harmonics: int | None = None,
+    slow: bool = False,
     instantaneous: bool = False,
     throw: bool = True,
 ) -> SteadyCycle:
@@ -218,8 +230,11 @@ def cycle(
     - `driven`: `system.driven(...)`; all drives need a period, and one common one.
     - `equation`: `Redfield(lamb_shift=True)`; with `instantaneous=True` any.
     - `harmonics`: how many are kept on each side, N. None: as many as it takes until the last are below 1e−10 of the
-      largest (at most 1,024; a slow drive needs some (range of the transition energies)/ω). Inside `jit`, `vmap`,
-      `grad` they must be given; `SteadyCycle.harmonics` of a case at hand is a good number.
+      largest, at most 1,024. Inside `jit`, `vmap`, `grad` they must be given; `SteadyCycle.harmonics` (and `.slow`)
+      of a case at hand is a good choice.
+    - `slow`: solve in the basis of the levels of H(t); nothing is approximated. Few harmonics then do, however slow the
+      drive is, where levels stay further apart than the last of them, Nω; else it takes some N = (range of the
+      transition energies)/ω. With `harmonics=None` it is tried by itself.
     - `instantaneous`: dissipators are those of H(t) at rest at each time, as for a drive that is slow compared with the
       transitions and the memory of the baths; Flat baths have no other.
     - `throw`: raise where the result cannot be trusted; otherwise the verdict is in `.result`.
@@ -250,24 +265,41 @@ def cycle(
     instantaneous = as_flag(instantaneous, "cycle: instantaneous")
     require_equation("cycle", equation, instantaneous)
     require_own_energy("cycle", driven)
-    throw = as_flag(throw, "cycle: throw")
+    throw, slow = as_flag(throw, "cycle: throw"), as_flag(slow, "cycle: slow")
     baths = None if instantaneous else following(driven.system)
     if harmonics is None:
         if not is_concrete(driven, jnp.zeros(())):
             raise InputError(
                 "cycle: harmonics= must be given inside jit, vmap and grad, where nobody can look how many are needed. "
-                "cycle(...).harmonics of a case at hand is a good number."
+                "cycle(...).harmonics of a case at hand is a good number, with slow= its .slow."
             )
-        count = _expected(driven)
+        found = _searched(driven, equation, baths, slow, throw)
     else:
-        count = as_count(harmonics, "cycle: harmonics", least=1, most=2**16)
-    found = _solved(driven, equation, baths, _within_memory(driven, baths, count), throw)
-    while harmonics is None and count < MOST and _unresolved(found):
-        count *= 2
-        found = _solved(driven, equation, baths, _within_memory(driven, baths, count), throw)
+        count = _within_memory(driven, baths, as_count(harmonics, "cycle: harmonics", least=1, most=2**16), slow)
+        found = _solved(driven, equation, baths, count, slow, throw)
     if throw and is_concrete(found):
         _raise_or_warn(found, driven, equation)
     return _judged(found, driven, equation, throw)
+
+
+def _searched(
+    driven: DrivenSystem, equation: AbstractEquation, baths: Following | None, slow: bool, throw: bool
+) -> SteadyCycle:
+    """With as many harmonics as it takes; of a drive that is slow, in the basis of the levels first."""
+
+    def resolved(count: int, most: int, slow: bool) -> SteadyCycle:
+        while True:
+            found = _solved(driven, equation, baths, _within_memory(driven, baths, count, slow), slow, throw)
+            if count >= most or not _unresolved(found):
+                return found
+            count *= 2
+
+    plan = expected(driven)
+    if slow or plan.slow:
+        found = resolved(plan.few, FEW, True)
+        if slow or found.result == RESULTS.successful:
+            return found
+    return resolved(min(plan.many, MOST), MOST, False)
 
 
 def _unresolved(found: SteadyCycle) -> bool:
@@ -276,71 +308,37 @@ def _unresolved(found: SteadyCycle) -> bool:
     return bool((found.result == RESULTS.few_harmonics) | (good & (found.tail > RESOLVED)))
 
 
-def _within_memory(driven: DrivenSystem, baths: Following | None, count: int) -> int:
+def _within_memory(driven: DrivenSystem, baths: Following | None, count: int, slow: bool) -> int:
     """The number of harmonics; raises before more memory is taken than is allowed."""
     dim, terms = driven.dim, 1 if baths is None else baths.rates.size
     what = f"cycle: {count} harmonics of {terms} operators of dimension {dim}"
     remedy = "Keep fewer with harmonics=, or use evolve, which keeps one time."
-    require_memory(what, 16.0 * (8 * (2 * count + 1) * terms * dim**2 + 4 * dim**4), ALLOWED, remedy)
+    inverse = ((2 * count + 1) * dim) ** 2 if slow else 4 * dim**4
+    require_memory(what, 16.0 * (8 * (2 * count + 1) * terms * dim**2 + inverse), ALLOWED, remedy)
     return count
-
-
-def _expected(driven: DrivenSystem) -> int:
-    """A power of two of harmonics that may be enough. Coherences turn with up to the range z ω of the levels of H(t),
-    which takes z harmonics and a tail like that of Bessel functions of order z."""
-    H = np.asarray(_samples(driven, 2 * MOST))
-    levels = np.linalg.eigvalsh(H[:: MOST // FEWEST])
-    z = np.max(np.ptp(levels, axis=1)) * float(driven.period) / (2 * np.pi)
-    needed = 6 + (z + 6 * np.cbrt(z)) / 0.75 if np.isfinite(z) else FEWEST
-    # And those of H(t) itself, of which few samples could miss all that happens.
-    power = np.sum(np.abs(np.fft.fft(H, axis=0)[: 2 * MOST + 1]) ** 2, axis=(1, 2))
-    beyond = np.append(np.cumsum(power[:0:-1])[::-1], 0.0)
-    rounding = (1e-12 * len(H) * np.max(np.abs(H))) ** 2
-    needed = max(needed, int(np.argmax(beyond <= (UNSEEN / 2) ** 2 * beyond[0] + rounding)))
-    return int(2 ** np.ceil(np.log2(np.clip(needed, FEWEST, MOST))))
-
-
-@eqx.filter_jit
-def _samples(driven: DrivenSystem, count: int) -> Complex[Array, "t d d"]:
-    return jax.vmap(lambda x: traceless(driven.hamiltonian(driven.period * x)))(
-        jnp.arange(2 * count + 1) / (2 * count + 1)
-    )
-
-
-def _missed(driven: DrivenSystem, H: Complex[Array, "t d d"], times: Float[Array, " t"]) -> Float[Array, ""]:
-    """What H(t) is between its samples beside their Fourier series, over what of it moves, root mean squares: a pulse
-    that no sample sees, or harmonics that look like lower ones."""
-    count, kind = len(H), jnp.finfo(H.dtype)
-    shifts = np.exp(2j * np.pi * orders(count) * BETWEEN[:, None] / count)[..., None, None]
-    series = jnp.fft.ifft(shifts * jnp.fft.fft(H, axis=0), axis=1)
-    between = (times + driven.period / count * BETWEEN[:, None]).reshape(-1)
-    exact = jax.vmap(lambda t: traceless(driven.hamiltonian(t)))(between).reshape(series.shape)
-    moving = jnp.mean(jnp.abs(exact - jnp.mean(H, axis=0)) ** 2)
-    rounding = (100 * kind.eps / UNSEEN * jnp.max(jnp.abs(H))) ** 2 + kind.tiny
-    missed = jnp.sqrt(jnp.mean(jnp.abs(exact - series) ** 2) / (moving + rounding))
-    return jax.lax.stop_gradient(missed)
 
 
 @eqx.filter_jit
 def _solved(
-    driven: DrivenSystem, equation: AbstractEquation, baths: Following | None, count: int, throw: bool
+    driven: DrivenSystem, equation: AbstractEquation, baths: Following | None, count: int, slow: bool, throw: bool
 ) -> SteadyCycle:
     """The cycle with so many harmonics, NaN where it cannot be trusted, unless told otherwise."""
-    H, period = _samples(driven, count), jnp.asarray(driven.period)
+    H, period = samples_of(driven, count), jnp.asarray(driven.period)
     times = period * jnp.arange(len(H)) / len(H)
     omega = 2 * jnp.pi / period
-    modes = floquet(H, omega)
+    basis = (levels if slow else floquet)(H, omega)
     if baths is None:
         at_once = AtOnce(driven, equation)
         dissipators = jax.vmap(lambda t: at_once.kernel(t, None))(times)
         memory, left = None, jnp.zeros(())
     else:
-        memory, left = periodic_memory(baths, H, omega, modes)
+        memory, left = periodic_memory(baths, H, omega, basis)
         dissipators = _dissipators(baths, equation, memory)
-    found = periodic_state(H, omega, dissipators, modes)
+    found = periodic_state(H, omega, dissipators, basis)
     rho, error = found.states, jnp.maximum(found.error, left)
     tail = jnp.maximum(_tail(rho), 0.0 if memory is None else _tail(memory))
-    left = jnp.where(_missed(driven, H, times) <= UNSEEN, left, jnp.inf)
+    seen = (missed(driven, H, times) <= UNSEEN) & basis.resolved
+    left = jnp.where(seen | ~jnp.all(jnp.isfinite(H)), left, jnp.inf)
     result = _verdict(found, error, left, tail, driven.system.edge)
     if throw:
         numbers = eqx.filter((driven, baths), eqx.is_inexact_array)
@@ -350,7 +348,7 @@ def _solved(
     stored = None if baths is None or memory is None else jax.vmap(baths.interaction)(memory, rho)
     return SteadyCycle(
         times, rho, H, currents, stored, driven.system.temperatures, period, error, tail, found.slowest, None,
-        result, dissipators,
+        result, dissipators, slow,
     )  # fmt: skip
 
 
@@ -383,7 +381,9 @@ def _verdict(found: Any, error: Array, left: Array, tail: Array, edge: Array | N
     result = RESULTS.where(error <= ACCEPTED, result, RESULTS.no_cycle)
     result = RESULTS.where(left <= ACCEPTED, result, RESULTS.few_harmonics)
     unique = found.condition > 100 * jnp.finfo(found.condition.dtype).eps
-    return RESULTS.where(found.finite, RESULTS.where(unique, result, RESULTS.non_unique), RESULTS.not_finite)
+    untold = left > ACCEPTED  # nothing is known of dissipators whose memory is not
+    result = RESULTS.where(unique | untold, result, RESULTS.non_unique)
+    return RESULTS.where(found.finite | untold, result, RESULTS.not_finite)
 
 
 def _raise_or_warn(found: SteadyCycle, driven: DrivenSystem, equation: AbstractEquation) -> None:
@@ -407,15 +407,12 @@ def _raise_or_warn(found: SteadyCycle, driven: DrivenSystem, equation: AbstractE
     if found.result == RESULTS.few_harmonics:
         raise SteadyStateError(
             f"cycle: {many} do not resolve it: the last ones are {float(found.tail):.1e} of the largest (allowed: "
-            f"{WRONG:.0e}), or H(t) turns between the samples. Give more, as many as the range of the transition "
-            "energies over the frequency of the drive at least; smoother functions f(t) need fewer. For a drive that "
-            "is slower than everything else, "
-            "instantaneous=True."
+            f"{WRONG:.0e}), or H(t) turns between the samples. {_advice(found, expected(driven))}"
         )
     if found.result == RESULTS.no_cycle:
         raise SteadyStateError(
             f"cycle: GMRES did not converge with {many}: elements may be wrong by {float(found.error):.1e} of the "
-            f"largest; allowed are {ACCEPTED:.0e}. Give more harmonics, couple more weakly, or use evolve."
+            f"largest; allowed are {ACCEPTED:.0e}. {_advice(found, expected(driven))}"
         )
     if found.tail > DOUBTFUL:
         warnings.warn(
@@ -424,6 +421,21 @@ def _raise_or_warn(found: SteadyCycle, driven: DrivenSystem, equation: AbstractE
             AccuracyWarning,
             stacklevel=depth_outside(),
         )
+
+
+def _advice(found: SteadyCycle, plan: Plan) -> str:
+    """What to ask for instead."""
+    if found.slow:
+        return (
+            "With slow=True levels must stay further apart than the last harmonic, N ω, and smooth functions f(t) need "
+            f"few. Keep as few as do, or leave slow=True out, which takes about {plan.many:,} harmonics."
+        )
+    if found.harmonics < plan.many:
+        return (
+            f"About {plan.many:,} are expected, the range of the transition energies over the frequency of the drive; "
+            "where levels never come near each other, few with slow=True."
+        )
+    return "Give more, or smoother functions f(t); couple more weakly; or use evolve."
 
 
 def _judged(found: SteadyCycle, driven: DrivenSystem, equation: AbstractEquation, throw: bool) -> SteadyCycle:

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import jaxlgks as lgks
-from jaxlgks._cycles import _expected
+from jaxlgks._generator import enough, expected, multipliers
 from jaxlgks.errors import (
     RESULTS,
     CorrelationError,
@@ -307,8 +307,9 @@ def test_a_slow_drive_equals_the_hierarchy_and_bad_cycles_are_named():
         c.harmonic(Z, 129)
     with pytest.raises(NonUniqueSteadyStateError, match="multiplier of Floquet is 1"):
         eager([Z, 0 * Z], 0.05)
-    with pytest.raises(SteadyStateError, match=r"128 harmonics .* do not resolve"):
-        eager([X, Z], 0.002, harmonics=128)
+    for omega, words in ((0.002, "About 2,048 are expected"), (1e-5, "About 262,144 are expected")):
+        with pytest.raises(SteadyStateError, match=f"128 harmonics .* do not resolve.*{words}"):
+            eager([X, Z], omega, harmonics=128)
 
 
 def test_what_a_machine_is_worth():
@@ -350,7 +351,7 @@ def test_what_happens_between_samples_is_seen():
     def pulses(t):
         return 30 * jnp.exp(-(((jnp.mod(t, 6.0) - 3.0) / 0.015) ** 2))
 
-    assert _expected(qubit.system.driven(lgks.Drive(X, pulses, period=6.0))) >= 256
+    assert expected(qubit.system.driven(lgks.Drive(X, pulses, period=6.0))).many >= 256
     times = np.arange(10) / 10
     wave = np.sin(2 * np.pi * times)
     assert lgks.Drive(Z, lgks.pulses.Samples(times, wave, 1.0), period=2.0).period == 2
@@ -402,3 +403,49 @@ def test_a_slow_drive_has_the_instantaneous_form_as_its_limit():
     off = [x / np.max(np.abs(one[:, 2:4]), axis=0) for x, one in zip(off, a, strict=True)]
     assert np.all(off[0] < 0.05)
     assert np.all(off[0] / off[1] > 1.8)
+
+
+# -------------------------------------------------------------------------------------------------------- slow drives
+
+
+def test_levels_and_modes_solve_one_equation():
+    """A cycle with 12 harmonics in the basis of the levels against one with 32 in that of Floquet's modes: observables,
+    currents, power. A derivative in reverse mode against differences of the values that come with it; multipliers
+    against those with twice the times."""
+    H0, drives, _, *baths = case(V=X + 0.5 * Y, h=(0, 0.06), W=Z, k=(0, 0.08j), strength=0.01)
+
+    def found(omega, **options):
+        c = lgks.cycle(driven_qubit(H0, drives, omega, *baths), **options)
+        return 1e6 * c.power, (observed(c), c)
+
+    slow = jax.jit(lambda omega: jax.value_and_grad(found, has_aux=True)(omega, harmonics=12, slow=True))
+    (_, ((few, _, quality), c)), slope = slow(0.07)
+    many, work, _ = jax.jit(lambda: found(0.07, harmonics=32)[1][0])()
+    assert np.max(quality) < 1e-7
+    close(few, many, 1e-7)
+    np.testing.assert_allclose(c.power, work, rtol=1e-7)
+    values = [slow(0.07 + h)[0][0] for h in (1e-3, -1e-3, 2e-3, -2e-3)]
+    first, second = (values[0] - values[1]) / 2e-3, (values[2] - values[3]) / 4e-3
+    np.testing.assert_allclose(slope, (4 * first - second) / 3, rtol=1e-6)
+    count = enough(c.hamiltonians, c.omega)
+    assert count > len(c.times)
+    more = multipliers(c.hamiltonians, c._dissipators, c.omega, 2 * count + 1)
+    np.testing.assert_allclose(np.abs(c.multipliers), np.abs(more), rtol=1e-8)
+
+
+def test_a_drive_slower_than_everything_has_states_at_rest():
+    """ω = 1e−5 takes 1e5 harmonics of Floquet's modes; that few of the levels do is found. The state is that of rest
+    under H(t), to the order of ω over the rate, 1e−5 / 0.02 of what moves. Faster than the levels: told."""
+
+    def turned(omega):
+        drives = [(X + 0.5 * Y, jnp.array([0, 0.15 + 0j])), (Z, jnp.array([0, 0.1j]))]
+        return driven_qubit(Z / 2, drives, omega, (S,), (0.5,), 0.01)
+
+    c = lgks.cycle(turned(1e-5))
+    assert c.slow
+    assert c.harmonics == 16
+    at = 0.3 * float(c.period)
+    rest = lgks.steady_state(turned(1e-5).at(at), REDFIELD).rho
+    assert 1e-7 < np.max(np.abs(c.states(at) - rest)) < 1e-5
+    with pytest.raises(SteadyStateError, match="further apart than the last harmonic"):
+        lgks.cycle(turned(0.5), harmonics=16, slow=True)

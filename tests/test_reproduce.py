@@ -144,7 +144,8 @@ CONTENTS = {
     "resonance": {"exact_coupling", "davies_detuning", "unified_detuning", "local_cold"},
     "memory": {f"{what}_{which}" for what in ("size", "phase") for which in ("at_once", "memory", "exact")},
     "delay": {"exact", "with_memory", "at_once", "closed_deviation"},
-    "drive": {f"{what}_{which}" for what in ("mean", "first", "current") for which in ("at_once", "memory", "heom")},
+    "drive": {f"{what}_{which}" for what in ("mean", "first", "current") for which in ("at_once", "memory", "heom")}
+    | {"pumped", "pumped_heom", "pumped_phase", "pumped_limit", "pump_work"},
 }
 
 

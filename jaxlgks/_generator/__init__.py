@@ -23,7 +23,12 @@ from ._blocks import (
 )
 from ._channels import Channels as Channels
 from ._choice import generator as generator, known_blocks as known_blocks
-from ._cycle import multipliers as multipliers, periodic_memory as periodic_memory, periodic_state as periodic_state
+from ._cycle import (
+    enough as enough,
+    multipliers as multipliers,
+    periodic_memory as periodic_memory,
+    periodic_state as periodic_state,
+)
 from ._delayed import Explicit as Explicit
 from ._dense import DenseGenerator as DenseGenerator, dense_generator as dense_generator
 from ._driven import (
@@ -36,9 +41,19 @@ from ._driven import (
     require_driven as require_driven,
 )
 from ._facts import NEGLIGIBLE as NEGLIGIBLE, Facts as Facts
-from ._floquet import floquet as floquet, orders as orders, rate_of_change as rate_of_change
+from ._floquet import floquet as floquet, rate_of_change as rate_of_change
 from ._following import AtOnce as AtOnce, Following as Following, following as following
 from ._gth import UNROLLED as UNROLLED, scalars as scalars, stationary as stationary
+from ._harmonics import (
+    FEW as FEW,
+    MOST as MOST,
+    UNSEEN as UNSEEN,
+    Plan as Plan,
+    expected as expected,
+    missed as missed,
+    samples_of as samples_of,
+)
+from ._levels import levels as levels
 from ._linear import linear_solve as linear_solve, matrix_exponential as matrix_exponential
 from ._liouvillian import liouvillian as liouvillian, unvec as unvec, vec as vec
 from ._matrices import Evolution as Evolution, restored as restored, thermal_change as thermal_change

@@ -5,21 +5,24 @@ memory and the state, both periodic,
 
     dΛ_j/dt + ν_j Λ_j + i[H(t), Λ_j] = c_j S,       dρ/dt + i[H(t), ρ] − Σ_α D_α(t) ρ = 0,  Tr ρ = 1,
 
-with d/dt by Fourier series. Both are linear and are solved in the basis of Floquet's modes: the first by a division
-that never fails, since Re ν_j > 0, and one step of refinement; the second by GMRES, preconditioned with the dissipator
-averaged over the period in that basis: what is left has a phase in time, or is of the order of the rates over ω.
+with d/dt by Fourier series. Both are linear and are solved in a basis that makes their inverse simple: Floquet's
+modes, or, where the drive is slow, the levels (`Modes`, `Levels`). The first by divisions that never fail, since
+Re ν_j > 0; the second by GMRES with what the basis has for an inverse.
 """
+
+from collections.abc import Callable
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Bool, Complex, Float
 
 from .._equations import Dissipator, combined
-from ._floquet import Modes, propagators, rate_of_change, times_left, times_right
+from ._floquet import SUBSTEPS, Modes, orders, propagators, rate_of_change, times_left, times_right
 from ._following import Following
+from ._levels import Levels
 from ._linear import iterated_solve
-from ._liouvillian import unvec, vec
 from ._operators import packed, unpacked
 
 RESTART, CYCLES = 60, 5
@@ -27,29 +30,37 @@ RESTART, CYCLES = 60, 5
 
 
 def periodic_memory(
-    baths: Following, H: Complex[Array, "t d d"], omega: Float[Array, ""], modes: Modes
+    baths: Following, H: Complex[Array, "t d d"], omega: Float[Array, ""], basis: Modes | Levels
 ) -> tuple[Complex[Array, "t n d d"], Float[Array, ""]]:
-    """Λ_n(t) = Σ_j Λ_nj(t) of each noise, and what the modes leave of the equations, over their right-hand side: the
-    square of it is left in the end."""
-    decay = baths.rates[:, :, None, None]
+    """Λ_n(t) = Σ_j Λ_nj(t) of each noise, and what a first solution leaves of the equations, over their right-hand
+    side: the square of it is left in the end."""
+    rates = baths.rates[:, :, None, None]
     fed = baths.coefficients[:, :, None, None] * baths.couplings[:, None]
-    frozen = jax.lax.stop_gradient(decay) + modes.turning[:, None, None]
+    constants = jax.lax.stop_gradient((H, rates, baths.couplings, baths.coefficients, omega))
 
-    def apply(X: Array) -> Array:
-        return rate_of_change(X, omega) + decay * X + 1j * (times_left(H, X) - times_right(X, H))
+    def equation(H: Array, rates: Array, omega: Array) -> Callable[[Array], Array]:
+        return lambda X: rate_of_change(X, omega) + rates * X + 1j * (times_left(H, X) - times_right(X, H))
 
     def divide(B: Array) -> Array:
-        return modes.sampled(modes.harmonics(B) / frozen)
+        return basis.divided(B, constants[1])
 
     def across(B: Array) -> Array:
         return jax.linear_transpose(divide, B)(B)[0]
 
+    def refined(apply: Callable, X: Array, B: Array, divide: Callable) -> Array:
+        if basis.passes == 1:
+            return X
+        return jax.lax.fori_loop(1, basis.passes, lambda _, X: X + divide(B - apply(X)), X)
+
     # As in `linear_solve`: any first approximation will do, and is no part of what is differentiated.
-    S, c = jax.lax.stop_gradient((baths.couplings, baths.coefficients))
-    constant = jnp.broadcast_to(S, (len(H), *S.shape))
-    first = modes.sampled(c[:, :, None, None] * modes.harmonics(constant)[:, :, None] / frozen)
+    still, frozen, S, c, turning = constants
+    apply, before = equation(H, rates, omega), equation(still, frozen, turning)
+    constant = jnp.broadcast_to(S[:, None], (len(H), *S[:, None].shape))
+    first = refined(before, c[:, :, None, None] * divide(constant), jax.lax.stop_gradient(fed), divide)
     left = fed - apply(first)
-    memory = first + jax.lax.custom_linear_solve(apply, left, lambda _, b: divide(b), lambda _, b: across(b))
+    memory = first + jax.lax.custom_linear_solve(
+        apply, left, lambda A, b: refined(A, divide(b), b, divide), lambda A, b: refined(A, across(b), b, across)
+    )
     size = jax.lax.stop_gradient(jnp.max(jnp.abs(left)) / jnp.max(jnp.abs(fed)))
     return jnp.sum(memory, axis=2), size
 
@@ -67,61 +78,52 @@ class PeriodicState(eqx.Module):
 
 
 def periodic_state(
-    H: Complex[Array, "t d d"], omega: Float[Array, ""], dissipators: tuple[Dissipator, ...], modes: Modes
+    H: Complex[Array, "t d d"], omega: Float[Array, ""], dissipators: tuple[Dissipator, ...], basis: Modes | Levels
 ) -> PeriodicState:
     """With A ρ = dρ/dt + i[H, ρ] − Dρ, whose range has no mean trace: A ρ + s 1/d ⟨Tr ρ⟩ = s 1/d."""
-    action = jax.vmap(combined)(dissipators, 1j * H)
-    precondition, fastest, slowest, norm = _averaged(jax.lax.stop_gradient(action), H, modes)
+    D = jax.vmap(combined)(dissipators, jnp.zeros_like(H))
+    action = eqx.tree_at(lambda D: D.drift, D, D.drift + 1j * H)
+    inverse = basis.inverse(jax.lax.stop_gradient(D))
     dim = H.shape[-1]
     one = jnp.eye(dim, dtype=H.dtype) / dim
 
     def apply(P: Float[Array, "t d d"]) -> Float[Array, "t d d"]:
         X = jax.vmap(unpacked)(P)
         trace = jnp.mean(jnp.trace(X, axis1=1, axis2=2))
-        return jax.vmap(packed)(rate_of_change(X, omega) - jax.vmap(_on)(action, X) + fastest * trace * one)
+        return jax.vmap(packed)(rate_of_change(X, omega) - jax.vmap(_on)(action, X) + inverse.fastest * trace * one)
 
     def prepare(P: Float[Array, "t d d"]) -> Float[Array, "t d d"]:
-        return jax.vmap(packed)(precondition(jax.vmap(unpacked)(P)))
+        return jax.vmap(packed)(inverse.apply(jax.vmap(unpacked)(P)))
 
-    b = jnp.broadcast_to(packed(fastest * one), H.shape)
+    b = jnp.broadcast_to(packed(inverse.fastest * one), H.shape)
     P = iterated_solve(apply, b, prepare, RESTART, CYCLES)
     error = jax.lax.stop_gradient(jnp.max(jnp.abs(prepare(apply(P) - b))) / jnp.max(jnp.abs(P)))
-    return PeriodicState(jax.vmap(unpacked)(P), error, slowest, slowest / norm, jnp.isfinite(norm))
+    condition = inverse.slowest / inverse.norm
+    return PeriodicState(jax.vmap(unpacked)(P), error, inverse.slowest, condition, jnp.isfinite(inverse.norm))
 
 
 def _on(D: Dissipator, X: Array) -> Array:
     return D.on_hermitian(X)
 
 
-def _averaged(action: Dissipator, H: Array, modes: Modes):
-    """The inverse of A with D averaged in the basis of the modes: all of it at k = 0, elsewhere what it makes of each
-    element itself. And the fastest decay rate, an estimate of the slowest, the norm."""
-    U, dim = modes.modes, H.shape[-1]
-    bare = eqx.tree_at(lambda D: D.drift, action, action.drift - 1j * jax.lax.stop_gradient(H))
-    D = jax.vmap(lambda D, U: D.rotated(U))(bare, U)
-    identity = jnp.eye(dim, dtype=H.dtype)
-    jumps = jnp.einsum("tjnl,tjmk->nmlk", D.right.conj(), D.left).reshape(dim**2, dim**2) / len(H)
-    drift = jnp.mean(D.drift, axis=0)
-    average = jumps - jnp.kron(identity, drift) - jnp.kron(drift.conj(), identity)
-    still = jnp.diag(vec(modes.turning[0])) - average
-    diagonal = modes.turning - unvec(jnp.diag(average))
-    fastest = jnp.max(-jnp.diag(average).real)
-    factors = jax.scipy.linalg.lu_factor(still + fastest / dim * jnp.outer(vec(identity), vec(identity)))
-    diagonal = jnp.where(jnp.abs(diagonal) < 1e-6 * fastest, fastest, diagonal)  # what is left alone is left to GMRES
-    first = (jnp.arange(len(H)) == 0)[:, None, None]
-
-    def precondition(X: Array) -> Array:
-        Y = modes.harmonics(X)
-        return modes.sampled(jnp.where(first, unvec(jax.scipy.linalg.lu_solve(factors, vec(Y[0]))), Y / diagonal))
-
-    probe = jnp.exp(1j * (1.0 + jnp.arange(dim**2)) ** 2) / dim
-    slowest = 1 / jnp.linalg.norm(jax.scipy.linalg.lu_solve(factors, probe))
-    return precondition, fastest, slowest, jnp.max(jnp.sum(jnp.abs(still), axis=1))
-
-
 @eqx.filter_jit
-def multipliers(H: Array, dissipators: tuple[Dissipator, ...], omega: Array) -> Complex[Array, " n"]:
-    """The eigenvalues of the map of a state over one period, the largest first."""
+def multipliers(H: Array, dissipators: tuple[Dissipator, ...], omega: Array, count: int) -> Complex[Array, " n"]:
+    """The eigenvalues of the map of a state over one period, the largest first. `count`: of times, `enough`."""
     matrices = jax.vmap(lambda D, H: combined(D, 1j * H).matrix())(dissipators, H)
-    values = jnp.linalg.eigvals(propagators(matrices, omega)[1])
+    values = jnp.linalg.eigvals(propagators(_between(matrices, count), omega)[1])
     return values[jnp.argsort(-jnp.abs(values))]
+
+
+def enough(H: Complex[Array, "t d d"], omega: Float[Array, ""]) -> int:
+    """Times at which phases turn little enough from one to the next for `propagators`: as many as are there, or, of a
+    slow drive, more."""
+    turns = float(jnp.max(jnp.linalg.norm(H, ord=2, axis=(1, 2))) / omega)  # of the fastest phase are twice as many
+    return max(len(H), 2 * int(np.ceil(4 * np.pi * turns / SUBSTEPS)) + 1)
+
+
+def _between(A: Complex[Array, "t n n"], count: int) -> Complex[Array, "s n n"]:
+    """A at more times, by its Fourier series."""
+    if count == len(A):
+        return A
+    harmonics, k = jnp.fft.fft(A, axis=0, norm="forward"), orders(len(A)).astype(int)
+    return jnp.fft.ifft(jnp.zeros((count, *A.shape[1:]), A.dtype).at[k].set(harmonics), axis=0, norm="forward")

@@ -10,13 +10,18 @@ are means to solve linear equations, never part of an answer: no derivative is t
 coincide, and what they miss is found from the equation itself.
 """
 
+from collections.abc import Callable
+from typing import ClassVar, NamedTuple
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Complex, Float
+from jaxtyping import Array, Bool, Complex, Float
 
 from .._bohr import dagger
+from .._equations import Dissipator
+from ._liouvillian import unvec, vec
 
 SUBSTEPS = 4
 """Of an interval between two times: an interval can be as long as the inverse spread of H."""
@@ -24,6 +29,8 @@ NODES = 0.5 + np.sqrt(0.15) * np.array([-1.0, 0.0, 1.0])
 """Gauss's, in a substep."""
 HALVED, TERMS = 3, 14
 """Exponents are halved so often and summed to this order: to rounding up to a norm of 4."""
+OVERTURNED = 30.0
+"""A norm at which these sums are no longer unitary."""
 TURN = 1.2345
 """A phase without meaning, see `floquet`."""
 
@@ -40,12 +47,26 @@ def rate_of_change(X: Array, omega: Float[Array, ""]) -> Array:
     return change if jnp.iscomplexobj(X) else change.real
 
 
+class Inverse(NamedTuple):
+    """An approximate inverse of d/dt + i[H, ·] − D, its trace pinned by `fastest` ⟨Tr ρ⟩ 1/d: `fastest`, the fastest
+    decay rate; an estimate of the slowest; the norm of the generator."""
+
+    apply: Callable[[Array], Array]
+    fastest: Float[Array, ""]
+    slowest: Float[Array, ""]
+    norm: Float[Array, ""]
+
+
 class Modes(eqx.Module):
-    """`modes`: φ_a(t) in the columns. `energies`: ε_a, between −ω/2 and ω/2."""
+    """`modes`: φ_a(t) in the columns. `energies`: ε_a, between −ω/2 and ω/2. `resolved`: whether the times are not too
+    few by far."""
 
     modes: Complex[Array, "t d d"]
     energies: Float[Array, " d"]
     omega: Float[Array, ""]
+    resolved: Bool[Array, ""]
+    passes: ClassVar[int] = 1
+    """Of a division that is exact but for what the modes are off."""
 
     @property
     def turning(self) -> Complex[Array, "t d d"]:
@@ -61,6 +82,33 @@ class Modes(eqx.Module):
         """X(t) from its harmonics."""
         X = jnp.fft.ifft(Y, axis=0, norm="forward")
         return times_right(times_left(self.modes, X), dagger(self.modes))
+
+    def divided(self, B: Complex[Array, "t n #j d d"], decay: Complex[Array, "n j 1 1"]) -> Complex[Array, "t n j d d"]:
+        """(d/dt + decay + i[H, ·])⁻¹ B."""
+        return self.sampled(self.harmonics(B) / (decay + self.turning[:, None, None]))
+
+    def inverse(self, D: Dissipator) -> Inverse:
+        """Of d/dt + i[H, ·] − D with D averaged in the basis of the modes: all of it at k = 0, elsewhere what it makes
+        of each element itself."""
+        D, dim = jax.vmap(lambda D, U: D.rotated(U))(D, self.modes), self.modes.shape[-1]
+        identity = jnp.eye(dim, dtype=self.modes.dtype)
+        jumps = jnp.einsum("tjnl,tjmk->nmlk", D.right.conj(), D.left).reshape(dim**2, dim**2) / len(self.modes)
+        drift = jnp.mean(D.drift, axis=0)
+        average = jumps - jnp.kron(identity, drift) - jnp.kron(drift.conj(), identity)
+        still = jnp.diag(vec(self.turning[0])) - average
+        diagonal = self.turning - unvec(jnp.diag(average))
+        fastest = jnp.max(-jnp.diag(average).real)
+        factors = jax.scipy.linalg.lu_factor(still + fastest / dim * jnp.outer(vec(identity), vec(identity)))
+        diagonal = jnp.where(jnp.abs(diagonal) < 1e-6 * fastest, fastest, diagonal)  # the rest is left to GMRES
+        first = (jnp.arange(len(self.modes)) == 0)[:, None, None]
+
+        def apply(X: Array) -> Array:
+            Y = self.harmonics(X)
+            return self.sampled(jnp.where(first, unvec(jax.scipy.linalg.lu_solve(factors, vec(Y[0]))), Y / diagonal))
+
+        probe = jnp.exp(1j * (1.0 + jnp.arange(dim**2)) ** 2) / dim
+        slowest = 1 / jnp.linalg.norm(jax.scipy.linalg.lu_solve(factors, probe))
+        return Inverse(apply, fastest, slowest, jnp.max(jnp.sum(jnp.abs(still), axis=1)))
 
 
 def times_left(A: Complex[Array, "t d d"], X: Complex[Array, "t *n d d"]) -> Complex[Array, "t *n d d"]:
@@ -79,12 +127,16 @@ def floquet(H: Complex[Array, "t d d"], omega: Float[Array, ""]) -> Modes:
     The eigenvectors of U, the propagator over the period, are those of the Hermitian part of e^{iχ}U: cos(θ_a + χ)
     coincides for two eigenvalues only where these do, or by chance."""
     H, omega = jax.lax.stop_gradient((H, omega))
+    # Where samples are too few by far, exponentials overflow.
+    turned = 2 * jnp.pi / (omega * len(H) * SUBSTEPS) * jnp.max(jnp.linalg.norm(H, axis=(1, 2)))
+    lost = turned > OVERTURNED
+    H = jnp.where(lost, 0.0, H)
     after, whole = propagators(-1j * H, omega)
     turned = jnp.exp(1j * TURN) * whole
     vectors = jnp.linalg.eigh((turned + dagger(turned)) / 2)[1]
     angles = jnp.angle(jnp.einsum("ia,ij,ja->a", vectors.conj(), whole, vectors))
     phases = jnp.exp(-1j * jnp.arange(len(H))[:, None] * angles / len(H))
-    return Modes((after @ vectors) * phases[:, None, :], -angles * omega / (2 * jnp.pi), omega)
+    return Modes((after @ vectors) * phases[:, None, :], -angles * omega / (2 * jnp.pi), omega, ~lost)
 
 
 def propagators(A: Complex[Array, "t n n"], omega: Float[Array, ""]) -> tuple[Array, Array]:

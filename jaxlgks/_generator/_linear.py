@@ -50,7 +50,7 @@ def trace_kept(L: Complex[Array, "n n"], one: Complex[Array, " n"]) -> Complex[A
     return jnp.where(here, -jnp.diag((one.real @ others).real), L)
 
 
-def lu_factors(M: Complex[Array, "n n"]) -> Any:
+def lu_factors(M: Inexact[Array, "n n"]) -> Any:
     """The LU factors of M, constants of differentiation."""
     # A linear solver that is given NaN stops the program, a whole batch of it: pass NaN on instead.
     M = jax.lax.stop_gradient(M)

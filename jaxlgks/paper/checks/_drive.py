@@ -1,7 +1,7 @@
 """Rows for drives of any strength: steady cycles with the memory of the bath, and what other solvers find.
 
 Takes: exact cycles of a qubit. Returns: rows for mean, first harmonic and heat current with memory, which agree; for
-dissipators that follow at once, as in Eqs. (23), (24), and QuTiP's two solvers, how far off they are.
+dissipators that follow at once, as in Eqs. (23), (24), and QuTiP's two solvers, how far off they are; those of `_pump`.
 """
 
 from collections.abc import Callable, Iterator
@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from .._drive import cycles, outside
+from ._pump import rows as pump_rows
 from ._row import Check, agree, hold
 
 ALLOWED = 0.01
@@ -31,6 +32,7 @@ def rows(progress: Callable[[str], None]) -> Iterator[Check]:
         for kind, words in WORDS.items():
             if np.isfinite(getattr(other, kind)).all():
                 yield _compared(name, getattr(other, kind), getattr(exact, kind), kind, words)
+    yield from pump_rows(progress)
 
 
 def _compared(name: str, values: np.ndarray, exact: np.ndarray, kind: str, words: str) -> Check:

@@ -1,7 +1,7 @@
-"""A qubit under a weak to strong drive: mean and first harmonic of ⟨σz⟩, and the heat current.
+"""A qubit under a weak to strong drive: mean and first harmonic of ⟨σz⟩, and the heat current. And a heat pump.
 
 Takes: steady cycles over the amplitude of the drive. Returns: cycles where dissipators follow the drive at once and
-with the memory of the bath, exactly, and by QuTiP's two solvers.
+with the memory of the bath, exactly, and by QuTiP's two solvers; below them what `_pump` draws.
 """
 
 from collections.abc import Callable
@@ -11,6 +11,7 @@ import xarray as xr
 from matplotlib.figure import Figure
 
 from .._drive import AMPLITUDES, CUTOFF, TEMPERATURE, Cycles, cycles, outside, points, stored
+from . import _pump
 from ._style import BLACK, COMPUTED, CORRECTED, GREEN, ORANGE, PRINTED, dataset, letter, new_figure, variable
 
 LINES = {"at_once": "dissipators follow at once", "memory": "dissipators with memory"}
@@ -26,14 +27,18 @@ def compute(progress: Callable[[str], None]) -> xr.Dataset:
         variables |= _three(name, cycles(name == "at_once")[0], "amplitude", what)
     for name, what in POINTS.items():
         variables |= _three(name, outside(name), "amplitude_point", what)
+    pump, beside = _pump.compute(progress)
     unit = "level distance"
     coordinates = {
         "amplitude": variable("amplitude", AMPLITUDES, "amplitude of the drive", unit),
         "amplitude_point": variable("amplitude_point", points(), "the same, numbers from outside", unit),
     }
+    coordinates |= beside
     numbers = {key: stored()[key] for key in ("strength", "omega")}
     parameters = numbers | {"temperature": TEMPERATURE, "cutoff": CUTOFF}
-    return dataset(variables, coordinates, "Steady cycles of a driven qubit", parameters, unit="the level distance")
+    parameters |= _pump.parameters()
+    title = "Steady cycles of a driven qubit, and of two that pump heat"
+    return dataset(variables | pump, coordinates, title, parameters, unit="the level distance")
 
 
 def _three(name: str, found: Cycles, dim: str, what: str) -> dict[str, xr.Variable]:
@@ -45,8 +50,8 @@ def _three(name: str, found: Cycles, dim: str, what: str) -> dict[str, xr.Variab
 
 
 def draw(data: xr.Dataset) -> Figure:
-    """Three panels over the amplitude."""
-    figure, panels = new_figure(1, 3, (11.0, 3.9))
+    """Three panels over the amplitude, and three of the pump."""
+    figure, (panels, below) = new_figure(2, 3, (11.0, 7.4))
     kinds = {
         "mean": (r"mean of $\langle\sigma_z\rangle$", 1.0),
         "first": (r"first harmonic of $\langle\sigma_z\rangle$,  $10^{3}\,|a_1|$", 1e3),
@@ -65,4 +70,5 @@ def draw(data: xr.Dataset) -> Figure:
         letter(panel, name, label)
         panel.set_xlabel(r"amplitude of the drive  $\delta$  (level distance)")
     panels[0].legend(loc="best")
+    _pump.draw(below, data)
     return figure
