@@ -1,4 +1,8 @@
-"""Fits, sweeps and optima of driven systems."""
+"""Fits, sweeps and optima of driven systems; whether dissipators may follow a drive at once."""
+
+import json
+from types import SimpleNamespace
+from unittest import mock
 
 import diffrax
 import jax
@@ -7,7 +11,10 @@ import numpy as np
 import pytest
 
 import jaxlgks as lgks
-from jaxlgks.errors import InputError
+from jaxlgks._response import _at_once
+from jaxlgks.errors import CorrelationError, InputError
+
+from . import cycles_heom as heom
 
 X, Z = lgks.models.pauli("X"), lgks.models.pauli("Z")
 TS = np.linspace(0.0, 24.0, 5)
@@ -97,3 +104,86 @@ def test_a_derivative_in_the_other_mode_says_what_to_do(call, words):
 def test_another_error_keeps_its_words():
     with pytest.raises(TypeError, match="unsupported operand"):
         lgks.sensitivity(lambda p: p["a"] + "a", {"a": jnp.ones(())})
+
+
+# ------------------------------------------------------------------------------------------------------------ at once
+
+
+def driven_case(V, amplitude, omega, baths):
+    """A case of the stored cycles of the hierarchy."""
+    some = [lgks.Bath(S, T, lgks.DrudeLorentz(heom.LAMBDAS[0], heom.CUTOFF)) for S, T in baths]
+    return lgks.System(heom.H0, some).driven(lgks.Drive(V, lgks.periodic([0.0, 1j * amplitude], omega)))
+
+
+@pytest.mark.slow
+def test_what_at_once_costs_is_what_the_hierarchy_says():
+    """Its errors against the library's memory equal its errors against exact numbers, to what memory itself leaves
+    (5e−3 of the currents, README): the verdict is not the library's opinion of itself."""
+    driven = driven_case(*heom.CASES[0])
+    found = lgks.diagnose(driven)
+    row = json.loads(heom.PATH.read_text())["rows"][0]
+    exact = np.array(row["real"]) + 1j * np.array(row["imag"])
+    c = lgks.cycle(driven, instantaneous=True)
+    J = np.stack([c.current_harmonic(n) for n in range(3)])
+    off = np.max(np.abs(J - exact[:3, 3:])) / np.max(np.abs(exact[:3, 3:]))
+    assert float(found.current_error) == pytest.approx(off, abs=1e-2)
+    # ρ₀₀ = (1 + ⟨σz⟩)/2, of which the mean is most wrong.
+    assert float(found.state_error) == pytest.approx(abs(float(c.mean(Z)) - exact[0, 2].real) / 2, abs=1e-3)
+    assert float(found.frequency) == pytest.approx(2.0, rel=1e-3)
+    assert not found.at_once
+    assert "WRONG" in str(found)
+
+
+def of_evolutions(J, J_other, rho, rho_other):
+    """The verdict where both ways give these."""
+    pair = [SimpleNamespace(heat_currents=a, states=b) for a, b in ((J, rho), (J_other, rho_other))]
+    pulse = lgks.Drive(Z, lgks.pulses.Gaussian(0.3, centre=3.0, width=1.0))
+    driven = lgks.System(0.5 * Z, lgks.Bath(X, 0.5, lgks.DrudeLorentz(0.01, 1.5))).driven(pulse)
+    with mock.patch.object(_at_once, "evolve", side_effect=pair):
+        return lgks.diagnose(driven, ts=np.linspace(0.0, 6.0, 61))
+
+
+def test_a_verdict_over_times():
+    """Errors are in parts of the largest current; of no current there is none to compare; a Gaussian moves with
+    e^(−1/2)/width over its height less its mean. Evolutions are not computed: what they are is tested elsewhere."""
+    J, rho = np.array([[1.0, -2.0], [0.5, 0.0]]), np.eye(2) / 2 * np.ones((2, 1, 1))
+    found = of_evolutions(J, J + 0.01, rho, rho + 0.002)
+    assert float(found.current_error) == pytest.approx(0.005)
+    assert float(found.state_error) == pytest.approx(0.002)
+    mean = np.sqrt(2 * np.pi) / 6.1  # of 61 samples over 6 widths, to 3e−3
+    assert float(found.frequency) == pytest.approx(np.exp(-0.5) / (1 - mean), rel=1e-2)
+    assert found.at_once
+    assert "good to 1 %" in str(found)
+    assert "good to 10 %" in str(of_evolutions(J, J + 0.1, rho, rho))
+    still = of_evolutions(0 * J, 0 * J, rho, rho + 0.2)
+    assert np.isnan(float(still.current_error))
+    assert "WRONG" in str(still)
+    assert "there is no heat current" in str(still)
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "words"),
+    [
+        (lambda d: lgks.diagnose(d), InputError, r"diagnose\(driven, ts=\.\.\.\)"),
+        (lambda d: lgks.diagnose(d, X, 0.1), InputError, r"diagnose\(driven\), without V and delta"),
+        (lambda d: lgks.diagnose(d.system, X, 0.1, ts=[0.0, 1.0]), InputError, "times of a driven system"),
+        (lambda d: jax.jit(lambda T: lgks.diagnose(hotter(d, T)).state_error)(1.0), InputError, "known values"),
+        (lambda d: lgks.diagnose(flat(), ts=[0.0, 1.0]), CorrelationError, "Flat"),
+    ],
+)
+def test_a_verdict_that_cannot_be_given_says_why(call, error, words):
+    bath = lgks.Bath(X, 0.5, lgks.DrudeLorentz(0.01, 1.5))
+    pulse = lgks.Drive(X, lgks.pulses.Gaussian(0.4, centre=3.0, width=1.0))
+    with pytest.raises(error, match=words):
+        call(lgks.System(0.5 * Z, bath).driven(pulse))
+
+
+def hotter(driven, T):
+    """With a bath of another temperature."""
+    bath = lgks.Bath(X, T, lgks.DrudeLorentz(0.01, 1.5))
+    return lgks.System(0.5 * Z, bath).driven(*driven.drives)
+
+
+def flat():
+    """A bath without memory."""
+    return lgks.System(0.5 * Z, lgks.Bath(X, 0.5, lgks.Flat(0.1))).driven(lgks.Drive(X, lgks.periodic([0.0, 0.1], 1.0)))
