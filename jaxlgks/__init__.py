@@ -68,6 +68,7 @@ from ._quasifree import (
 from ._response import (
     CrossValidation as CrossValidation,
     Diagnosis as Diagnosis,
+    DrivenDiagnosis as DrivenDiagnosis,
     Harmonics as Harmonics,
     LinearResponse as LinearResponse,
     Parts as Parts,

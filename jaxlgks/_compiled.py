@@ -11,10 +11,11 @@ So a program that is called by itself, on a small system, is compiled without. I
 import functools
 from collections.abc import Callable
 from importlib.metadata import version
-from typing import Any
+from typing import Any, TypeVar, cast
 
 import equinox as eqx
 import jax
+from jax.core import trace_ctx
 
 SMALL = 8
 """The largest dimension of a Hamiltonian for which programs are compiled in a hurry: measured, up to 8 they are as fast
@@ -30,7 +31,10 @@ if version("jaxlib").startswith("0.9."):
     _HURRIED |= {"xla_cpu_use_fusion_emitters": False, "xla_cpu_parallel_codegen_split_count": 1}
 
 
-def compiled(function: Callable) -> Callable:
+Function = TypeVar("Function", bound=Callable)
+
+
+def compiled(function: Function) -> Function:
     """`equinox.filter_jit`, in a hurry where a small system is all that is asked for.
 
     What has a `dim` says how large it is; where nothing among the arguments does, the program is optimised.
@@ -38,7 +42,7 @@ def compiled(function: Callable) -> Callable:
     optimised = eqx.filter_jit(function)
 
     # The same traced program, so that what is called both by itself and inside others is traced once.
-    @eqx.filter_jit(compiler_options=_HURRIED)
+    @functools.partial(eqx.filter_jit, compiler_options=_HURRIED)  # pyright: ignore
     @functools.wraps(function)
     def hurried(*args: Any, **kwargs: Any) -> Any:
         return optimised(*args, **kwargs)
@@ -47,12 +51,12 @@ def compiled(function: Callable) -> Callable:
     def call(*args: Any, **kwargs: Any) -> Any:
         return (hurried if _by_itself() and _small((args, kwargs)) else optimised)(*args, **kwargs)
 
-    return call
+    return cast(Function, call)
 
 
 def _by_itself() -> bool:
     """Whether no transformation is under way (XLA's options belong to whole programs), on a CPU."""
-    return jax.core.trace_ctx.is_top_level() and jax.default_backend() == "cpu"
+    return trace_ctx.is_top_level() and jax.default_backend() == "cpu"
 
 
 def _small(arguments: Any) -> bool:

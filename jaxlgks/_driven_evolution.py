@@ -136,15 +136,12 @@ def evolve_driven(driven: DrivenSystem, rho0: Any, ts: Any, equation: Any, optio
     ts = as_times(ts, "evolve: ts")
     _require_drives(driven, ts)
     begin = driven.at(ts[0])
+    baths = AtOnce(driven, equation) if instantaneous else following(driven.system)
     problem = resolve(begin, equation)
     rho = _initial(begin, problem, equation, rho0, stationary or instantaneous)
     require_states("evolve", len(ts), driven.system)
-    if instantaneous:
-        motion, memory = Motion(driven, AtOnce(driven, equation)), None
-    else:
-        baths = following(driven.system)
-        motion, memory = Motion(driven, baths), baths.start(begin.hamiltonian, stationary)
-    evolution = _reported(ts, motion.through(rho, memory, ts, **options), driven.system.temperatures)
+    memory = None if isinstance(baths, AtOnce) else baths.start(begin.hamiltonian, stationary)
+    evolution = _reported(ts, Motion(driven, baths).through(rho, memory, ts, **options), driven.system.temperatures)
     _require_known(problem.finite(evolution, "evolve"))
     validity = problem.validity(evolution.states)
     tell(problem, validity)

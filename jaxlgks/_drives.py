@@ -28,8 +28,9 @@ UNEQUAL = 1e-6
 
 DOORS = (
     "A system under drives has no generator at rest. States, heat and work in time are evolve(driven, rho0, ts, "
-    "equation), steady cycles cycle(driven, equation); driven.at(t) is the system with the Hamiltonian of one moment, "
-    "driven.system the one without drives."
+    "equation), steady cycles cycle(driven, equation); diagnose(driven), without V and delta, says whether dissipators "
+    "may follow the drive at once. driven.at(t) is the system with the Hamiltonian of one moment, driven.system that "
+    "without drives."
 )
 """What functions for a system at rest say to one."""
 

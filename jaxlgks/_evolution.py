@@ -41,7 +41,8 @@ def evolve(
       never formed. A derivative takes four steps and more per inverse decay rate, in H two and more per inverse Bohr
       frequency.
     - `options` of "diffrax": `rtol` (1e−10), `atol` (1e−12), `max_steps` (100,000), `progress` (a text bar), `adjoint`
-      (how it is differentiated; reverse mode by default, `diffrax.ForwardMode()` for `jvp` and `jacfwd`).
+      (how it is differentiated; reverse mode by default, that of `maximise`; `diffrax.ForwardMode()` for `jvp`,
+      `jacfwd`, `fit`, `sensitivity`, `fisher_information` and derivatives of a `sweep`).
 
     For a driven system (`system.driven(...)`) dissipators follow H(t) with the memory of the baths, which is exact to
     second order in the coupling for any drive: `equation=Redfield(lamb_shift=True)`. It is integrated by collocation of

@@ -6,11 +6,12 @@ computed. Values are checked where they are known; inside `jit`, `vmap` or `grad
 fail the check becomes NaN there (never a plausible number).
 """
 
+import contextlib
 import math
 import numbers
 import sys
 import textwrap
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -323,3 +324,30 @@ def as_function(value: Any, name: str) -> Callable[..., Any]:
     if not callable(value) or isinstance(value, type):
         raise InputError(f"{name} must be a function; got {described(value)}.")
     return value
+
+
+FORWARD = (
+    "derivatives are taken in forward mode, and something that the function calls has them in reverse mode only. Such "
+    "is evolve of a driven system, or with method='diffrax': give it adjoint=diffrax.ForwardMode()."
+)
+BACKWARD = (
+    "derivatives are taken in reverse mode, and something that the function calls has them in forward mode only. Such "
+    "is evolve with adjoint=diffrax.ForwardMode(): leave adjoint out."
+)
+BOTH = (
+    "derivatives of derivatives are taken, forwards and then in reverse, and something that the function calls has one "
+    "of the two. Such is evolve of a driven system, or with method='diffrax'; steady cycles have both. Plans that are "
+    "given can be compared by fisher_information, with adjoint=diffrax.ForwardMode()."
+)
+"""What is done, and what to do where it cannot be."""
+
+
+@contextlib.contextmanager
+def differentiating(who: str, how: str) -> Iterator[None]:
+    """Names what to do where a function of the user's does not have the derivatives that are taken inside."""
+    try:
+        yield
+    except (TypeError, ValueError) as problem:
+        if "custom_vjp function" not in str(problem) and "Reverse-mode differentiation" not in str(problem):
+            raise
+        raise InputError(f"{who}: {how}") from problem

@@ -41,4 +41,5 @@ def test_inside_a_transformation_a_program_is_part_of_it():
     assert float(jax.jit(f)(1.5)) == 3.0
     assert float(jax.grad(f)(1.5)) == float(jax.jacfwd(f)(1.5)) == 2.0
     np.testing.assert_array_equal(jax.vmap(f)(jnp.arange(2.0)), [0.0, 2.0])
-    assert asked[0] and not any(asked[1:])
+    assert asked[0]
+    assert not any(asked[1:])

@@ -13,7 +13,7 @@ import numpy as np
 
 from .._equations import worst
 from .._generator import Judgement, doubtful
-from .._inputs import as_count, as_flag, as_units
+from .._inputs import FORWARD, as_count, as_flag, as_units, differentiating
 from ..errors import DataError, FitWarning, IdentifiabilityError
 from ._data import Data, as_data, usable, weights_of
 from ._information import Information, information_of
@@ -50,7 +50,8 @@ def fit(
 
     - `predict`: `predict(params, x)`, what is measured at one point; `x` holds its coordinates by name. It returns a
       number, or a dictionary of the data's observables. Anything that JAX can differentiate. What depends on `params`
-      alone (a diagonalisation) is computed once for all points.
+      alone (a diagonalisation) is computed once for all points. A curve in time is one point with many numbers, data
+      `{"z": [1, t]}`; `evolve` under a drive takes adjoint=diffrax.ForwardMode() here.
     - `data`: `Data`, an xarray object, a pandas DataFrame or a mapping of columns (X_error beside X). Relative errors
       are taken of the prediction; the fit then runs several times, until they stay (`Fit.data` holds those used).
     - `init`: start values, a pytree of real numbers; entries are called by their path: `"g"`, `"bath.gamma"`, `"h[2]"`.
@@ -98,7 +99,8 @@ def fit(
     steps = optimiser.steps if steps is None else as_count(steps, "fit: steps")
     progress, throw = as_flag(progress, "fit: progress"), as_flag(throw, "fit: throw")
     rows = start_values(parameters, theta, starts, seed, "fit")
-    problem, ends = run(problem, optimiser, rows, steps, progress)
+    with differentiating("fit", FORWARD):
+        problem, ends = run(problem, optimiser, rows, steps, progress)
     label = method if isinstance(method, str) else type(method).__name__
     all_units = {**measured.units, **as_units(units), **units_of(units, parameters.names)}
     result = _result(problem, measured, ends, label, all_units)

@@ -22,7 +22,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from .._inputs import as_count, as_flag, as_function, as_mapping
+from .._inputs import BACKWARD, as_count, as_flag, as_function, as_mapping, differentiating
 from ..errors import FitError, FitWarning, InputError
 from ._parameters import Bounds, Parameters, as_parameters, range_of, start_values
 
@@ -200,7 +200,8 @@ def maximise(
     sizes = np.array([next((x for x in column if np.isfinite(x)), 1.0) for column in ends.T])
     unit = abs(float(value)) if np.isfinite(value) and value else 1.0
     task = Task((figure, *h), variables, np.r_[unit, sizes], low / sizes, high / sizes)
-    rows = task.maximised(start_values(variables, theta, starts, seed, "maximise"), steps, progress)
+    with differentiating("maximise", BACKWARD):
+        rows = task.maximised(start_values(variables, theta, starts, seed, "maximise"), steps, progress)
     figures = _figures(task, rows, names)
     best = int(np.argmax(figures))
     held, binding, multipliers, residual, notes = _verdict(task, rows[best])

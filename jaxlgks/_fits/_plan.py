@@ -15,7 +15,18 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from .._inputs import LARGEST, as_count, as_flag, as_function, as_mapping, as_units, described
+from .._inputs import (
+    BOTH,
+    FORWARD,
+    LARGEST,
+    as_count,
+    as_flag,
+    as_function,
+    as_mapping,
+    as_units,
+    described,
+    differentiating,
+)
 from ..errors import DataError, FitError, FitWarning, IdentifiabilityError, InputError
 from ._data import Data, as_coordinates
 from ._information import Information, information_of
@@ -59,7 +70,8 @@ def sensitivity(f: Callable[[Any], Any], params: Any, *, units: Mapping[str, str
 
     as_function(f, "sensitivity: f")
     parameters, theta = as_parameters(params, None, "sensitivity")
-    value, jacobian = _with_jacobian(f, parameters, theta)
+    with differentiating("sensitivity", FORWARD):
+        value, jacobian = _with_jacobian(f, parameters, theta)
     names, columns = [], []
     for path, leaf in jax.tree_util.tree_flatten_with_path(value)[0]:
         if not jnp.issubdtype(leaf.dtype, jnp.floating):
@@ -136,7 +148,8 @@ def _whitened(
 ) -> tuple[np.ndarray, float]:
     """The Jacobian of predictions over their errors, [m, p], and the length of these predictions."""
     x = dict(coordinates)
-    y, jacobian = jax.tree.map(np.asarray, model.with_jacobian(jnp.asarray(theta), x))
+    with differentiating(where, BOTH if where == "optimal_plan" else FORWARD):
+        y, jacobian = jax.tree.map(np.asarray, model.with_jacobian(jnp.asarray(theta), x))
     data = Data(x, y, _errors_of(errors, x, y))
     sigma = data.flat(data.errors or {})
     J = np.concatenate([jacobian[name].reshape(-1, len(theta)) for name in y]) / sigma[:, None]
@@ -257,7 +270,8 @@ def optimal_plan(
     task = Task((volume,), plan, np.ones(1), none, none)
     if len(start.root) < len(theta):
         raise IdentifiabilityError(f"{where}: no plan of {count} settings fixes all parameters. {start.unseen}")
-    rows = task.maximised(start_values(plan, settings, starts, seed, where), progress=progress)
+    with differentiating(where, BOTH):
+        rows = task.maximised(start_values(plan, settings, starts, seed, where), progress=progress)
     volumes = 2 * np.array([task.at(row)[0][0] for row in rows])
     # ln det F in the parameters themselves.
     volumes = np.where(volumes > -1e10, volumes, -np.inf) - 2 * float(np.sum(np.log(size)))

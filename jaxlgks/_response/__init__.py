@@ -1,6 +1,7 @@
 """The response of a steady state to H → H + δV: by the explicit first-order generator, by automatic differentiation,
 and side by side; its response to the baths; and which equation to use."""
 
+from ._at_once import DrivenDiagnosis as DrivenDiagnosis
 from ._autodiff import autodiff_response as autodiff_response
 from ._correlation import correlation as correlation
 from ._diagnosis import Diagnosis as Diagnosis, diagnose as diagnose

@@ -9,19 +9,21 @@ dissipator the first; the unified equation with its clusters fixed is smooth thr
 competes with the splitting: whether it matters is found by computing with and without.
 """
 
-from typing import Any
+from typing import Any, overload
 
 import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Float
 
+from .._drives import DrivenSystem
 from .._equations import LARGE, SMALL, Redfield, Unified, Validity
 from .._generator import AbstractProblem, AbstractSolver, Facts, as_solver, resolve
 from .._inputs import as_flag, as_scalar, is_concrete
 from .._observables import HeatCurrents, value_at
 from .._steady import at_rest
 from ..errors import RESULTS, CorrelationError, InputError, LambShiftError, SingularDensityError
+from ._at_once import DrivenDiagnosis, diagnose_drive
 from ._expansion import expand
 
 LOCAL_LIMIT = 0.01
@@ -96,10 +98,18 @@ class Diagnosis(eqx.Module):
         return "\n".join(lines)
 
 
+@overload
+def diagnose(system: DrivenSystem, *, ts: Any = None) -> DrivenDiagnosis: ...
+@overload
 def diagnose(
     system: Any, V: Any, delta: ArrayLike, solver: AbstractSolver | None = None, *, drive: bool = False
-) -> Diagnosis:
-    """Which regime H → H + δV is in, and which master equation describes it.
+) -> Diagnosis: ...
+def diagnose(
+    system: Any, V: Any = None, delta: Any = None, solver: AbstractSolver | None = None, *, drive: bool = False,
+    ts: Any = None,
+) -> Diagnosis | DrivenDiagnosis:  # fmt: skip
+    """Which regime H → H + δV is in, and which master equation describes it; of a driven system whether dissipators
+    may follow its drive at once.
 
     **Arguments:** `system`; `V`: Hermitian, [d, d]; `delta`: the strength δ. Values must be known (not inside `jit`).
     Of a `QuasiFree` model V is a `Polynomial`, a group is a normal frequency with all modes that share it, shifts are
@@ -108,9 +118,14 @@ def diagnose(
     frequency of a drive δ(t)V dissipators may follow it at once (`instantaneous=True`), by the heat currents of
     `Redfield(lamb_shift=True)` with and without the memory of the baths.
 
-    **Returns:** `Diagnosis`.
+    `diagnose(driven)`, `driven = system.driven(...)`: what is wrong with heat currents and states where dissipators
+    follow this drive at once (`instantaneous=True`), at any strength, by computing both ways: its steady cycles where
+    it has a period, its evolution over `ts` otherwise.
 
-    **Raises:** `NotHermitianError`, `ShapeError`, `InputError`; `DensityError` where a density has no rate.
+    **Returns:** `Diagnosis`; `DrivenDiagnosis` of a driven system.
+
+    **Raises:** `NotHermitianError`, `ShapeError`, `InputError`; `DensityError` where a density has no rate;
+    `CorrelationError` where a bath of a driven system has no memory, and what `cycle` raises.
 
     ```python
     import jax; jax.config.update("jax_enable_x64", True)
@@ -119,6 +134,10 @@ def diagnose(
     print(lgks.diagnose(system, lgks.models.pauli("ZZ"), delta=50.0))
     ```
     """
+    if isinstance(system, DrivenSystem) and V is None and delta is None:
+        return diagnose_drive(system, ts)
+    if ts is not None:
+        raise InputError("diagnose: ts= are the times of a driven system, diagnose(system.driven(...), ts=ts).")
     delta = as_scalar(delta, "the strength delta of the perturbation")
     drive = as_flag(drive, "diagnose: drive")
     problem = resolve(system, Unified())

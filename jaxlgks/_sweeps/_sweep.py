@@ -19,7 +19,17 @@ import jax
 import numpy as np
 
 from .._generator import require_memory
-from .._inputs import as_count, as_flag, as_mapping, as_setting, as_several, as_units, as_word
+from .._inputs import (
+    FORWARD,
+    as_count,
+    as_flag,
+    as_mapping,
+    as_setting,
+    as_several,
+    as_units,
+    as_word,
+    differentiating,
+)
 from ..errors import InputError, SweepError, SweepWarning, ValidityWarning
 from ._grid import Block, Dimension, blocks, dimensions, point, require_parameters
 from ._program import compiled, evaluate, named, with_slopes
@@ -107,7 +117,8 @@ def sweep(
     finish = functools.partial(with_slopes, values=values, derivatives=tuple(derivatives))
 
     start = time.perf_counter()
-    program = compiled(at, finish, grid, chunk, memory)
+    with differentiating("sweep", FORWARD):
+        program = compiled(at, finish, grid, chunk, memory)
     compile_seconds = time.perf_counter() - start
     _require_room(math.prod(one.size for one in grid), program.a_point)
     results = _Results(grid)
