@@ -41,8 +41,8 @@ class Pumped(NamedTuple):
     @property
     def through(self) -> np.ndarray:
         """From the first bath to the second. What both give alike is work that the drives dissipate. To exchange the
-        qubits is to run the loop backwards: this part is odd in ω, and the current that an equation of second order
-        keeps at rest at one temperature, of the square of the coupling, is none of it."""
+        qubits is to run the loop backwards: this part is odd in ω, and holds nothing of the current, of the order λ³,
+        that an equation of second order keeps at rest at one temperature."""
         return (self.heat[:, 0] - self.heat[:, 1]) / 2
 
 

@@ -47,10 +47,10 @@ CAPTIONS = {
     "on a Drude–Lorentz bath coupled by $\\sigma_x + 0.3\\,\\sigma_z$, from weak to strong drive. Lines: the Redfield "
     "equation with its Lamb shift. QuTiP's solvers: `brmesolve` (instantaneous eigenstates), which follows at once, "
     "and `fmmesolve` (Floquet modes, secular), which has the mean and no harmonic. (d)–(f) A heat pump: two qubits, "
-    "$g\\,\\sigma_x^A\\sigma_x^B$, each on a bath, both of one temperature, whose splittings "
-    "$1 + a\\cos\\omega t$ and $1 + a\\cos(\\omega t - \\varphi)$ go round a loop, $\\varphi = \\pi/2$ in (d) and "
-    "(e). What slow loops pump in a cycle does not depend on their speed, nor, as the coupling goes to zero, on the "
-    "baths: the dashed line is its closed form. What is left in (f) is of the order of the coupling.",
+    "$0.4\\,\\sigma_x^A\\sigma_x^B$, each on a Drude–Lorentz bath, both of temperature 0.3, whose splittings "
+    "$1 + 0.5\\cos\\omega t$ and $1 + 0.5\\cos(\\omega t - \\varphi)$ go round a loop; $\\varphi = \\pi/2$ in (d) and "
+    "(e), $\\lambda = 0.005$. What a slow loop pumps does not depend on its speed, nor, as the coupling goes to zero, "
+    "on the baths: dashed, in closed form. Faster than relaxation, about $2.5\\lambda$, the qubits do not follow.",
 }
 
 
