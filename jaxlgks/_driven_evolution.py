@@ -184,8 +184,8 @@ def require_equation(who: str, equation: Any, instantaneous: bool) -> None:
         equation.require_own_frame(f"{who} of a driven system")
     elif not equation.second_order:
         raise InputError(
-            f"{who}: {type(equation).__name__}{'()' if not equation.lamb_shift else '(lamb_shift=True)'} is derived "
-            "for a Hamiltonian at rest. A driven system takes equation=Redfield(lamb_shift=True), whose baths follow "
+            f"{who}: {type(equation).__name__}{'()' if not equation.lamb_shift else '(lamb_shift=True)'} "
+            f"{equation.undriven}. A driven system takes equation=Redfield(lamb_shift=True), whose baths follow "
             "any drive with their memory; or set instantaneous=True for the generator that an equation has at each "
             "moment, right for drives much slower than the transitions."
         )

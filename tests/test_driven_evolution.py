@@ -174,6 +174,10 @@ FLAT = lgks.System(H0, lgks.Bath(X, 0.5, lgks.Flat(0.1)))
     [
         (lambda d: lgks.evolve(d, START, TS), "Redfield\\(lamb_shift=True\\).*instantaneous=True"),
         (lambda d: lgks.evolve(d, START, TS, lgks.Redfield()), "Redfield\\(\\) is derived"),
+        (
+            lambda d: lgks.evolve(d, START, TS, lgks.UniversalLindblad()),
+            "later times too.*Redfield\\(lamb_shift",
+        ),
         (lambda d: lgks.evolve(d, START, TS, lgks.Cumulant()), "any master equation; got Cumulant"),
         (lambda d: lgks.evolve(d, None, TS, REDFIELD), "stationary=True"),
         (lambda d: lgks.evolve(d, START, TS, REDFIELD, step=0.1), "options are rtol.*'step'"),

@@ -35,6 +35,8 @@ class AbstractEquation(eqx.Module):
     """Whether the frequencies of one group are taken for equal."""
     follows: ClassVar[bool] = True
     """Whether the dissipators change with H."""
+    undriven: ClassVar[str] = "is derived for a Hamiltonian at rest"
+    """Why it does not follow a drive with memory, where it is not exact to second order."""
 
     def __check_init__(self) -> None:
         # A truth value of NumPy would make programs of its own.

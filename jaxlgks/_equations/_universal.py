@@ -49,6 +49,16 @@ class UniversalLindblad(AbstractEquation):
     `Redfield(lamb_shift=True)`.) Heat currents, which agree in both
     frames to that order, and responses by formula are not built there and refused.
 
+    Under a drive its jump operator is (ibid.)
+
+        A(t) = ∫ ds g(s) U(t, t−s) S U(t, t−s)†,    g(s) = ∫ dω/2π √Γ(ω) e^{−iωs},    g(−s) = g(s)*,
+
+    s from −∞ to ∞, which is √Γ(Ω_H)[S] at rest. With g(s) = Σ_j a_j e^{−μ_j s} for s > 0 it has two parts: that of the
+    past moves as the operators of `Redfield` do, dA_j/dt = a_j S − μ_j A_j − i[H(t), A_j]; that of the times to come
+    obeys dA'_j/dt = −a_j* S + μ_j* A'_j − i[H(t), A'_j], which grows forwards and is found backwards from the end of
+    the drive. Neither is built (√Γ has no poles for the sum over j, and is fitted): `evolve` and `cycle` refuse it but
+    for `instantaneous=True`, √Γ(Ω_H(t))[S], and have `Redfield(lamb_shift=True)`, of the same accuracy, with memory.
+
     **Arguments:** `lamb_shift`: whether to add it. `frame`: "jump" (of ρ', in which the equation has Lindblad's form)
     or "system", which needs the Lamb shift.
 
@@ -66,6 +76,7 @@ class UniversalLindblad(AbstractEquation):
     lamb_shift: bool = eqx.field(static=True, default=False)
     frame: Frame = eqx.field(static=True, default="jump")
     reference: ClassVar[None] = None
+    undriven: ClassVar[str] = "has a jump operator that needs H(t) of later times too, and is not built for drives"
 
     def __check_init__(self) -> None:
         as_word(self.frame, "UniversalLindblad: frame", get_args(Frame))
