@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Complex, Float
 
-from ._driven_evolution import require_equation, require_own_energy
+from ._driven_evolution import of_two_temperatures, require_equation, require_own_energy, worth
 from ._drives import DrivenSystem
 from ._equations import AbstractEquation, Dissipator, Redfield, Validity
 from ._generator import (
@@ -154,16 +154,19 @@ class SteadyCycle(eqx.Module):
 
     @property
     def efficiency(self) -> Float[Array, ""]:
-        """Of an engine, −power/J_hot: the work that it gives over the heat that it takes from the hottest bath. NaN
-        where no work comes out or that bath gives nothing."""
-        work, hot = -self.power, self.heat_currents[jnp.argmax(self.temperatures)]
-        return _ratio(work, hot)
+        """Of an engine, −power/J_hot: the work that it gives over the heat that it takes from the baths of the higher
+        temperature. NaN where no work comes out or they give nothing.
+
+        **Raises:** `InputError` where baths have more than two temperatures, which is NaN inside `jit`."""
+        return worth(-self.power, of_two_temperatures(self.heat_currents, self.temperatures)[0])
 
     @property
     def cop(self) -> Float[Array, ""]:
-        """Of a refrigerator, its coefficient of performance J_cold/power: the heat that it takes from the coldest bath
-        over the work put in. NaN where no work is put in or that bath gives nothing."""
-        return _ratio(self.heat_currents[jnp.argmin(self.temperatures)], self.power)
+        """Of a refrigerator, its coefficient of performance J_cold/power: the heat that it takes from the baths of the
+        lower temperature over the work put in. NaN where no work is put in or they give nothing.
+
+        **Raises:** `InputError` where baths have more than two temperatures, which is NaN inside `jit`."""
+        return worth(of_two_temperatures(self.heat_currents, self.temperatures)[1], self.power)
 
     @property
     def multipliers(self) -> Complex[Array, " n"]:
@@ -199,11 +202,6 @@ class SteadyCycle(eqx.Module):
             return repr(self)
         words = ", ".join(f"{name} {float(x):.2g}" for name, x in numbers.items())
         return f"SteadyCycle ({self.harmonics} harmonics): {words}. {RESULTS[self.result] or 'Successful.'}"
-
-
-def _ratio(above: Array, below: Array) -> Float[Array, ""]:
-    good = (above > 0) & (below > 0)
-    return jnp.where(good, above / jnp.where(good, below, 1.0), jnp.nan)
 
 
 def cycle(
@@ -268,7 +266,8 @@ def cycle(
     throw, slow = as_flag(throw, "cycle: throw"), as_flag(slow, "cycle: slow")
     baths = None if instantaneous else following(driven.system)
     if harmonics is None:
-        if not is_concrete(driven, jnp.zeros(())):
+        # A function f may hold traced numbers that it does not show.
+        if not is_concrete(driven, driven.hamiltonian(jnp.zeros(()))):
             raise InputError(
                 "cycle: harmonics= must be given inside jit, vmap and grad, where nobody can look how many are needed. "
                 "cycle(...).harmonics of a case at hand is a good number, with slow= its .slow."

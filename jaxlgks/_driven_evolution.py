@@ -14,7 +14,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Complex, Float
+from jaxtyping import Array, Complex, Float
 
 from ._drives import DrivenSystem
 from ._entropy import entropy, log_state
@@ -33,6 +33,8 @@ from ._inputs import as_flag, as_operator, as_times, described, is_concrete
 from ._steady import steady_state
 from .errors import InputError
 
+SAME = 1e-9
+"""Temperatures that differ by less, over the highest, are one."""
 OPTIONS = ("rtol", "atol", "max_steps", "progress", "adjoint", "stationary", "instantaneous")
 
 
@@ -103,18 +105,20 @@ class DrivenEvolution(eqx.Module):
 
     @property
     def efficiency(self) -> Float[Array, ""]:
-        """Of an engine, −W/Q_hot: the work given out over the heat that the hottest bath gave, from the first to the
-        last time. NaN where no work comes out or the hottest bath gives nothing. It is that of a machine where the
-        state comes back to what it was."""
-        work, Q = -self.work[-1], self.bath_heat[-1][jnp.argmax(self.temperatures)]
-        return _ratio(work, Q, (work > 0) & (Q > 0))
+        """Of an engine, −W/Q_hot: the work given out over the heat that the baths of the higher temperature gave, from
+        the first to the last time. NaN where no work comes out or they give nothing. It is that of a machine where the
+        state comes back to what it was.
+
+        **Raises:** `InputError` where baths have more than two temperatures, which is NaN inside `jit`."""
+        return worth(-self.work[-1], of_two_temperatures(self.bath_heat[-1], self.temperatures)[0])
 
     @property
     def cop(self) -> Float[Array, ""]:
-        """Of a refrigerator, Q_cold/W: the heat that the coldest bath gave over the work put in, from the first to the
-        last time. NaN where no work is put in or the coldest bath gives nothing."""
-        work, Q = self.work[-1], self.bath_heat[-1][jnp.argmin(self.temperatures)]
-        return _ratio(Q, work, (work > 0) & (Q > 0))
+        """Of a refrigerator, Q_cold/W: the heat that the baths of the lower temperature gave over the work put in, from
+        the first to the last time. NaN where no work is put in or they give nothing.
+
+        **Raises:** `InputError` where baths have more than two temperatures, which is NaN inside `jit`."""
+        return worth(of_two_temperatures(self.bath_heat[-1], self.temperatures)[1], self.work[-1])
 
     @property
     def _entropy_rate(self) -> Float[Array, " t"]:
@@ -122,8 +126,28 @@ class DrivenEvolution(eqx.Module):
         return -jnp.einsum("tij,tji->t", self.rates, logs).real
 
 
-def _ratio(above: Array, below: Array, good: Bool[Array, ""]) -> Array:
-    return jnp.where(good, above / jnp.where(good, below, 1.0), jnp.nan)
+def worth(gained: Array, paid: Array) -> Float[Array, ""]:
+    """What is gained over what is paid, NaN where either is not positive."""
+    good = (gained > 0) & (paid > 0)
+    return jnp.where(good, gained / jnp.where(good, paid, 1.0), jnp.nan)
+
+
+def of_two_temperatures(heat: Float[Array, " baths"], temperatures: Float[Array, " baths"]) -> tuple[Array, Array]:
+    """The heat of all baths at the higher of two temperatures, and of all at the lower. With a third one in between
+    neither quotient is bounded by Carnot's: which heat counts is for the user to say."""
+    apart = SAME * jnp.max(temperatures)
+    hot, cold = (jnp.abs(temperatures - T) <= apart for T in (jnp.max(temperatures), jnp.min(temperatures)))
+    two = jnp.all(hot | cold)
+    if is_concrete(two) and not two:
+        raise InputError(
+            "efficiency and cop are those of a machine between two temperatures; the baths have "
+            f"{[float(f'{float(T):.6g}') for T in temperatures]}. Take them from the heat of each bath and the work."
+        )
+
+    def total(side: Array) -> Array:
+        return jnp.where(two, jnp.sum(jnp.where(side, heat, 0.0)), jnp.nan)
+
+    return total(hot), total(cold)
 
 
 def evolve_driven(driven: DrivenSystem, rho0: Any, ts: Any, equation: Any, options: dict[str, Any]) -> DrivenEvolution:
@@ -210,7 +234,10 @@ def _require_drives(driven: DrivenSystem, ts: Array) -> None:
     if not is_concrete(driven, ts):
         return
     with jax.ensure_compile_time_eval():
-        good = np.isfinite(_hamiltonians(driven, ts)).all(axis=(1, 2))
+        H = _hamiltonians(driven, ts)
+    if not is_concrete(H):  # numbers of f are traced where f does not show them
+        return
+    good = np.isfinite(np.asarray(H)).all(axis=(1, 2))
     if not np.all(good):
         raise InputError(
             f"evolve: H(t) is not finite at t = {float(ts[np.argmin(good)]):.6g}. Samples have values between their "

@@ -90,7 +90,10 @@ class Drive(eqx.Module):
                 "Drive: f must be a JAX function of one time t (jax.numpy, no `if` on t, nothing of math or NumPy): "
                 f"{problem}"
             ) from problem
-        kind = jax.ShapeDtypeStruct(np.shape(kind), np.result_type(kind)) if not hasattr(kind, "dtype") else kind
+        if isinstance(kind, bool | int | float | complex):
+            kind = jax.ShapeDtypeStruct((), np.result_type(kind))
+        if not hasattr(kind, "dtype"):
+            raise InputError(f"Drive: f(t) must be a real number for a time t; got {described(kind)}.")
         if kind.shape != () or not jnp.issubdtype(kind.dtype, jnp.floating):
             raise InputError(
                 f"Drive: f(t) must be a real scalar for a scalar t; got {kind.dtype} of shape {tuple(kind.shape)}. A "

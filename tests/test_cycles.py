@@ -176,20 +176,27 @@ def test_constant_and_fast_drives_have_steady_states():
 
 def response_by_hand(V, omega, T, strength):
     """χ(ω) of ⟨σ⟩ and of the current, H = σz/2 and S as above: the first order in a weak drive, element by element,
+    with the rate and the Lamb shift of the density in closed form, no exponentials,
 
-    Λ_j⁽¹⁾(ω)_mn = (−i[V, Λ_j⁽⁰⁾])_mn / (ν_j − iω − iω_mn),    x = −(L₀ + iω)⁻¹ L₁(ω)π."""
-    c, rates = (np.asarray(x)[:, None, None] for x in lgks.DrudeLorentz(strength, CUTOFF).exponentials(T, terms=60))
-    H, bohr = Z / 2, np.array([[0, -1.0], [1.0, 0]])  # ω_mn = E_n − E_m
-    still = c * S / (rates - 1j * bohr)
+    Λ⁽¹⁾(ω)_mn = Σ_k (G[ω_mn + ω, ω_mk] S_mk V_kn − G[ω_mn + ω, ω_kn] V_mk S_kn),   G[x, y] = (G(x) − G(y))/(x − y)."""
+    J, H, bohr = lgks.DrudeLorentz(strength, CUTOFF), Z / 2, np.array([[0, -1.0], [1.0, 0]])  # ω_mn = E_n − E_m
+
+    def G(x):
+        return np.asarray(J.rate(x, T)) / 2 + 1j * np.asarray(J.lamb_shift(x, T))
+
+    def divided(x, y):
+        return (G(x) - G(y)) / (x - y)
 
     def moved(w):
-        return np.sum(-1j * (V @ still - still @ V) / (rates - 1j * w - 1j * bohr), axis=0)
+        x = (bohr + w)[:, :, None]  # axes m, n, k
+        right = divided(x, bohr[:, None, :]) * S[:, None, :] * V.T[None]
+        return np.sum(right - divided(x, bohr.T[None]) * V[:, None, :] * S.T[None], axis=2)
 
     def D(left, right, rho):  # −[S, Λρ − ρΛ'†]
         inner = left @ rho - rho @ right.conj().T
         return inner @ S - S @ inner
 
-    kernel = np.sum(still, axis=0)
+    kernel = G(bohr) * S
     basis = np.eye(4).reshape(4, 2, 2)
     L = np.stack([(-1j * (H @ B - B @ H) + D(kernel, kernel, B)).reshape(4) for B in basis], axis=1)
     trace = np.outer([1, 0, 0, 1], [1, 0, 0, 1]) / 2
@@ -202,16 +209,19 @@ def response_by_hand(V, omega, T, strength):
 
 
 def test_weak_drives_have_the_slope_of_the_response():
-    """(a(δ) − a(−δ))/2δ at two δ, extrapolated, against the first order written out: 1e−8 of the largest. (`response`
-    gives the same to its accuracy, which has its own tests.)"""
+    """(a(δ) − a(−δ))/2δ at two δ, extrapolated, against the first order written out without exponentials: 1e−8 of the
+    largest, at temperatures of half the level spacing and of ten, so that exponentials, Floquet's modes and solver are
+    right together. (`response` gives the same to its accuracy, which has its own tests.)"""
     V, omegas, deltas = Z + 0.4 * X, (0.3, 1.1, 2.5), (2e-3, 1e-3)
-    cases = [case(V=V, h=(0, s * d), omega=w, **WARM) for w in omegas for d in deltas for s in (1, -1)]
-    a = solved(cases)[0].reshape(len(omegas), 2, 2, 3, 5)
-    slopes = (a[:, :, 0, 1] - a[:, :, 1, 1]) / (2 * np.array(deltas)[:, None])
-    slope = (4 * slopes[:, 1] - slopes[:, 0]) / 3
-    chi = np.array([response_by_hand(V, omega, 10.0, 0.002) for omega in omegas])
-    close(slope[:, :3], chi[:, :3], 1e-8)
-    close(slope[:, 3], chi[:, 3], 1e-8)
+    points = [(w, T) for T in (0.5, 10.0) for w in omegas]
+    cases = [case(V=V, h=(0, s * d), omega=w, temperatures=(T, T)) for w, T in points for d in deltas for s in (1, -1)]
+    a = solved(cases)[0].reshape(2, 3, 2, 2, 3, 5)
+    slopes = (a[..., 0, 1, :] - a[..., 1, 1, :]) / (2 * np.array(deltas)[:, None])
+    slope = (4 * slopes[:, :, 1] - slopes[:, :, 0]) / 3
+    chi = np.array([response_by_hand(V, w, T, 0.002) for w, T in points]).reshape(2, 3, 4)
+    for found, exact in zip(slope, chi, strict=True):
+        close(found[:, :3], exact[:, :3], 1e-8)
+        close(found[:, 3], exact[:, 3], 1e-8)
 
 
 def test_one_temperature_gives_no_work():
@@ -314,23 +324,31 @@ def test_a_slow_drive_equals_the_hierarchy_and_bad_cycles_are_named():
 
 def test_what_a_machine_is_worth():
     """An engine that takes 3 and gives 2 of heat is worth 1/3; a refrigerator that takes as much heat as work, 1. (Of
-    the numbers of a cycle alone: H = t σz over a period, its state and its currents are made up.)"""
+    the numbers of a cycle alone: H = t σz over a period, its state and its currents are made up.) Baths of one
+    temperature are one reservoir; a third temperature is refused."""
     angles = 2 * np.pi * np.arange(5) / 5
     H, rho = (np.einsum("t,ij->tij", f, Z) + 0j for f in (np.cos(angles), np.sin(angles) / 4))
     power = np.mean(-np.sin(angles) * np.sin(angles) / 2)  # Tr[Ḣρ] at ω = 1
     none, zero = dict.fromkeys(("interaction", "validity")), jnp.zeros(())
     made_up = dict.fromkeys(("error", "tail", "slowest"), zero) | {"_dissipators": (), "times": jnp.zeros(5)}
-    made_up |= {"period": jnp.asarray(2 * np.pi), "temperatures": jnp.array([2.0, 1.0]), "result": RESULTS.successful}
+    made_up |= {"period": jnp.asarray(2 * np.pi), "result": RESULTS.successful}
 
-    def machine(sign, currents):
+    def machine(sign, currents, T=(2.0, 1.0)):
         flows = jnp.tile(jnp.array(currents), (5, 1)) * -power
         H_of_t, states = jnp.asarray(sign * H), jnp.asarray(rho + np.eye(2) / 2)
+        made_up["temperatures"] = jnp.array(T)
         return lgks.SteadyCycle(rho=states, hamiltonians=H_of_t, currents=flows, **none, **made_up)
 
     engine, fridge = machine(1, [3.0, -2.0]), machine(-1, [-2.0, 1.0])
     np.testing.assert_allclose([engine.power, fridge.power], [power, -power])
     np.testing.assert_allclose([engine.efficiency, fridge.cop], [1 / 3, 1])
     assert np.isnan([engine.cop, fridge.efficiency]).all()
+    four = machine(1, [1.0, -1.5, 2.0, -0.5], (2.0, 1.0, 2.0, 1.0)), machine(-1, [-0.5, 0.4, -1.5, 0.6], (2.0, 1.0) * 2)
+    np.testing.assert_allclose([four[0].efficiency, four[1].cop], [1 / 3, 1])
+    three = machine(1, [3.0, -1.0, -1.0], (2.0, 1.0, 1.5))
+    with pytest.raises(InputError, match=r"between two temperatures; the baths have \[2\.0, 1\.0, 1\.5\]"):
+        _ = three.efficiency
+    assert np.isnan(jax.jit(lambda c: c.cop)(three))
 
 
 def test_inside_a_program_what_cannot_be_trusted_is_nan():
@@ -385,6 +403,8 @@ def test_bad_input_is_named():
             lgks.cycle(*arguments, **options)
     with pytest.raises(InputError, match="must be given inside jit"):
         jax.jit(lambda w: lgks.cycle(system.driven(lgks.Drive(Z, lgks.periodic([0, 0.1], w)))).power)(2.0)
+    with pytest.raises(InputError, match="must be given inside jit"):  # a number that f holds and does not show
+        jax.grad(lambda a: lgks.cycle(system.driven(lgks.Drive(Z, lambda t: a * jnp.cos(t), 2 * np.pi))).power)(2.0)
 
 
 def test_a_slow_drive_has_the_instantaneous_form_as_its_limit():

@@ -19,6 +19,8 @@ from scipy.integrate import solve_ivp
 from scipy.special import jv
 
 import jaxlgks as lgks
+from jaxlgks._driven_evolution import _require_drives
+from jaxlgks._generator import Following
 from jaxlgks._system import require_matrices
 from tests import by_hand, driven_heom
 from tests.driven_heom import BATHS, CASES, CUTOFF, H0, LAMBDAS, START, TIMES, X, Y, Z
@@ -164,6 +166,41 @@ def test_figures_of_merit():
     assert engine.efficiency == 0.4
     assert fridge.cop == 1.5
     assert np.isnan([engine.cop, fridge.efficiency]).all()
+
+
+def test_couplings_that_are_not_hermitian():
+    """Two equal noises that couple by S = (A + iB)/√2 and S†, H_I = S R† + S†R, are two that couple by A and by B: the
+    same dissipator, the same energy of the interaction, whatever operators Λ and ρ are."""
+    rng = np.random.default_rng(1)
+    A, B, rho = (M + M.conj().T for M in rng.normal(size=(3, 3, 3)) + 1j * rng.normal(size=(3, 3, 3)))
+    Ka, Kb = rng.normal(size=(2, 3, 3)) + 1j * rng.normal(size=(2, 3, 3))
+
+    def rotated(a, b):
+        return jnp.stack([a + 1j * b, a - 1j * b]) / np.sqrt(2)
+
+    c = jnp.ones((2, 1), complex)
+    for a, b in ((Ka, Kb), (Kb, 0 * Ka)):
+        hermitian, other = Following(jnp.stack([A, B]), c, c, (0, 0)), Following(rotated(A, B), c, c, (0, 0))
+        kernels = jnp.stack([a, b]), rotated(a, b)
+        for one in ("dissipators", "interaction"):
+            expected, found = (
+                getattr(f, one)(k, jnp.asarray(rho)) for f, k in zip((hermitian, other), kernels, strict=True)
+            )
+            np.testing.assert_allclose(found, expected, rtol=1e-12, atol=1e-12)
+
+
+def test_numbers_that_a_function_does_not_show():
+    """f may hold traced numbers, of which no leaf of its drive tells: times are then not looked at. A function that
+    returns nothing is no drive."""
+
+    def amplitude(a):
+        driven = qubit(0.02, Z, shape()).system.driven(lgks.Drive(Z, lambda t: a * jnp.cos(t)))
+        _require_drives(driven, jnp.asarray(TS))
+        return a
+
+    assert jax.vmap(amplitude)(jnp.ones(2)).shape == (2,)
+    with pytest.raises(lgks.errors.InputError, match="must be a real number for a time t; got NoneType"):
+        lgks.Drive(Z, lambda t: None)
 
 
 FLAT = lgks.System(H0, lgks.Bath(X, 0.5, lgks.Flat(0.1)))

@@ -67,9 +67,11 @@ class Following(eqx.Module):
         return jnp.einsum("ij,bji->b", H, self.dissipators(kernel, rho)).real
 
     def interaction(self, kernel: Complex[Array, "n d d"], rho: Complex[Array, "d d"]) -> Float[Array, " baths"]:
-        """⟨H_I^α⟩ = −i Tr[S(Λρ − ρΛ†)], bilinear: its rate is interaction(dΛ/dt, ρ) + interaction(Λ, dρ/dt). A bath
-        gives −d⟨H_B^α⟩/dt = J^α + d⟨H_I^α⟩/dt."""
-        return self.by_bath(2 * jnp.einsum("nij,nji->n", self.couplings, kernel @ rho).imag)
+        """⟨H_I^α⟩ = 2 Im Σ_n Tr[S_n†Λ_nρ], bilinear: its rate is interaction(dΛ/dt, ρ) + interaction(Λ, dρ/dt).
+        A bath gives −d⟨H_B^α⟩/dt = J^α + d⟨H_I^α⟩/dt."""
+        # To first order bath and system are correlated by −i ∫ds [H_I(t−s), ρ ⊗ ρ_B]. In H_I = S R, or S R† + S†R with
+        # two noises, S with ⟨R(s)R†⟩ and S† with ⟨R†(s)R⟩, it is S_n† that stands beside S_n(t−s), as in D.
+        return self.by_bath(2 * jnp.einsum("nji,nji->n", self.couplings.conj(), kernel @ rho).imag)
 
     def by_bath(self, each: Array) -> Array:
         """The sum over the noises of each bath, [n, ...] to [baths, ...]."""

@@ -27,8 +27,12 @@ from ._retarded import Retarded, retarded
 APART, ABOVE, JOINED = 3.0, 4.0, 10.0
 """The gap and Γ, and below which distance of levels that V joins secular equations warn, in units of the fastest decay
 rate."""
+ONE_POLE = 1e-7, 1e-6
+"""Tolerances of the exponentials of a bath whose density has one pole, the second where the first needs too many. The
+rate falls slowly and the error is one far beyond the cutoff: at frequencies of the order of the cutoff and the
+temperature G(ω) is nearer, to some 1e−9 of its largest value."""
 POLES = 1e-10, 1e-6
-"""Tolerances of the exponentials of a bath whose density has poles: the second where the first needs too many."""
+"""The same of a density with two poles or more."""
 FITTED = 1e-6, 1e-4
 """The same of a density whose rate is fitted."""
 TERMS = 60
@@ -129,19 +133,24 @@ def _of_any(noise: Noise) -> tuple[Array, Array]:
     spectrum, T = noise.spectrum, noise.temperature
     if not is_concrete(spectrum, T) and spectrum.poles() is not None:
         return spectrum.exponentials(T, terms=TERMS)
-    tolerances = FITTED if spectrum.poles() is None else POLES
     try:
-        return spectrum.exponentials(T, tolerances[0])
-    except CorrelationError:
-        pass
-    try:
-        return spectrum.exponentials(T, tolerances[1])
+        return _nearest_of(noise)
     except CorrelationError as error:
         raise CorrelationError(
             f"A response in time or frequency, and a system under a drive, needs the memory of {noise.label}. {error} "
             "With instantaneous=True dissipators follow the drive at once: right for drives much slower than the "
             "transitions, and in static()."
         ) from error
+
+
+def _nearest_of(noise: Noise) -> tuple[Array, Array]:
+    """To the first tolerance that few enough exponentials reach."""
+    poles = noise.spectrum.poles()
+    first, second = FITTED if poles is None else ONE_POLE if poles[0].size == 1 else POLES
+    try:
+        return noise.spectrum.exponentials(noise.temperature, first)
+    except CorrelationError:
+        return noise.spectrum.exponentials(noise.temperature, second)
 
 
 Exponentials = tuple[Complex[Array, "n j"], Complex[Array, "n j"]]
