@@ -2,7 +2,7 @@
 
 A qubit H = σz/2 + 0.4 sin(2t) σz with S = σx + 0.3 σz on a Drude–Lorentz bath: error of the mean of ⟨σz⟩ and of its
 first harmonic, the larger one and both in the note, against the hierarchy (HEOM, stored for the tests). QuTiP has no
-steady cycles: its solvers are run until they have relaxed to e⁻⁸, and averaged over a period. `fmmesolve` is cheap, since
+steady cycles: its solvers are run until they have relaxed to e⁻⁸, and averaged over a period. `fmmesolve` is cheap, as
 it turns with quasi-energies and has constant rates, but it has one temperature, no coherence between quasi-energies,
 and here no harmonic; `brmesolve` takes instantaneous eigenstates. Of QuTiP only its hierarchy is as near as the second
 order, with as few exponentials and tiers as give that. Two qubits between two baths, at 64 harmonics, d = 4: the error

@@ -11,6 +11,7 @@ Re ν_j > 0; the second by GMRES with what the basis has for an inverse.
 """
 
 from collections.abc import Callable
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -27,19 +28,59 @@ from ._operators import packed, unpacked
 
 RESTART, CYCLES = 60, 5
 """Steps of GMRES that are kept, and restarts."""
+ROUNDING = 1e-12
+"""What modes may be off, over what feeds the memory, with no second approximation."""
 
 
+@eqx.filter_custom_jvp
 def periodic_memory(
     baths: Following, H: Complex[Array, "t d d"], omega: Float[Array, ""], basis: Modes | Levels
 ) -> tuple[Complex[Array, "t n d d"], Float[Array, ""]]:
     """Λ_n(t) = Σ_j Λ_nj(t) of each noise, and what a first solution leaves of the equations, over their right-hand
-    side: the square of it is left in the end."""
+    side: the square of it is left in the end, or all of it where it is rounding."""
+    if isinstance(basis, Levels):
+        return _one_by_one(baths, H, omega, basis)
+    memory, left = _summed(baths, H, omega, basis)
+    return jax.lax.cond(left < ROUNDING, lambda: (memory, left), lambda: _one_by_one(baths, H, omega, basis))
+
+
+@periodic_memory.def_jvp
+def _periodic_memory_jvp(primals: Any, tangents: Any) -> Any:
+    return eqx.filter_jvp(_one_by_one, primals, tangents)
+
+
+def _summed(
+    baths: Following, H: Complex[Array, "t d d"], omega: Float[Array, ""], modes: Modes
+) -> tuple[Complex[Array, "t n d d"], Float[Array, ""]]:
+    """Where modes are exact, d/dt + i[H, ·] is `turning` in their basis and all Λ_nj of a noise are one division. What
+    they are off is the same operator for all of them, and is seen on their sum."""
+    turning, S = modes.turning[:, None], baths.couplings
+    weights = jnp.sum(
+        baths.coefficients[:, :, None, None] / (baths.rates[:, :, None, None] + turning[:, :, None]), axis=2
+    )
+    inside = weights * modes.harmonics(jnp.broadcast_to(S, (len(H), *S.shape)))
+    memory = modes.sampled(inside)
+    off = modes.sampled(turning * inside) - _turned(H, omega)(memory)
+    fed = jnp.max(jnp.abs(baths.coefficients)) * jnp.max(jnp.abs(S))
+    return memory, jnp.max(jnp.abs(off)) / fed
+
+
+def _turned(H: Complex[Array, "t d d"], omega: Float[Array, ""]) -> Callable[[Array], Array]:
+    """d/dt + i[H, ·]."""
+    return lambda X: rate_of_change(X, omega) + 1j * (times_left(H, X) - times_right(X, H))
+
+
+def _one_by_one(
+    baths: Following, H: Complex[Array, "t d d"], omega: Float[Array, ""], basis: Modes | Levels
+) -> tuple[Complex[Array, "t n d d"], Float[Array, ""]]:
+    """`periodic_memory` with every Λ_nj, which derivatives and a second approximation need."""
+    basis = jax.lax.stop_gradient(basis)
     rates = baths.rates[:, :, None, None]
     fed = baths.coefficients[:, :, None, None] * baths.couplings[:, None]
     constants = jax.lax.stop_gradient((H, rates, baths.couplings, baths.coefficients, omega))
 
     def equation(H: Array, rates: Array, omega: Array) -> Callable[[Array], Array]:
-        return lambda X: rate_of_change(X, omega) + rates * X + 1j * (times_left(H, X) - times_right(X, H))
+        return lambda X: rates * X + _turned(H, omega)(X)
 
     def divide(B: Array) -> Array:
         return basis.divided(B, constants[1])
