@@ -38,15 +38,21 @@ def periodic_memory(
 ) -> tuple[Complex[Array, "t n d d"], Float[Array, ""]]:
     """Λ_n(t) = Σ_j Λ_nj(t) of each noise, and what a first solution leaves of the equations, over their right-hand
     side: the square of it is left in the end, or all of it where it is rounding."""
+
+    def by_each() -> tuple[Array, Array]:
+        memory, left = _each(baths, H, omega, basis)
+        return jnp.sum(memory, axis=2), left
+
     if isinstance(basis, Levels):
-        return _one_by_one(baths, H, omega, basis)
+        return by_each()
     memory, left = _summed(baths, H, omega, basis)
-    return jax.lax.cond(left < ROUNDING, lambda: (memory, left), lambda: _one_by_one(baths, H, omega, basis))
+    return jax.lax.cond(left < ROUNDING, lambda: (memory, left), by_each)
 
 
 @periodic_memory.def_jvp
 def _periodic_memory_jvp(primals: Any, tangents: Any) -> Any:
-    return eqx.filter_jvp(_one_by_one, primals, tangents)
+    memory, left = periodic_memory(*primals)
+    return (memory, left), (jnp.sum(_change(primals, tangents), axis=2), jnp.zeros_like(left))
 
 
 def _summed(
@@ -65,45 +71,75 @@ def _summed(
     return memory, jnp.max(jnp.abs(off)) / fed
 
 
-def _turned(H: Complex[Array, "t d d"], omega: Float[Array, ""]) -> Callable[[Array], Array]:
-    """d/dt + i[H, ·]."""
-    return lambda X: rate_of_change(X, omega) + 1j * (times_left(H, X) - times_right(X, H))
-
-
-def _one_by_one(
+@eqx.filter_custom_jvp
+def _each(
     baths: Following, H: Complex[Array, "t d d"], omega: Float[Array, ""], basis: Modes | Levels
-) -> tuple[Complex[Array, "t n d d"], Float[Array, ""]]:
-    """`periodic_memory` with every Λ_nj, which derivatives and a second approximation need."""
-    basis = jax.lax.stop_gradient(basis)
-    rates = baths.rates[:, :, None, None]
-    fed = baths.coefficients[:, :, None, None] * baths.couplings[:, None]
-    constants = jax.lax.stop_gradient((H, rates, baths.couplings, baths.coefficients, omega))
+) -> tuple[Complex[Array, "t n j d d"], Float[Array, ""]]:
+    """Λ_nj(t), and what the first solution leaves."""
+    apply, fed, rates = _equation(baths, H, omega), _fed(baths), baths.rates[:, :, None, None]
+    constant = jnp.broadcast_to(baths.couplings[:, None], (len(H), *baths.couplings[:, None].shape))
+    first = baths.coefficients[:, :, None, None] * basis.divided(constant, rates)
+    first = _refined(basis, apply, first, fed, lambda B: basis.divided(B, rates))
+    left = fed - apply(first)
+    return first + _solved(apply, left, rates, basis), jnp.max(jnp.abs(left)) / jnp.max(jnp.abs(fed))
 
-    def equation(H: Array, rates: Array, omega: Array) -> Callable[[Array], Array]:
-        return lambda X: rates * X + _turned(H, omega)(X)
+
+@_each.def_jvp
+def _each_jvp(primals: Any, tangents: Any) -> Any:
+    memory, left = _each(*primals)
+    return (memory, left), (_change(primals, tangents), jnp.zeros_like(left))
+
+
+def _change(primals: Any, tangents: Any) -> Complex[Array, "t n j d d"]:
+    """dΛ_nj, from (d/dt + ν_nj + i[H, ·]) dΛ_nj = dc_nj S_n + c_nj dS_n − (what moves of the left side) Λ_nj."""
+    *moved, basis = primals
+    memory, _ = _each(*primals)
+
+    def off(baths: Following, H: Array, omega: Array) -> Array:
+        return _fed(baths) - _equation(baths, H, omega)(memory)
+
+    _, source = eqx.filter_jvp(off, tuple(moved), tuple(tangents[:3]))
+    return _solved(_equation(*moved), source, moved[0].rates[:, :, None, None], basis)
+
+
+def _solved(apply: Callable, B: Array, rates: Array, basis: Modes | Levels) -> Array:
+    """X with apply(X) = B; the basis is a means to it and is not differentiated."""
+    basis, rates = jax.lax.stop_gradient((basis, rates))
 
     def divide(B: Array) -> Array:
-        return basis.divided(B, constants[1])
+        return basis.divided(B, rates)
 
     def across(B: Array) -> Array:
         return jax.linear_transpose(divide, B)(B)[0]
 
-    def refined(apply: Callable, X: Array, B: Array, divide: Callable) -> Array:
-        if basis.passes == 1:
-            return X
-        return jax.lax.fori_loop(1, basis.passes, lambda _, X: X + divide(B - apply(X)), X)
-
-    # As in `linear_solve`: any first approximation will do, and is no part of what is differentiated.
-    still, frozen, S, c, turning = constants
-    apply, before = equation(H, rates, omega), equation(still, frozen, turning)
-    constant = jnp.broadcast_to(S[:, None], (len(H), *S[:, None].shape))
-    first = refined(before, c[:, :, None, None] * divide(constant), jax.lax.stop_gradient(fed), divide)
-    left = fed - apply(first)
-    memory = first + jax.lax.custom_linear_solve(
-        apply, left, lambda A, b: refined(A, divide(b), b, divide), lambda A, b: refined(A, across(b), b, across)
+    return jax.lax.custom_linear_solve(
+        apply,
+        B,
+        lambda A, b: _refined(basis, A, divide(b), b, divide),
+        lambda A, b: _refined(basis, A, across(b), b, across),
     )
-    size = jax.lax.stop_gradient(jnp.max(jnp.abs(left)) / jnp.max(jnp.abs(fed)))
-    return jnp.sum(memory, axis=2), size
+
+
+def _refined(basis: Modes | Levels, apply: Callable, X: Array, B: Array, divide: Callable) -> Array:
+    """In as many passes as the basis needs."""
+    if basis.passes == 1:
+        return X
+    return jax.lax.fori_loop(1, basis.passes, lambda _, X: X + divide(B - apply(X)), X)
+
+
+def _fed(baths: Following) -> Complex[Array, "n j d d"]:
+    """c_nj S_n."""
+    return baths.coefficients[:, :, None, None] * baths.couplings[:, None]
+
+
+def _equation(baths: Following, H: Complex[Array, "t d d"], omega: Float[Array, ""]) -> Callable[[Array], Array]:
+    """d/dt + ν_nj + i[H, ·]."""
+    return lambda X: baths.rates[:, :, None, None] * X + _turned(H, omega)(X)
+
+
+def _turned(H: Complex[Array, "t d d"], omega: Float[Array, ""]) -> Callable[[Array], Array]:
+    """d/dt + i[H, ·]."""
+    return lambda X: rate_of_change(X, omega) + 1j * (times_left(H, X) - times_right(X, H))
 
 
 class PeriodicState(eqx.Module):
