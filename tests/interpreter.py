@@ -24,6 +24,8 @@ from jax._src.sharding_impls import UnspecifiedValue
 PATIENCE, PERSISTENCE = 8, 12
 """So many times a program is run one operation at a time before later tests find it compiled; within one test, which
 sees the same numbers to the last digit as long as nothing changes."""
+LARGE, ENDURANCE = 5_000, 5
+"""A program of so many operations is compiled sooner within a test: to run it eight times takes as long as compiling."""
 TURNS, SHORT = 24, 150
 """So many turns of a loop are run so; and, where their number is not known, only if a turn has so few operations, none
 of them a loop: what an integrator or a Krylov space does is compiled."""
@@ -72,7 +74,7 @@ def _suits(jaxpr: Any, args: Any, params: Any) -> bool:
     calls = _calls.get(jaxpr, 0)
     before = _since.setdefault(jaxpr, calls)
     _calls[jaxpr] = calls + 1
-    return before < PATIENCE and calls - before < PERSISTENCE
+    return before < PATIENCE and calls - before < (PERSISTENCE if _size(jaxpr) < LARGE else ENDURANCE)
 
 
 def _weakly_kept(function: Callable) -> Callable:
@@ -98,17 +100,23 @@ def _is_program(jaxpr: Any) -> bool:
 @_weakly_kept
 def _operations(jaxpr: Any) -> float:
     """How many, those of called programs counted, too many where there are loops."""
+    return _counted(jaxpr.jaxpr, loops=np.inf)
 
+
+@_weakly_kept
+def _size(jaxpr: Any) -> float:
+    """The same, loops counted as one turn."""
+    return _counted(jaxpr.jaxpr, loops=0)
+
+
+def _counted(plain: Any, loops: float) -> float:
     def of(eqn: Any) -> float:
         held = [x for v in eqn.params.values() for x in (v if isinstance(v, tuple | list) else (v,))]
-        held = [getattr(x, "jaxpr", x) for x in held]
-        looped = eqn.primitive.name in ("while", "scan")
-        return np.inf if looped else 1 + sum(map(_counted, (x for x in held if isinstance(x, core.Jaxpr))))
+        held = [x for x in (getattr(x, "jaxpr", x) for x in held) if isinstance(x, core.Jaxpr)]
+        inside = sum(_counted(x, loops) for x in held)
+        return 1 + inside + (loops if eqn.primitive.name in ("while", "scan") else 0)
 
-    def _counted(plain: Any) -> float:
-        return sum(map(of, plain.eqns))
-
-    return _counted(jaxpr.jaxpr)
+    return sum(map(of, plain.eqns))
 
 
 def _variables(jaxpr: Any) -> list[Any]:

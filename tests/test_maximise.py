@@ -61,13 +61,13 @@ def test_the_efficiency_of_a_maser_at_fixed_power():
     slope of efficiency against power, here by a difference over 2 % (second order in it: 1e−3)."""
     bounds = {"drive": (1e-8, 0.1), "omega_cold": (0.3, 3.0)}
     at, start = {}, {"drive": 1e-4, "omega_cold": 1.0}
-    for level in (0.99e-6, 1e-6, 1.01e-6, 1e-7, 1e-8):
+    for level in (0.99e-6, 1e-6, 1.01e-6, 1e-8):
         best = lgks.maximise(efficiency, start, bounds=bounds, constraints={"power": (power, level)})
         assert best.constraints["power"] == pytest.approx(level, rel=1e-6)
         at[level], start = best, best.values
     slope = (at[1.01e-6].figure - at[0.99e-6].figure) / 0.02e-6
     assert at[1e-6].multipliers["power"] == pytest.approx(slope, rel=1e-2)
-    assert at[1e-6].figure < at[1e-7].figure < at[1e-8].figure < 1 - 0.5 / 4
+    assert at[1e-6].figure < at[1e-8].figure < 1 - 0.5 / 4
     assert at[1e-8].figure == pytest.approx(1 - at[1e-8].values["omega_cold"] / 5, abs=1e-6)
     assert at[1e-8].figure == pytest.approx(1 - 0.5 / 4, abs=1e-3)
 
