@@ -25,7 +25,7 @@ PATIENCE, PERSISTENCE = 8, 12
 """So many times a program is run one operation at a time before later tests find it compiled; within one test, which
 sees the same numbers to the last digit as long as nothing changes."""
 LARGE, ENDURANCE = 5_000, 5
-"""A program of so many operations is compiled sooner within a test: to run it eight times takes as long as compiling."""
+"""A program of so many operations is compiled sooner within a test: to run it eight times takes as long as that."""
 TURNS, SHORT = 24, 150
 """So many turns of a loop are run so; and, where their number is not known, only if a turn has so few operations, none
 of them a loop: what an integrator or a Krylov space does is compiled."""
