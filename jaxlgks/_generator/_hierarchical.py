@@ -87,6 +87,10 @@ class HierarchyGenerator(AbstractGenerator):
         return False
 
     @property
+    def exact(self) -> bool:
+        return True
+
+    @property
     def energy_follows(self) -> bool:
         return self.parts.system.energy is None
 
@@ -145,7 +149,7 @@ class HierarchyGenerator(AbstractGenerator):
         return converged(_spectrum(self, A, B, X, omegas), X)
 
     def steady(self) -> NullState:
-        X = self.core.inverse(self.core.embedded(self.core.pin), jnp.zeros((), self.core.hamiltonian.real.dtype))
+        X = self.core.inverse(self.core.embedded(self.core.pin)[None], jnp.zeros((), self.temperatures.dtype))[0]
         fixed, state = jax.lax.stop_gradient((self.core, X))
         fastest = jnp.trace(fixed.pin).real
         eps = jnp.finfo(fastest.dtype).eps
@@ -199,7 +203,12 @@ class HierarchyGenerator(AbstractGenerator):
 
 
 def hierarchy_generator(
-    parts: HierarchyParts, correlations: tuple[Correlated, ...], restart: int, cycles: int, tolerance: float
+    parts: HierarchyParts,
+    correlations: tuple[Correlated, ...],
+    whole: bool,
+    restart: int,
+    cycles: int,
+    tolerance: float,
 ) -> HierarchyGenerator:
     """The basis is a constant of differentiation; the derivative in H comes with U† dH U."""
     structure, system = parts.structure, parts.system
@@ -218,7 +227,7 @@ def hierarchy_generator(
     H = structure.to_eigenbasis(structure.hamiltonian).astype(dtype)
     ladder = Ladder(c, conjugate, rates, root, friction, owners)
     return HierarchyGenerator(
-        parts, HierarchyCore(H, couplings, ladder, parts.equation.depth, restart, cycles), tolerance
+        parts, HierarchyCore(H, couplings, ladder, parts.equation.depth, whole, restart, cycles), tolerance
     )
 
 

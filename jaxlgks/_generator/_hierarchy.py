@@ -1,4 +1,4 @@
-"""Hierarchical equations of motion as numbers: an action on a stack of matrices, and its inverse by GMRES.
+"""Hierarchical equations of motion as numbers: an action on a stack of matrices, and its inverse.
 
 Takes: H, couplings S_b and the exponentials of their noises, C(t) = Σ_k c_k e^{−ν_k t} and C(t)* = Σ_k c̄_k e^{−ν_k t},
 in the eigenbasis of H. Returns: for the matrices ρ_n, n_k quanta in exponential k,
@@ -10,7 +10,8 @@ S the coupling of exponential k, ρ_0 the state of the system (Tanimura and Kubo
 scaled by s_k = |c_k| as in Shi, Chen, Nan, Xu, Yan, J. Chem. Phys. 130, 084105 (2009); δ_b in place of what the
 exponentials miss, Ishizaki and Tanimura 2005). No tier follows the last.
 
-The inverse is preconditioned by elimination of tiers from the last to the first. A tier t that is met by others alone,
+Small hierarchies are inverted by LU, others by GMRES. It is preconditioned by elimination of tiers from the last to the
+first. A tier t that is met by others alone,
 
     D_t → D_t − U_t D_{t+1}⁻¹ W_t      (U from, W to the tier above),
 
@@ -29,7 +30,7 @@ import numpy as np
 from jaxtyping import Array, Complex, Float, Inexact
 
 from .._inputs import nan_where
-from ._linear import iterated_solve
+from ._linear import iterated_solve, linear_solve
 from ._liouvillian import unvec, vec
 from ._tiers import Tiers, tiers_of
 
@@ -53,12 +54,14 @@ class Ladder(eqx.Module):
 
 
 class HierarchyCore(eqx.Module):
-    """The hierarchy in the eigenbasis of H. `restart`: steps of GMRES kept; `cycles`: restarts at most."""
+    """The hierarchy in the eigenbasis of H. `whole`: its inverse is that of one matrix of all elements of all matrices,
+    by LU; else by GMRES, `restart`: steps kept; `cycles`: restarts at most."""
 
     hamiltonian: Complex[Array, "d d"]
     couplings: Complex[Array, "b d d"]
     ladder: Ladder
     depth: int = eqx.field(static=True)
+    whole: bool = eqx.field(static=True)
     restart: int = eqx.field(static=True, default=40)
     cycles: int = eqx.field(static=True, default=10)
 
@@ -130,17 +133,12 @@ class HierarchyCore(eqx.Module):
         return (own * jnp.abs(X)).at[0].add(sum(forces))
 
     def solve(self, B: Complex[Array, "k n d d"], omega: Inexact[Array, ""]) -> Complex[Array, "k n d d"]:
-        """X with (L + iω) X = B and no trace, for B without trace; NaN where GMRES has not converged to `ACCEPTED`."""
-
-        regular = self.pinned((1j * omega).astype(B.dtype))
-
-        def one(b: Array) -> Array:
-            X = self.inverse(b, omega)
-            left = regular(X) - b
-            off = jnp.max(jnp.abs(left)) > ACCEPTED * jnp.max(jnp.abs(b))
-            return nan_where(X, jax.lax.stop_gradient(off), (self.hamiltonian, self.ladder.c, b))
-
-        return jax.lax.map(one, B)
+        """X with (L + iω) X = B and no trace, for B without trace; NaN where what is left is more than `ACCEPTED`."""
+        X = self.inverse(B, omega)
+        left = jax.vmap(self.pinned((1j * omega).astype(B.dtype)))(X) - B
+        off = jnp.max(jnp.abs(left), axis=(1, 2, 3)) > ACCEPTED * jnp.max(jnp.abs(B), axis=(1, 2, 3))
+        numbers = self.hamiltonian, self.couplings, self.ladder.c
+        return jax.vmap(lambda x, bad, b: nan_where(x, bad, (numbers, b)))(X, jax.lax.stop_gradient(off), B)
 
     @property
     def pin(self) -> Complex[Array, "d d"]:
@@ -152,11 +150,16 @@ class HierarchyCore(eqx.Module):
         fastest = jax.lax.stop_gradient(2 * jnp.sum(forces * of_noise))
         return jnp.where(fastest > 0, fastest, 1.0) * jnp.eye(dim, dtype=S.dtype) / dim
 
-    def inverse(self, b: Complex[Array, "n d d"], omega: Inexact[Array, ""]) -> Complex[Array, "n d d"]:
-        """(L + s |1⟩⟩⟨⟨tr|/d + iω)⁻¹ b, differentiable by the implicit function theorem."""
-        shift = (1j * omega).astype(b.dtype)
+    def inverse(self, B: Complex[Array, "k n d d"], omega: Inexact[Array, ""]) -> Complex[Array, "k n d d"]:
+        """(L + s |1⟩⟩⟨⟨tr|/d + iω)⁻¹ B, differentiable by the implicit function theorem."""
+        shift = (1j * omega).astype(B.dtype)
+        regular = self.pinned(shift)
+        if self.whole:
+            units = jnp.eye(B[0].size, dtype=B.dtype).reshape(-1, *B.shape[1:])
+            matrix = jax.vmap(regular)(units).reshape(len(units), -1).T
+            return linear_solve(matrix, B.reshape(len(B), -1).T).T.reshape(B.shape)
         ahead, _ = self.preconditioner(shift)
-        return iterated_solve(self.pinned(shift), b, ahead, self.restart, self.cycles)
+        return jax.lax.map(lambda b: iterated_solve(regular, b, ahead, self.restart, self.cycles), B)
 
     def pinned(self, shift: Complex[Array, ""]) -> Callable[[Array], Array]:
         """X ↦ (L + shift) X + s Tr[X_0]/d."""

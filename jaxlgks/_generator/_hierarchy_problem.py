@@ -33,22 +33,26 @@ from ._hierarchical import HierarchyGenerator, HierarchyParts, hierarchy_generat
 from ._matrix_problem import MatrixProblem, edge_population
 from ._memory import ALLOWED, require_memory
 from ._problem import AbstractProblem, resolve
-from ._solvers import AbstractSolver, Krylov
+from ._solvers import AbstractSolver, Dense, Krylov
 from ._tiers import matrices_in
 from ._verdict import EDGE_LIMIT, NOT_FINITE, SteadyState, verdict
 
 KEPT = 40
 """Steps of GMRES that are kept unless it is told: ten suffice at weak coupling."""
+SMALL = 300
+"""Up to so many numbers in all matrices one matrix of them all, and its LU factors, cost less than GMRES."""
 
 
 class Tiers(AbstractSolver):
-    """GMRES on all matrices, preconditioned tier by tier: `Krylov` for a hierarchy."""
+    """`Dense` and `Krylov` for a hierarchy: all numbers of all matrices as one vector, or GMRES, preconditioned tier by
+    tier. `whole`: which; None: by the number of numbers."""
 
+    whole: bool | None = eqx.field(static=True, default=None)
     tolerance: float = eqx.field(static=True, default=1e-10)
     restart: int = eqx.field(static=True, default=KEPT)
     cycles: int = eqx.field(static=True, default=10)
     memory: float = eqx.field(static=True, default=ALLOWED)
-    name: ClassVar[str] = "krylov"
+    name: ClassVar[str] = "hierarchy"
 
     def prepare(self, resolved: HierarchyParts) -> tuple[Correlated, ...]:
         """The exponentials of each noise: fits need known numbers."""
@@ -67,16 +71,25 @@ class Tiers(AbstractSolver):
         """GMRES keeps its steps; the action gathers the neighbours of each matrix."""
         dim, depth = resolved.system.dim, resolved.equation.depth
         count, itemsize = matrices_in(exponentials, depth), resolved.system.hamiltonian.dtype.itemsize
-        needed = float(itemsize) * (count * dim**2 * (1.5 * self.restart + 2 * exponentials + 20) + 6 * dim**4)
+        size, gathered = float(count * dim**2), 2 * exponentials + 20
+        if self._is_whole(count, dim):
+            needed = itemsize * size**2 * (4 + gathered)
+        else:
+            needed = itemsize * (size * (1.5 * self.restart + gathered) + 6.0 * dim**4)
         require_memory(
             f"Hierarchy: {count} matrices of dimension {dim} ({exponentials} exponentials, depth {depth})",
             needed,
             self.memory,
-            "Use a smaller depth or fewer terms, or allow more with Krylov(memory=...).",
+            "Use a smaller depth or fewer terms, Krylov() in place of Dense(), or allow more with Krylov(memory=...).",
         )
 
     def form(self, resolved: HierarchyParts, prepared: tuple[Correlated, ...]) -> HierarchyGenerator:
-        return hierarchy_generator(resolved, prepared, self.restart, self.cycles, self.tolerance)
+        count = matrices_in(sum(len(one.c) for one in prepared), resolved.equation.depth)
+        whole = self._is_whole(count, resolved.system.dim)
+        return hierarchy_generator(resolved, prepared, whole, self.restart, self.cycles, self.tolerance)
+
+    def _is_whole(self, count: int, dim: int) -> bool:
+        return count * dim**2 <= SMALL if self.whole is None else self.whole
 
 
 class HierarchyProblem(MatrixProblem):
@@ -103,13 +116,15 @@ class HierarchyProblem(MatrixProblem):
         if solver is None:
             return (Tiers(),)
         if isinstance(solver, Krylov):
-            return (Tiers(solver.tolerance, solver.restart or KEPT, solver.cycles, solver.memory),)
-        raise SolverError(f"Hierarchy() is solved by Krylov(), or by None; got {type(solver).__name__}().")
+            return (Tiers(False, solver.tolerance, solver.restart or KEPT, solver.cycles, solver.memory),)
+        if isinstance(solver, Dense):
+            return (Tiers(True, memory=solver.memory),)
+        raise SolverError(f"Hierarchy() is solved by Krylov(), Dense() or None; got {type(solver).__name__}().")
 
     def verdict(self, form: AbstractForm, null: NullState) -> RESULTS:
         return verdict(null, edge_population(self.model, form, null), RESULTS.not_converged)
 
-    def record(self, form: AbstractForm, null: NullState, result: RESULTS, solver: str) -> SteadyState:
+    def record(self, form: Any, null: NullState, result: RESULTS, solver: str) -> SteadyState:
         return SteadyState(
             rho=form.external(null.state),
             populations=None,
@@ -121,7 +136,7 @@ class HierarchyProblem(MatrixProblem):
             edge=edge_population(self.model, form, null),
             validity=None,
             result=result,
-            solver=solver,
+            solver="dense" if form.core.whole else "krylov",
         )
 
     def validity(self, state: Complex[Array, "*t d d"] | None = None) -> Validity:
