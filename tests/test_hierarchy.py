@@ -206,9 +206,7 @@ def test_motion_and_fluctuations():
 def test_a_slow_bath_where_every_second_order_equation_fails():
     """H = σz/2, σx, DrudeLorentz(0.2, 0.02), T = 0.5: ⟨σz⟩ = −0.6350 (second order: 20 % off), by NumPy."""
     system = lgks.System(Z / 2, lgks.Bath(X, 0.5, lgks.DrudeLorentz(0.2, 0.02)))
-    L, matrix = as_matrix(system, lgks.Hierarchy(depth=8, terms=2))
-    rho = L.external(jnp.asarray(at_rest(L, matrix)))
-    assert float(np.trace(Z @ rho).real) == pytest.approx(-0.6350, abs=2e-4)
+    assert _sz(system, lgks.Hierarchy(depth=8, terms=2)) == pytest.approx(-0.6350, abs=2e-4)
 
 
 @pytest.mark.slow
@@ -227,6 +225,25 @@ def _by(solver, system, equation):
         return lgks.steady_state(system.perturbed(Y, delta), equation, solver).expect(Z)
 
     return jnp.stack(jax.value_and_grad(polarised)(0.1))
+
+
+def test_depth_and_terms_are_found_with_an_honest_error():
+    """What is chosen differs from a much deeper hierarchy by about its `error` (the change to the next level, and what
+    follows, less: at most three times it); a depth that is given is kept; for traced numbers the way out is named."""
+    system = lgks.System(Z / 2, lgks.Bath(X, 0.5, lgks.DrudeLorentz(0.1, 1.0)))
+    chosen = lgks.Hierarchy(tolerance=3e-3).fixed(system)
+    assert chosen.fixed(system) is chosen
+    off = abs(_sz(system, chosen) - _sz(system, lgks.Hierarchy(depth=6, terms=3)))
+    assert off < 3 * float(chosen.error) < 6 * chosen.tolerance
+    assert lgks.Hierarchy(depth=1, tolerance=0.1).fixed(system).depth == 1
+    with pytest.raises(lgks.errors.InputError, match="fixed"):
+        jax.jit(lambda d: lgks.heat_currents(system.perturbed(X, d), lgks.Hierarchy()))(0.1)
+
+
+def _sz(system, equation) -> float:
+    """⟨σz⟩ at rest, by NumPy."""
+    L, matrix = as_matrix(system, equation)
+    return float(np.trace(Z @ L.external(jnp.asarray(at_rest(L, matrix)))).real)
 
 
 def test_what_needs_a_dissipator_is_refused_by_name():

@@ -155,14 +155,14 @@ class HierarchyGenerator(AbstractGenerator):
         eps = jnp.finfo(fastest.dtype).eps
         left = jnp.abs(fixed.apply(state))
         largest = fixed.size
-        back, slowest = fixed.preconditioner(jnp.zeros((), X.dtype))
         noise = left + eps * fixed.terms(state)
-        change = back(noise * jnp.exp(1j * (1.0 + jnp.arange(noise.size)) ** 2).reshape(noise.shape))[0]
+        phases = jnp.exp(1j * (1.0 + jnp.arange(noise.size)) ** 2).reshape(noise.shape)
+        change, slowest = fixed.probed(noise * phases)
         residual, condition = jnp.max(left) / fastest, slowest / largest
         return NullState(
             state=X,
             residual=residual,
-            error=jnp.max(jnp.abs(change)) / jnp.max(jnp.abs(state[0])),
+            error=jnp.max(jnp.abs(change[0])) / jnp.max(jnp.abs(state[0])),
             slowest=slowest,
             condition=condition,
             finite=jnp.isfinite(largest) & jnp.isfinite(fastest),
@@ -227,7 +227,7 @@ def hierarchy_generator(
     H = structure.to_eigenbasis(structure.hamiltonian).astype(dtype)
     ladder = Ladder(c, conjugate, rates, root, friction, owners)
     return HierarchyGenerator(
-        parts, HierarchyCore(H, couplings, ladder, parts.equation.depth, whole, restart, cycles), tolerance
+        parts, HierarchyCore(H, couplings, ladder, parts.equation.levels[0], whole, restart, cycles), tolerance
     )
 
 

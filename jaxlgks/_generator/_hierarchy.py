@@ -161,6 +161,16 @@ class HierarchyCore(eqx.Module):
         ahead, _ = self.preconditioner(shift)
         return jax.lax.map(lambda b: iterated_solve(regular, b, ahead, self.restart, self.cycles), B)
 
+    def probed(self, B: Complex[Array, "n d d"]) -> tuple[Complex[Array, "n d d"], Float[Array, ""]]:
+        """About L⁻¹ B, and an estimate of the slowest rate."""
+        still = jnp.zeros((), B.real.dtype)
+        if not self.whole:
+            back, slowest = self.preconditioner(still.astype(B.dtype))
+            return back(B), slowest
+        unit = jnp.exp(1j * (1.0 + jnp.arange(B.size)) ** 2).reshape(B.shape).astype(B.dtype) / B.size**0.5
+        both = self.inverse(jnp.stack([B, unit]), still)
+        return both[0], 1.0 / jnp.linalg.norm(both[1])
+
     def pinned(self, shift: Complex[Array, ""]) -> Callable[[Array], Array]:
         """X ↦ (L + shift) X + s Tr[X_0]/d."""
         pin = self.pin

@@ -39,8 +39,9 @@ from ._verdict import EDGE_LIMIT, NOT_FINITE, SteadyState, verdict
 
 KEPT = 40
 """Steps of GMRES that are kept unless it is told: ten suffice at weak coupling."""
-SMALL = 300
-"""Up to so many numbers in all matrices one matrix of them all, and its LU factors, cost less than GMRES."""
+SMALL = 1000
+"""Up to so many numbers in all matrices one matrix of them all is made and factorised: a second at most, where a
+program with GMRES takes ten to compile. For many points at once `Krylov` is faster."""
 
 
 class Tiers(AbstractSolver):
@@ -56,12 +57,12 @@ class Tiers(AbstractSolver):
 
     def prepare(self, resolved: HierarchyParts) -> tuple[Correlated, ...]:
         """The exponentials of each noise: fits need known numbers."""
-        equation, found = resolved.equation, []
+        equation, found, (_, terms) = resolved.equation, [], resolved.equation.levels
         for noise in resolved.noises:
             if noise.quanta is not None:
                 raise InputError("Hierarchy: not built for a system in a rotating frame; give it in the laboratory's.")
             noise.spectrum.require_correlation()
-            one = correlated(noise.spectrum, noise.temperature, equation.terms, equation.expansion, equation.tolerance)
+            one = correlated(noise.spectrum, noise.temperature, terms, equation.expansion, equation.tolerance)
             require_exponentials(one, noise.label)
             found.append(one)
         self._require_memory(resolved, sum(len(one.c) for one in found))
@@ -69,7 +70,7 @@ class Tiers(AbstractSolver):
 
     def _require_memory(self, resolved: HierarchyParts, exponentials: int) -> None:
         """GMRES keeps its steps; the action gathers the neighbours of each matrix."""
-        dim, depth = resolved.system.dim, resolved.equation.depth
+        dim, (depth, _) = resolved.system.dim, resolved.equation.levels
         count, itemsize = matrices_in(exponentials, depth), resolved.system.hamiltonian.dtype.itemsize
         size, gathered = float(count * dim**2), 2 * exponentials + 20
         if self._is_whole(count, dim):
@@ -84,7 +85,7 @@ class Tiers(AbstractSolver):
         )
 
     def form(self, resolved: HierarchyParts, prepared: tuple[Correlated, ...]) -> HierarchyGenerator:
-        count = matrices_in(sum(len(one.c) for one in prepared), resolved.equation.depth)
+        count = matrices_in(sum(len(one.c) for one in prepared), resolved.equation.levels[0])
         whole = self._is_whole(count, resolved.system.dim)
         return hierarchy_generator(resolved, prepared, whole, self.restart, self.cycles, self.tolerance)
 
@@ -235,7 +236,8 @@ class HierarchyProblem(MatrixProblem):
 
 
 def hierarchy_problem(model: System, equation: Hierarchy) -> HierarchyProblem:
-    """The structure of H is found here, once."""
+    """The structure of H is found here, once; and how deep the hierarchy is, where it does not say so."""
+    equation = equation.fixed(model)
     return HierarchyProblem(HierarchyParts(model, equation, find_structure(model.hamiltonian)))
 
 
