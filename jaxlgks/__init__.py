@@ -10,6 +10,7 @@ from ._drives import Drive as Drive, DrivenSystem as DrivenSystem
 from ._entropy import von_neumann_entropy as von_neumann_entropy
 from ._equations import (
     Davies as Davies,
+    Hierarchy as Hierarchy,
     Local as Local,
     Redfield as Redfield,
     Unified as Unified,

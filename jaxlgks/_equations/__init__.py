@@ -10,6 +10,7 @@ from ._dissipation import (
     each_noise as each_noise,
 )
 from ._dissipator import Dissipator as Dissipator, combined as combined
+from ._hierarchy import NO_DISSIPATOR as NO_DISSIPATOR, Hierarchy as Hierarchy, enough_for as enough_for
 from ._local import Local as Local
 from ._rates import RootRate as RootRate, unusable_rate as unusable_rate
 from ._redfield import Redfield as Redfield

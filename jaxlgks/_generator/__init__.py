@@ -53,6 +53,7 @@ from ._harmonics import (
     missed as missed,
     samples_of as samples_of,
 )
+from ._hierarchy_depth import enough_levels as enough_levels
 from ._levels import levels as levels
 from ._linear import linear_solve as linear_solve, matrix_exponential as matrix_exponential
 from ._liouvillian import liouvillian as liouvillian, unvec as unvec, vec as vec

@@ -119,6 +119,11 @@ class AbstractGenerator(AbstractForm):
         """Whether dissipators change with H."""
 
     @property
+    def exact(self) -> bool:
+        """Whether nothing of the baths is averaged away: −i[V, ·] is then the whole first order at any frequency."""
+        return False
+
+    @property
     def energy_follows(self) -> bool:
         """Whether `energy` is H, and changes with it."""
         return True

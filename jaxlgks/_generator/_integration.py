@@ -5,6 +5,7 @@ picture of H, so that steps follow the decay rates and not the Bohr frequencies.
 """
 
 import functools
+from collections.abc import Callable
 
 import diffrax
 import equinox as eqx
@@ -49,7 +50,7 @@ def integration(
     return Integration(rtol, atol, max_steps, meter, adjoint)
 
 
-def _differentiated(tree) -> Bool[Array, ""]:
+def differentiated_in(tree) -> Bool[Array, ""]:
     """Whether the program that computes this is a derivative in some number of the tree: a constant when compiled."""
     return _marked([x for x in jax.tree.leaves(tree) if eqx.is_inexact_array(x)], False)
 
@@ -102,10 +103,20 @@ def integrate(
     # Steps are chosen for the state. Its derivatives move when it does not: with the decay rates, and in H with the
     # Bohr frequencies.
     turning = jnp.maximum(jnp.max(jnp.abs(frequencies)), jnp.finfo(ts.dtype).tiny)
-    differentiated = _differentiated((structure, D, start, drive))
+    differentiated = differentiated_in((structure, D, start, drive))
     longest = jnp.where(differentiated, 0.25 / jax.lax.stop_gradient(fastest(D)), jnp.inf)
-    in_H = _differentiated(structure.hamiltonian)
+    in_H = differentiated_in(structure.hamiltonian)
     longest = jnp.where(in_H, jnp.minimum(longest, 0.5 / turning), longest)
+
+    def read(t, y):
+        return averaged(phases(t) * (y[0] + 1j * y[1]), A)
+
+    return solved(field, start, ts, read, longest, by)
+
+
+def solved(field: Callable, start: Array, ts: Array, read: Callable, longest: Array, by: Integration) -> Array:
+    """`read(t, y)` at each time of y = (Re X, Im X) with dy/dt = field(t, y, None), in steps no longer than `longest`;
+    NaN where there are too many of them."""
     solution = diffrax.diffeqsolve(
         diffrax.ODETerm(field),  # pyright: ignore[reportArgumentType]
         diffrax.Dopri8(),
@@ -113,7 +124,7 @@ def integrate(
         t1=ts[-1],
         dt0=None,
         y0=jnp.stack([start.real, start.imag]),
-        saveat=diffrax.SaveAt(ts=ts, fn=lambda t, y, _: averaged(phases(t) * (y[0] + 1j * y[1]), A)),
+        saveat=diffrax.SaveAt(ts=ts, fn=lambda t, y, _: read(t, y)),
         stepsize_controller=diffrax.PIDController(rtol=by.rtol, atol=by.atol, dtmax=longest),
         max_steps=by.max_steps,
         progress_meter=by.meter,

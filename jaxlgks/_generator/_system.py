@@ -16,6 +16,7 @@ from .._compiled import compiled
 from .._equations import (
     AbstractEquation,
     Dissipation,
+    Hierarchy,
     Local,
     Validity,
     as_equation,
@@ -23,7 +24,7 @@ from .._equations import (
     transition_rates,
     validity,
 )
-from .._inputs import as_operator, as_state, is_concrete
+from .._inputs import is_concrete
 from .._system import System
 from ..errors import RESULTS, JaxlgksError
 from ._base import AbstractForm, AbstractGenerator, NullState
@@ -33,7 +34,8 @@ from ._choice import few_operators, generator, known_blocks
 from ._dense import DenseGenerator
 from ._driven import Driven, require_driven
 from ._facts import Facts, level_facts
-from ._matrices import Evolution
+from ._hierarchy_problem import hierarchy_problem
+from ._matrix_problem import MatrixProblem, edge_population
 from ._memory import ALLOWED, FEWER, matrix_bytes, operator_bytes, require_memory
 from ._operators import OperatorGenerator
 from ._populations import RateEquation, populations_close
@@ -46,7 +48,7 @@ APART = 1e-4
 """Of the spectral width: levels farther apart have derivatives of their eigenvectors to twelve digits."""
 
 
-class SystemProblem(AbstractProblem):
+class SystemProblem(MatrixProblem):
     """That of matrices."""
 
     dissipation: Dissipation
@@ -65,18 +67,6 @@ class SystemProblem(AbstractProblem):
 
     def unusable(self, who: str) -> JaxlgksError | None:
         return self.dissipation.unusable(who)
-
-    def operator(self, A: Any, name: str, *, hermitian: bool = True) -> Complex[Array, "d d"]:
-        return as_operator(A, name, self.model.dim, hermitian=hermitian).astype(self.model.hamiltonian.dtype)
-
-    def operators(self, A: Any, name: str) -> Complex[Array, "*a d d"]:
-        if not isinstance(getattr(A, "shape", None), tuple) or len(A.shape) <= 2:
-            return self.operator(A, name)
-        stack = [self.operator(one, f"{name}[{i}]") for i, one in enumerate(A.reshape(-1, *A.shape[-2:]))]
-        return jnp.stack(stack).reshape(A.shape)
-
-    def state(self, rho: Any, name: str, *, positive: bool = False) -> Complex[Array, "d d"]:
-        return as_state(rho, name, self.model.dim, positive=positive).astype(self.model.hamiltonian.dtype)
 
     def solvers(self, solver: AbstractSolver | None) -> tuple[AbstractSolver, ...]:
         """Populations where they may close, else `Dense()`; for large systems `Blocks()` where levels are degenerate,
@@ -117,14 +107,7 @@ class SystemProblem(AbstractProblem):
     def verdict(self, form: AbstractForm, null: NullState) -> RESULTS:
         iterated = isinstance(form, OperatorGenerator)
         inaccurate = RESULTS.not_converged if iterated else RESULTS.large_residual
-        return verdict(null, self._edge(form, null), inaccurate)
-
-    def _edge(self, form: AbstractForm, null: NullState) -> Float[Array, ""]:
-        """The population of the last levels of a truncated space."""
-        if self.model.edge is None:
-            return jnp.zeros((), null.residual.dtype)
-        rho = jax.lax.stop_gradient(form.external(null.state))
-        return jnp.trace(self.model.edge @ rho).real.astype(null.residual.dtype)
+        return verdict(null, edge_population(self.model, form, null), inaccurate)
 
     def record(self, form: AbstractForm, null: NullState, result: RESULTS, solver: str) -> SteadyState:
         basis, alone = self.dissipation.basis, isinstance(form, RateEquation)
@@ -142,7 +125,7 @@ class SystemProblem(AbstractProblem):
             slowest=null.slowest,
             condition=null.condition,
             nullity=jnp.where(null.unique, 1, 2),
-            edge=self._edge(form, null),
+            edge=edge_population(self.model, form, null),
             validity=None,
             result=result,
             solver=solver,
@@ -155,12 +138,6 @@ class SystemProblem(AbstractProblem):
             states = jax.lax.stop_gradient(state).reshape(-1, self.model.dim, self.model.dim)
             held = _held(resolved.basis.vectors, states)
         return validity(resolved.basis, resolved.groups, self.model, self.equation, held, state)
-
-    def visited(self, evolution: Evolution) -> Complex[Array, "t d d"]:
-        return evolution.states
-
-    def numbers(self, steady: SteadyState) -> list[Any]:
-        return [x for x in (steady.rho, steady.populations) if x is not None]
 
     def loosened(self, solver: AbstractSolver) -> "SystemProblem":
         """Populations do not mind how many groups there are."""
@@ -218,9 +195,6 @@ class SystemProblem(AbstractProblem):
     def direction(self, V: Complex[Array, "d d"], L: AbstractGenerator) -> Complex[Array, "d d"]:
         self.dissipation.checked(V)
         return V
-
-    def initial(self, rho: Any, name: str, method: str) -> Complex[Array, "d d"]:
-        return self.state(rho, name)
 
     def integrable(self) -> AbstractGenerator:
         coupled, solver = self.dissipation.coupled(), Krylov(memory=float("inf"))
@@ -317,5 +291,7 @@ def _form(resolved: Dissipation, solver: AbstractSolver, prepared: Any) -> Abstr
 
 
 @resolve.register(System)
-def _(model: System, equation: AbstractEquation) -> SystemProblem:
-    return SystemProblem(dissipation(model, as_equation(equation)))
+def _(model: System, equation: AbstractEquation) -> AbstractProblem:
+    if isinstance(equation := as_equation(equation), Hierarchy):
+        return hierarchy_problem(model, equation)
+    return SystemProblem(dissipation(model, equation))

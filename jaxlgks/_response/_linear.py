@@ -205,7 +205,7 @@ class LinearResponse(eqx.Module):
         """The energy of the interaction with each bath under the drive.
 
         **Raises:** `InputError` where dissipators follow at once, and where it is not known."""
-        if self.instantaneous:
+        if self.instantaneous and not self.generator.exact:
             raise InputError(
                 "bath_currents: where dissipators follow a drive at once (instantaneous=True) no energy is held in the "
                 "interaction. Ask for it with memory, or for heat_currents."

@@ -3,6 +3,11 @@
 from ._base import AbstractSpectrum as AbstractSpectrum, Checked as Checked
 from ._brownian import UnderdampedBrownian as UnderdampedBrownian
 from ._callable import CallableSpectrum as CallableSpectrum, as_spectrum as as_spectrum
+from ._correlated import (
+    Correlated as Correlated,
+    correlated as correlated,
+    require_exponentials as require_exponentials,
+)
 from ._drude import DrudeLorentz as DrudeLorentz
 from ._flat import Flat as Flat, over_frequency as over_frequency
 from ._lamb import folded_nodes as folded_nodes, resolved as resolved
