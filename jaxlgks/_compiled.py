@@ -17,12 +17,12 @@ import equinox as eqx
 import jax
 from jax.core import trace_ctx
 
-SMALL = 8
-"""The largest dimension of a Hamiltonian for which programs are compiled in a hurry: measured, up to 8 they are as fast
-as optimised ones within the noise of a call, at 16 up to four times slower."""
+SMALL = 4
+"""The largest dimension of a Hamiltonian for which programs are compiled in a hurry: measured, up to 4 a call takes at
+most a quarter longer than with optimised ones; at 8, of a Redfield equation, up to twice as long."""
 
-LIMIT = 4 * SMALL**4
-"""The largest array, in numbers, a few generators: programs that loop over more points are worth optimising."""
+LIMIT = 16 * SMALL**4
+"""The largest array, in numbers: programs that loop over more points are worth optimising."""
 
 # The first two are what JAX's own `jax_disable_most_optimizations` asks for; the others belong to one release of XLA,
 # which stops at an option that it does not know.

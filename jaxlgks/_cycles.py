@@ -24,7 +24,6 @@ from ._generator import (
     UNSEEN,
     AtOnce,
     Following,
-    Plan,
     enough,
     expected,
     floquet,
@@ -231,8 +230,9 @@ def cycle(
       largest, at most 1,024. Inside `jit`, `vmap`, `grad` they must be given; `SteadyCycle.harmonics` (and `.slow`)
       of a case at hand is a good choice.
     - `slow`: solve in the basis of the levels of H(t); nothing is approximated. Few harmonics then do, however slow the
-      drive is, where levels stay further apart than the last of them, Nω; else it takes some N = (range of the
-      transition energies)/ω. With `harmonics=None` it is tried by itself.
+      drive is, where levels stay further apart than the last of them, Nω, and baths forget faster (Nω well below
+      |ν_j + iω_mn| of their exponentials); else it takes some N = (range of the transition energies)/ω. With
+      `harmonics=None` it is tried by itself.
     - `instantaneous`: dissipators are those of H(t) at rest at each time, as for a drive that is slow compared with the
       transitions and the memory of the baths; Flat baths have no other.
     - `throw`: raise where the result cannot be trusted; otherwise the verdict is in `.result`.
@@ -289,7 +289,8 @@ def _searched(
     def resolved(count: int, most: int, slow: bool) -> SteadyCycle:
         while True:
             found = _solved(driven, equation, baths, _within_memory(driven, baths, count, slow), slow, throw)
-            if count >= most or not _unresolved(found):
+            stuck = not slow and found.result == RESULTS.no_cycle  # modes that are nearly enough
+            if count >= most or not (_unresolved(found) or stuck):
                 return found
             count *= 2
 
@@ -406,12 +407,12 @@ def _raise_or_warn(found: SteadyCycle, driven: DrivenSystem, equation: AbstractE
     if found.result == RESULTS.few_harmonics:
         raise SteadyStateError(
             f"cycle: {many} do not resolve it: the last ones are {float(found.tail):.1e} of the largest (allowed: "
-            f"{WRONG:.0e}), or H(t) turns between the samples. {_advice(found, expected(driven))}"
+            f"{WRONG:.0e}), or H(t) turns between the samples. {expected(driven).advice(found.harmonics, found.slow)}"
         )
     if found.result == RESULTS.no_cycle:
         raise SteadyStateError(
             f"cycle: GMRES did not converge with {many}: elements may be wrong by {float(found.error):.1e} of the "
-            f"largest; allowed are {ACCEPTED:.0e}. {_advice(found, expected(driven))}"
+            f"largest; allowed are {ACCEPTED:.0e}. {expected(driven).advice(found.harmonics, found.slow)}"
         )
     if found.tail > DOUBTFUL:
         warnings.warn(
@@ -420,21 +421,6 @@ def _raise_or_warn(found: SteadyCycle, driven: DrivenSystem, equation: AbstractE
             AccuracyWarning,
             stacklevel=depth_outside(),
         )
-
-
-def _advice(found: SteadyCycle, plan: Plan) -> str:
-    """What to ask for instead."""
-    if found.slow:
-        return (
-            "With slow=True levels must stay further apart than the last harmonic, N ω, and smooth functions f(t) need "
-            f"few. Keep as few as do, or leave slow=True out, which takes about {plan.many:,} harmonics."
-        )
-    if found.harmonics < plan.many:
-        return (
-            f"About {plan.many:,} are expected, the range of the transition energies over the frequency of the drive; "
-            "where levels never come near each other, few with slow=True."
-        )
-    return "Give more, or smoother functions f(t); couple more weakly; or use evolve."
 
 
 def _judged(found: SteadyCycle, driven: DrivenSystem, equation: AbstractEquation, throw: bool) -> SteadyCycle:

@@ -20,7 +20,7 @@ def test_options_are_known_to_the_compiler():
     np.testing.assert_allclose(program(1.0), np.sin(1.0), rtol=1e-14)
 
 
-@pytest.mark.parametrize(("dim", "points", "small"), [(8, 1, True), (9, 1, False), (8, _compiled.LIMIT + 1, False)])
+@pytest.mark.parametrize(("dim", "points", "small"), [(4, 1, True), (5, 1, False), (4, _compiled.LIMIT + 1, False)])
 def test_small_systems_are_compiled_in_a_hurry(dim, points, small):
     """By their dimension, and by how much they are asked; what has no dimension is optimised."""
     structure = find_structure(jnp.diag(jnp.arange(dim) + 0j))

@@ -48,7 +48,6 @@ from ._harmonics import (
     FEW as FEW,
     MOST as MOST,
     UNSEEN as UNSEEN,
-    Plan as Plan,
     expected as expected,
     missed as missed,
     samples_of as samples_of,

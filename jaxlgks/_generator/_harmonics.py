@@ -33,6 +33,21 @@ class Plan(NamedTuple):
     few: int
     slow: bool
 
+    def advice(self, harmonics: int, slow: bool) -> str:
+        """What to ask for where so many did not do."""
+        if slow:
+            return (
+                "With slow=True levels must stay further apart than the last harmonic, N ω, baths must forget faster "
+                "than that (their exponents, and the distance of levels from a line of theirs), and smooth functions "
+                f"f(t) need few. Keep as few as do, or leave slow=True out, which takes about {self.many:,} harmonics."
+            )
+        if harmonics < self.many:
+            return (
+                f"About {self.many:,} are expected, the range of the transition energies over the frequency of the "
+                "drive; where levels never come near each other, few with slow=True."
+            )
+        return "Give more, or smoother functions f(t); couple more weakly; or use evolve."
+
 
 def expected(driven: DrivenSystem) -> Plan:
     """Powers of two. Coherences turn with up to the range z ω of the levels of H(t), which takes z harmonics of

@@ -39,7 +39,8 @@ class DrivenDiagnosis(eqx.Module):
     - `current_error`: of the heat currents where dissipators follow at once, over the largest current with the memory
       of the baths. Of a cycle the mean and each harmonic are compared, of an evolution each time; of no current NaN.
     - `state_error`: the largest error of an element of ρ, in the same way.
-    - `frequency`: how fast H(t) moves, the largest ‖dH/dt‖ over the largest ‖H − its mean‖: ω for a sine.
+    - `frequency`: how fast H(t) moves, the largest ‖dH/dt‖ over the largest ‖H − its mean‖: ω for a
+      sine that `ts` resolves.
     """
 
     current_error: Float[Array, ""]

@@ -23,8 +23,8 @@ from .._system import Bath, System
 from ..pulses import periodic
 
 RATIOS = np.geomspace(0.02, 8.0, 21)
-"""Frequencies over the strength λ of the coupling; relaxation takes about 2.5 λ. The last is as high as levels stay
-further apart than the last harmonic."""
+"""Frequencies over the strength λ of the coupling; relaxation takes about 2.5 λ. At the highest the last
+harmonic is above the distance of the levels, but there is nothing in it: 128 of Floquet's modes say the same."""
 WEAKENED = np.array([1.0, 0.25])
 """Parts of the stored strength."""
 HARMONICS = 24
@@ -107,7 +107,8 @@ def all_pumped() -> dict[str, Pumped]:
 
 
 def geometric_limit(phase, count: int = 512) -> np.ndarray:
-    """The heat pumped as ω → 0 and the coupling with it, whatever the density of the baths is: of the loop alone.
+    """The heat pumped as ω → 0 and the coupling with it: of the loop alone, whatever density the baths have, if both
+    have the same.
 
     The qubits are two fermions of energies ε± = S ± s, S² = Σ² + g², s² = Δ² + g², Σ and Δ half the sum and the
     difference of ω_A and ω_B. Each relaxes by itself, dn/dt = Γ(f(ε) − n), f = 1/(e^{ε/T} + 1), and bath 1 has the part
