@@ -50,7 +50,8 @@ CAPTIONS = {
     "$0.4\\,\\sigma_x^A\\sigma_x^B$, each on a Drude–Lorentz bath, both of temperature 0.3, whose splittings "
     "$1 + 0.5\\cos\\omega t$ and $1 + 0.5\\cos(\\omega t - \\varphi)$ go round a loop; $\\varphi = \\pi/2$ in (d) and "
     "(e), $\\lambda = 0.005$. What a slow loop pumps does not depend on its speed, nor, as the coupling goes to zero, "
-    "on the baths, if they are alike: dashed, in closed form. Faster than relaxation, about $2.5\\lambda$, the qubits do not follow.",
+    "on the baths, if they are alike: dashed, in closed form. Faster than relaxation, about $2.5\\lambda$, the qubits "
+    "do not follow.",
 }
 
 
