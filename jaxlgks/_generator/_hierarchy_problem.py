@@ -23,7 +23,6 @@ from ..errors import (
     NonUniqueSteadyStateError,
     SolverError,
     SteadyStateError,
-    TruncationError,
 )
 from ._base import AbstractForm, NullState
 from ._channels import Channels
@@ -35,7 +34,7 @@ from ._memory import ALLOWED, require_memory
 from ._problem import AbstractProblem, resolve
 from ._solvers import AbstractSolver, Dense, Krylov
 from ._tiers import matrices_in
-from ._verdict import EDGE_LIMIT, NOT_FINITE, SteadyState, verdict
+from ._verdict import NOT_FINITE, SteadyState, too_few_levels, verdict
 
 KEPT = 40
 """Steps of GMRES that are kept unless it is told: ten suffice at weak coupling."""
@@ -159,10 +158,7 @@ class HierarchyProblem(MatrixProblem):
         if steady.result == RESULTS.not_finite:
             return SteadyStateError(f"steady_state: {NOT_FINITE}")
         if steady.result == RESULTS.truncated:
-            return TruncationError(
-                f"steady_state: the last levels of the truncated space hold {float(steady.edge):.2e} of the "
-                f"population, more than {EDGE_LIMIT:.0e}. Keep more levels or lower the temperatures."
-            )
+            return too_few_levels(float(steady.edge))
         if steady.result == RESULTS.non_unique:
             return NonUniqueSteadyStateError(
                 f"steady_state: the steady state of {where} is not unique to working precision: levels that no bath "

@@ -297,15 +297,20 @@ def warnings_of(validity: Validity, equal: bool, what: str, ask: str) -> list[st
     return messages
 
 
+def too_few_levels(edge: float) -> TruncationError:
+    """The error of a steady state that the edge of a truncated space cuts off."""
+    return TruncationError(
+        f"steady_state: the last levels of the truncated space hold {edge:.2e} of the population, more than "
+        f"{EDGE_LIMIT:.0e}. Keep more levels (fock=...) or lower the temperatures."
+    )
+
+
 def explained(state: SteadyState, resolved: Dissipation) -> Exception:
     """The error of a steady state that cannot be trusted."""
     if state.result == RESULTS.not_finite:
         return resolved.unusable("steady_state") or SteadyStateError(f"steady_state: {NOT_FINITE}")
     if state.result == RESULTS.truncated:
-        return TruncationError(
-            f"steady_state: the last levels of the truncated space hold {float(state.edge):.2e} of the population, "
-            f"more than {EDGE_LIMIT:.0e}. Keep more levels (fock=...) or lower the temperatures."
-        )
+        return too_few_levels(float(state.edge))
     if state.result == RESULTS.coupled:
         return SolverError(
             f"steady_state: the solver {state.solver!r} does not apply: populations alone do not close, since levels "
