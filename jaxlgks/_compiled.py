@@ -4,8 +4,8 @@ Takes: a pure function. Returns: the same function, compiled.
 
 For a small system most of a first call goes into XLA's optimiser: `diagnose` of two qubits took 19 CPU seconds, to make
 programs fast that run for 60 ms; without it the call takes 9, and the programs run as long. So a program that is called
-by itself, on a small system, is compiled without. Inside a program of the user's (`jit`, `vmap`, `grad`, `sweep`, `fit`)
-it is part of that one, and optimised with it.
+by itself, on a small system, is compiled without. Inside a program of the user's (`jit`, `vmap`, `grad`, `sweep`,
+`fit`) it is part of that one, and optimised with it.
 """
 
 import functools
